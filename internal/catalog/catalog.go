@@ -1,0 +1,102 @@
+package catalog
+
+import (
+	"fmt"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/llm"
+)
+
+// Deployment is a name under which something can be called. A nil member of what it does means that
+// it does not do that.
+type Deployment struct {
+	Name string
+	Info Info
+	// Roles may use it: nil means everyone, an empty list nobody.
+	Roles []string
+
+	Chat llm.ChatModel
+}
+
+// Info is what listings tell of a deployment, in DIAL's words. Empty members are left out.
+type Info struct {
+	DisplayName          string
+	DisplayVersion       string
+	Description          string
+	DescriptionKeywords  []string
+	IconURL              string
+	Reference            string
+	TokenizerModel       string
+	CreatedAt, UpdatedAt int64 // Unix time; 0 when unknown
+	InputAttachmentTypes []string
+	MaxInputAttachments  int
+	MaxRetryAttempts     int
+	Defaults             []byte // a JSON object
+	Limits               Limits
+	Pricing              Pricing
+	Features             Features
+}
+
+// Limits are advertised, in tokens; 0 means not told.
+type Limits struct{ MaxTotalTokens, MaxPromptTokens, MaxCompletionTokens int }
+
+// Pricing is advertised: decimal numbers of US dollars per Unit ("token" or "char_without_whitespace").
+type Pricing struct{ Unit, Prompt, Completion, CacheRead, CacheWrite string }
+
+// Features are advertised.
+type Features struct {
+	Rate, Tokenize, TruncatePrompt, Configuration  bool
+	SystemPrompt, Tools, Seed                      bool
+	URLAttachments, FolderAttachments              bool
+	AllowResume, AccessibleByPerRequestKey         bool
+	ContentParts, Temperature, CustomTemperature   bool
+	ParallelToolCalls, Cache, AutoCaching          bool
+	MaxTokens, MaxCompletionTokens                 bool
+	AssistantAttachmentsInRequest, SkillsSupported bool
+	ReasoningEfforts                               []string
+}
+
+// Catalog holds the deployments in the order of the configuration. It never changes.
+type Catalog struct {
+	order  []*Deployment
+	byName map[string]*Deployment
+}
+
+// New returns a catalog of the deployments.
+func New(deployments []*Deployment) (*Catalog, error) {
+	c := &Catalog{order: deployments, byName: make(map[string]*Deployment, len(deployments))}
+	for _, d := range deployments {
+		if c.byName[d.Name] != nil {
+			return nil, fmt.Errorf("two deployments are named %q", d.Name)
+		}
+		c.byName[d.Name] = d
+	}
+	return c, nil
+}
+
+// Resolve finds a deployment that the caller may use: else KindNotFound or KindForbidden.
+func (c *Catalog) Resolve(caller auth.Caller, name string) (*Deployment, error) {
+	d, ok := c.byName[name]
+	if !ok {
+		return nil, &llm.Error{Kind: llm.KindNotFound, Message: fmt.Sprintf("There is no deployment named %q. GET /openai/models lists those you may use.", name)}
+	}
+	if !d.open(caller) {
+		return nil, &llm.Error{Kind: llm.KindForbidden, Message: fmt.Sprintf("Forbidden deployment: %s. None of your roles may use it.", name)}
+	}
+	return d, nil
+}
+
+// List returns the deployments that the caller may use, in the order of the configuration.
+func (c *Catalog) List(caller auth.Caller) []*Deployment {
+	visible := make([]*Deployment, 0, len(c.order))
+	for _, d := range c.order {
+		if d.open(caller) {
+			visible = append(visible, d)
+		}
+	}
+	return visible
+}
+
+func (d *Deployment) open(caller auth.Caller) bool {
+	return d.Roles == nil || caller.HasAny(d.Roles)
+}

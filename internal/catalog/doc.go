@@ -1,0 +1,2 @@
+// Package catalog says which deployments exist for a caller.
+package catalog
