@@ -1,0 +1,88 @@
+package models
+
+import (
+	_ "embed"
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+//go:embed catalogue.json
+var catalogueJSON []byte
+
+// Catalogue holds the models by id. It is immutable and may be shared.
+type Catalogue struct {
+	generated string
+	models    []Model
+	byID      map[string]*Model
+}
+
+// Load reads the embedded catalogue (a few milliseconds; call it once and pass
+// the result on). It fails only if the file in the binary is damaged.
+func Load() (*Catalogue, error) {
+	return parse(catalogueJSON)
+}
+
+func parse(data []byte) (*Catalogue, error) {
+	var file struct {
+		Generated string  `json:"generated"`
+		Models    []Model `json:"models"`
+	}
+	if err := json.Unmarshal(data, &file); err != nil {
+		return nil, fmt.Errorf("model catalogue: %w", err)
+	}
+	c := &Catalogue{generated: file.Generated, models: file.Models, byID: make(map[string]*Model, len(file.Models))}
+	for i := range c.models {
+		m := &c.models[i]
+		if m.Base == "" {
+			m.Base = m.ID
+		}
+		if c.byID[m.ID] != nil {
+			return nil, fmt.Errorf("model catalogue: id %q appears twice", m.ID)
+		}
+		c.byID[m.ID] = m
+	}
+	return c, nil
+}
+
+// Generated is the day the facts were gathered, YYYY-MM-DD.
+func (c *Catalogue) Generated() string { return c.generated }
+
+// Lookup finds the model of an id, or of a foundation-model or system-defined
+// inference-profile ARN. An id with a geo prefix that the catalogue does not
+// list is not found, even when its base is known: prices would be wrong.
+func (c *Catalogue) Lookup(id string) (*Model, bool) {
+	m, ok := c.byID[id]
+	if !ok {
+		m, ok = c.byID[arnModel(id)]
+	}
+	return m, ok
+}
+
+// Family finds a model of the same base id, whatever its geo prefix: limits and
+// features are equal among them, prices are not.
+func (c *Catalogue) Family(id string) (*Model, bool) {
+	if m, ok := c.Lookup(id); ok {
+		return m, true
+	}
+	base, _ := Base(id)
+	if m, ok := c.byID[base]; ok {
+		return m, true
+	}
+	for geo := range strings.SplitSeq(geoPrefixes, " ") {
+		if m, ok := c.byID[geo+"."+base]; ok && base != "" {
+			return m, true
+		}
+	}
+	return nil, false
+}
+
+// All lists every model, ordered by id. The slice is a fresh one, the models
+// are shared.
+func (c *Catalogue) All() []*Model {
+	out := make([]*Model, len(c.models))
+	for i := range c.models {
+		out[i] = &c.models[i]
+	}
+	return out
+}
