@@ -1,0 +1,238 @@
+package openai
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+
+	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
+)
+
+// Shape is how the client wants the reply, and which deployment it named.
+type Shape struct {
+	Model        string // the member "model", "" when absent
+	Stream       bool
+	IncludeUsage bool // stream_options.include_usage; means something for a stream only
+	// Ignored names, as JSON paths in the order of the body, the members that were accepted without
+	// effect: "seed", "messages[2].name". It holds at most 65 entries; the last then says how many
+	// more there were.
+	Ignored []string
+}
+
+// maxIgnored is how many ignored members are reported by name: the list goes into a header.
+const maxIgnored = 64
+
+// DecodeChat reads the body of a chat completion request (the wire is
+// https://platform.openai.com/docs/api-reference/chat/create, with DIAL's custom_content,
+// custom_fields and max_prompt_tokens). The values alias body, which must not change while they are
+// in use. An error is always an *llm.Error of KindInvalid; its Param is the path of the member that
+// is wrong, or "" when the body is not JSON, in which case the message gives line and column.
+//
+// It checks what the wire prescribes, not what a model does: the order of messages, the number of
+// stop strings, the media types of images are the adapter's business.
+func DecodeChat(body []byte) (*llm.ChatRequest, Shape, error) {
+	d := decoder{s: jsonscan.New(body), body: body, req: &llm.ChatRequest{}, names: make([]string, 0, fewNames)}
+	d.chat()
+	d.s.End()
+	d.finish()
+	if err := d.err(); err != nil {
+		return nil, Shape{}, err
+	}
+	d.shape.Ignored = d.ignoredPaths()
+	return d.req, d.shape, nil
+}
+
+// decoder walks a body once. Offsets stand for paths until one has to be told: 0 means that a member
+// is absent, since no member's value starts there.
+type decoder struct {
+	s     jsonscan.Scanner
+	body  []byte
+	req   *llm.ChatRequest
+	shape Shape
+
+	names []string   // of the members of every open object, to notice a second one
+	parts []llm.Part // of all messages, which hold slices of it
+	calls []llm.Part // of the current message
+
+	maxTokens, maxCompletion int
+	messagesAt, maxAt        int
+	choiceAt, choiceNameAt   int
+
+	ignored []int // offsets, the first maxIgnored of them
+	more    int   // how many followed
+	fault   fault
+}
+
+// fault is a mistake that the scanner does not know of: at the value that starts at offset, or at
+// its absent member.
+type fault struct {
+	at     int
+	member string
+	reason string
+}
+
+// fail records the first mistake and stops the scanner.
+func (d *decoder) fail(at int, member, reason string) {
+	if d.s.Err() != nil {
+		return
+	}
+	d.fault = fault{at, member, reason}
+	d.s.Mismatch(at, reason)
+}
+
+// refuse is fail for a member that the wire has and this version has not.
+func (d *decoder) refuse(at int, remedy string) {
+	reason := "not supported by this version"
+	if remedy != "" {
+		reason += "; " + remedy
+	}
+	d.fail(at, "", reason)
+}
+
+// wrongType reports that the next value, whatever it is, is not what the member takes.
+func (d *decoder) wrongType(want string) {
+	if d.s.Kind() == 0 {
+		d.s.Skip() // not a value at all: the scanner says so
+		return
+	}
+	d.s.Mismatch(d.s.Offset(), want)
+}
+
+func (d *decoder) err() error {
+	scan, ok := errors.AsType[*jsonscan.Error](d.s.Err())
+	if !ok {
+		return nil
+	}
+	if !scan.Mismatch {
+		line, col := jsonscan.Position(d.body, scan.Offset)
+		return llm.Invalid("", fmt.Sprintf("The body is not valid JSON: line %d, column %d: %s.", line, col, scan.Reason))
+	}
+	f := d.fault
+	if f.reason == "" {
+		f = fault{at: scan.Offset, reason: scan.Reason}
+	}
+	param := jsonscan.Path(d.body, f.at)
+	switch {
+	case f.member == "":
+	case param == "":
+		param = f.member
+	default:
+		param += "." + f.member
+	}
+	if param == "" {
+		return llm.Invalid("", "The body is not a chat request: "+f.reason+".")
+	}
+	return llm.Invalid(param, param+": "+f.reason+".")
+}
+
+// object iterates over the members of one JSON object.
+type object struct {
+	d     *decoder
+	base  int // its first name in d.names
+	value int // offset of the current member's value
+	many  map[string]struct{}
+}
+
+func (d *decoder) object() object {
+	d.s.Object()
+	return object{d: d, base: len(d.names)}
+}
+
+// next moves to the next member that is not null. Two members of one name end the decoding: readers
+// disagree about which one counts.
+func (o *object) next() (key string, ok bool) {
+	d := o.d
+	for {
+		key, ok = d.s.Member()
+		if !ok {
+			d.names = d.names[:o.base]
+			return "", false
+		}
+		o.value = d.s.Offset()
+		if o.again(key) {
+			d.fail(o.value, "", "given twice")
+			return "", false
+		}
+		if !d.s.Null() {
+			return key, true
+		}
+	}
+}
+
+// fewNames is up to how many members comparing beats hashing.
+const fewNames = 32
+
+func (o *object) again(key string) bool {
+	names := o.d.names[o.base:]
+	if o.many == nil && len(names) < fewNames {
+		if slices.Contains(names, key) {
+			return true
+		}
+		o.d.names = append(o.d.names, key)
+		return false
+	}
+	if o.many == nil {
+		o.many = make(map[string]struct{}, 2*fewNames)
+		for _, name := range names {
+			o.many[name] = struct{}{}
+		}
+	}
+	_, again := o.many[key]
+	o.many[key] = struct{}{}
+	return again
+}
+
+// ignore skips a value and lists it, unless it says nothing.
+func (d *decoder) ignore() {
+	at := d.s.Offset()
+	if !saysNothing(d.s.Raw()) {
+		d.ignoreAt(at)
+	}
+}
+
+// ignoreUnless is ignore for a member one value of which asks for what happens anyway.
+func (d *decoder) ignoreUnless(usual string) {
+	at := d.s.Offset()
+	if raw := d.s.Raw(); !saysNothing(raw) && string(raw) != usual {
+		d.ignoreAt(at)
+	}
+}
+
+// refuseUnlessEmpty is refuse for a member that may be there as long as it says nothing.
+func (d *decoder) refuseUnlessEmpty(remedy string) {
+	at := d.s.Offset()
+	if !saysNothing(d.s.Raw()) {
+		d.refuse(at, remedy)
+	}
+}
+
+func (d *decoder) ignoreAt(at int) {
+	if len(d.ignored) == maxIgnored {
+		d.more++
+		return
+	}
+	d.ignored = append(d.ignored, at)
+}
+
+func (d *decoder) ignoredPaths() []string {
+	if len(d.ignored) == 0 {
+		return nil
+	}
+	slices.Sort(d.ignored) // a member whose fate another one decides is listed late
+	paths := jsonscan.Paths(d.body, d.ignored)
+	if d.more > 0 {
+		paths = append(paths, fmt.Sprintf("…and %d more", d.more))
+	}
+	return paths
+}
+
+// saysNothing reports whether raw is null or an empty string, array or object.
+func saysNothing(raw []byte) bool {
+	switch string(raw) {
+	case "", "null", `""`, "[]", "{}":
+		return true
+	}
+	return (raw[0] == '[' || raw[0] == '{') && len(bytes.TrimSpace(raw[1:len(raw)-1])) == 0
+}
