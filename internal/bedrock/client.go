@@ -1,0 +1,279 @@
+package bedrock
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"iter"
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+
+	"outcrop/internal/llm"
+	"outcrop/internal/models"
+	"outcrop/internal/secret"
+)
+
+// signingName is the service in the scope of a signature, on the runtime host too.
+const signingName = "bedrock"
+
+// Options make a Client.
+type Options struct {
+	Region   string // AWS region, "us-east-1"
+	Endpoint string // "https://host[:port]" of the runtime; "" means AWS's host of the region
+	// APIKey is a Bedrock API key. When it is set, calls are not signed.
+	APIKey secret.String
+	// Credentials sign the calls; needed when APIKey is empty.
+	Credentials aws.CredentialsProvider
+	Transport   http.RoundTripper
+	Catalogue   *models.Catalogue
+}
+
+// Client is one upstream: a region, called with one identity.
+type Client struct {
+	base      string
+	region    string
+	apiKey    secret.String
+	wallet    *wallet
+	signer    *v4.Signer // keeps the derived key of this upstream's credentials and day
+	transport http.RoundTripper
+	catalogue *models.Catalogue
+}
+
+// New checks the options; it calls nobody.
+func New(o Options) (*Client, error) {
+	if o.Region == "" {
+		return nil, errors.New("no AWS region: set AWS_REGION, or the upstream's extraData.region")
+	}
+	if o.APIKey.IsZero() && o.Credentials == nil {
+		return nil, errors.New("neither an API key nor credentials")
+	}
+	if o.Endpoint == "" {
+		o.Endpoint = "https://bedrock-runtime." + o.Region + "." + dnsSuffix(o.Region)
+	}
+	u, err := url.Parse(o.Endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
+		return nil, fmt.Errorf("the Bedrock endpoint must be http(s)://host[:port], got %q", o.Endpoint)
+	}
+	return &Client{
+		base:      u.Scheme + "://" + u.Host,
+		region:    o.Region,
+		apiKey:    o.APIKey,
+		wallet:    newWallet(o.Credentials),
+		signer:    v4.NewSigner(),
+		transport: o.Transport,
+		catalogue: o.Catalogue,
+	}, nil
+}
+
+// Region is the region of the upstream.
+func (c *Client) Region() string { return c.region }
+
+// Ready gets the credentials, so that a missing one is known before the first request.
+func (c *Client) Ready(ctx context.Context) error {
+	if !c.apiKey.IsZero() {
+		return nil
+	}
+	_, err := c.wallet.get(ctx)
+	return err
+}
+
+// Chat returns the model of that id or ARN as a chat model.
+func (c *Client) Chat(modelID string) (llm.ChatModel, error) {
+	if err := CheckModelID(modelID); err != nil {
+		return nil, err
+	}
+	m := &model{client: c, id: modelID}
+	path := c.base + "/model/" + escapeLabel(modelID)
+	var err error
+	if m.converse, err = url.Parse(path + "/converse"); err != nil {
+		return nil, err
+	}
+	if m.converseStream, err = url.Parse(path + "/converse-stream"); err != nil {
+		return nil, err
+	}
+	if known, ok := c.catalogue.Family(modelID); ok {
+		m.wholeOnly = known.Streaming == models.No
+		m.wholeTools = known.Converse != nil && known.Converse.Tools && !known.Converse.StreamingTools
+	}
+	return m, nil
+}
+
+// model is one model behind a client, with everything about it that no request changes.
+type model struct {
+	client         *Client
+	id             string
+	converse       *url.URL
+	converseStream *url.URL
+	wholeOnly      bool // the model does not stream
+	wholeTools     bool // the model does not stream when it has tools
+}
+
+// Chat implements llm.ChatModel.
+func (m *model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		call, err := build(req)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		whole := req.Whole || m.wholeOnly || m.wholeTools && call.tools
+		target, read := m.converseStream, m.readStream
+		if whole {
+			target, read = m.converse, m.readWhole
+		}
+		resp, err := m.client.post(ctx, target, call.body)
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		defer resp.Body.Close()
+		if resp.StatusCode != http.StatusOK {
+			yield(nil, refusal(resp))
+			return
+		}
+		start := llm.Start{ID: resp.Header.Get("X-Amzn-Requestid"), Model: m.id, Ignored: call.ignored}
+		read(ctx, resp.Body, start, yield)
+	}
+}
+
+// post sends one call. The body is in memory, so head and body leave together and the transport may
+// repeat it on a stale connection.
+func (c *Client) post(ctx context.Context, target *url.URL, body []byte) (*http.Response, error) {
+	r := (&http.Request{
+		Method:        http.MethodPost,
+		URL:           target,
+		Host:          target.Host,
+		Proto:         "HTTP/1.1",
+		ProtoMajor:    1,
+		ProtoMinor:    1,
+		Header:        http.Header{"Content-Type": {"application/json"}, "User-Agent": {"outcrop"}},
+		Body:          io.NopCloser(bytes.NewReader(body)),
+		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+		ContentLength: int64(len(body)),
+	}).WithContext(ctx)
+	if err := c.authorize(r, body); err != nil {
+		return nil, err
+	}
+	resp, err := c.transport.RoundTrip(r)
+	if err != nil {
+		return nil, classifyNetwork(err)
+	}
+	return resp, nil
+}
+
+func (c *Client) authorize(r *http.Request, body []byte) error {
+	if !c.apiKey.IsZero() {
+		r.Header["Authorization"] = []string{"Bearer " + c.apiKey.Reveal()}
+		return nil
+	}
+	credentials, err := c.wallet.get(r.Context())
+	if err != nil {
+		if cause := r.Context().Err(); cause != nil {
+			return classifyNetwork(cause)
+		}
+		return &llm.Error{Kind: llm.KindUpstream, Message: textNoCredentials, Err: err}
+	}
+	sum := sha256.Sum256(body)
+	err = c.signer.SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), signingName, c.region, time.Now())
+	if err != nil {
+		return &llm.Error{Kind: llm.KindInternal, Message: textUpstream, Err: fmt.Errorf("signing: %w", err)}
+	}
+	return nil
+}
+
+// readStream yields the events of a ConverseStream answer.
+func (m *model) readStream(ctx context.Context, body io.Reader, start llm.Start, yield func(llm.Event, error) bool) {
+	frames := frameReader{r: body}
+	var d decoder
+	begun := false
+	for {
+		fr, ok, err := frames.next()
+		if err == nil && !ok {
+			if begun && !yield(llm.Pause{}, nil) {
+				return
+			}
+			if err = frames.fill(); err == nil {
+				continue
+			}
+		}
+		if err != nil {
+			m.end(ctx, &d, err, yield)
+			return
+		}
+		if fr.messageType != "event" {
+			yield(nil, exception(fr, start.ID))
+			return
+		}
+		if !begun {
+			begun = true
+			if !yield(start, nil) {
+				return
+			}
+		}
+		event, err := d.event(fr.eventType, fr.payload)
+		if err != nil {
+			yield(nil, broken(ctx, contentMessage(err), err))
+			return
+		}
+		if event != nil && !yield(event, nil) {
+			return
+		}
+	}
+}
+
+// end closes a stream that gives no more frames: well, if the body ended after messageStop (the
+// usage may then be missing, the answer is not), else with an error.
+func (m *model) end(ctx context.Context, d *decoder, err error, yield func(llm.Event, error) bool) {
+	switch {
+	case err != io.EOF:
+		yield(nil, broken(ctx, textBroken, err))
+	case !d.stopped:
+		yield(nil, broken(ctx, textIncomplete, errNoMessageStop))
+	default:
+		yield(d.finish, nil)
+	}
+}
+
+var errNoMessageStop = errors.New("the stream ended without messageStop")
+
+// maxReply is the longest whole answer that is read, in bytes.
+const maxReply = 64 << 20
+
+// readWhole yields the events of a Converse answer.
+func (m *model) readWhole(ctx context.Context, body io.Reader, start llm.Start, yield func(llm.Event, error) bool) {
+	data, err := io.ReadAll(io.LimitReader(body, maxReply))
+	if err != nil {
+		yield(nil, broken(ctx, textBroken, err))
+		return
+	}
+	var d decoder
+	events, err := d.reply(data)
+	if err != nil {
+		yield(nil, broken(ctx, contentMessage(err), err))
+		return
+	}
+	if !yield(start, nil) {
+		return
+	}
+	for _, event := range events {
+		if !yield(event, nil) {
+			return
+		}
+	}
+}
+
+// contentMessage tells a client apart what we cannot carry from what we cannot read.
+func contentMessage(err error) string {
+	if unknown, ok := errors.AsType[*unknownContent](err); ok {
+		return "The model answered with " + unknown.Error() + ", which this version cannot pass on."
+	}
+	return textIncomplete
+}

@@ -1,0 +1,388 @@
+package bedrock
+
+import (
+	"encoding/base64"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
+)
+
+// converse is a chat as a call of Converse or ConverseStream, which take the same body.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+type converse struct {
+	body    []byte
+	tools   bool     // the body holds toolConfig
+	ignored []string // fields of the request that the body does not carry
+}
+
+// build translates a request.
+func build(req *llm.ChatRequest) (*converse, error) {
+	c := &converse{body: make([]byte, 0, estimate(req))}
+	if err := c.addMessages(req); err != nil {
+		return nil, err
+	}
+	if err := c.addSystem(req); err != nil {
+		return nil, err
+	}
+	if err := c.addInference(req); err != nil {
+		return nil, err
+	}
+	if err := c.addTools(req); err != nil {
+		return nil, err
+	}
+	c.body = append(c.body, '}')
+	return c, nil
+}
+
+// estimate is about how long the body will be, so that it is allocated once.
+func estimate(req *llm.ChatRequest) int {
+	n := 512
+	for _, m := range req.Messages {
+		n += 32
+		for _, part := range m.Parts {
+			switch p := part.(type) {
+			case llm.Text:
+				n += len(p.Text) + len(p.Text)/16 + 16
+			case llm.Blob:
+				n += len(p.Base64) + len(p.Bytes)*4/3 + 64
+			case llm.ToolCall:
+				n += len(p.Args) + 128
+			case llm.ToolResult:
+				for _, part := range p.Parts {
+					if text, ok := part.(llm.Text); ok {
+						n += len(text.Text) + len(text.Text)/16 + 128
+					}
+				}
+			case llm.Reasoning:
+				n += len(p.Text) + len(p.Signature) + len(p.Redacted)*4/3 + 128
+			}
+		}
+	}
+	for _, t := range req.Tools {
+		n += len(t.Schema) + len(t.Description) + 128
+	}
+	return n
+}
+
+// addMessages writes the turns. Neighbours of one role become one turn: Converse knows only user and
+// assistant, and wants all results of parallel calls in the one turn after them.
+func (c *converse) addMessages(req *llm.ChatRequest) error {
+	c.body = append(c.body, `{"messages":[`...)
+	turn := ""
+	for i := range req.Messages {
+		m := &req.Messages[i]
+		if m.Role == llm.RoleSystem || !hasContent(m.Parts) {
+			continue
+		}
+		role := "user"
+		if m.Role == llm.RoleAssistant {
+			role = "assistant"
+		}
+		if role != turn {
+			if turn != "" {
+				c.body = append(c.body, `]},`...)
+			}
+			c.body = append(append(append(c.body, `{"role":"`...), role...), `","content":[`...)
+			turn = role
+		} else {
+			c.body = append(c.body, ',')
+		}
+		if err := c.parts(m); err != nil {
+			return err
+		}
+	}
+	if turn == "" {
+		return llm.Invalid("messages", "No message has any content: at least one user message must hold text or an image.")
+	}
+	c.body = append(c.body, `]}]`...)
+	return nil
+}
+
+// hasContent is false for parts that Bedrock would refuse as blank and that say nothing.
+func hasContent(parts []llm.Part) bool {
+	for _, p := range parts {
+		if !blank(p) {
+			return true
+		}
+	}
+	return false
+}
+
+func blank(p llm.Part) bool {
+	text, ok := p.(llm.Text)
+	return ok && strings.TrimSpace(text.Text) == ""
+}
+
+func (c *converse) parts(m *llm.Message) error {
+	first := true
+	for _, part := range m.Parts {
+		if blank(part) {
+			continue
+		}
+		if !first {
+			c.body = append(c.body, ',')
+		}
+		first = false
+		if err := c.part(m, part); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *converse) part(m *llm.Message, part llm.Part) error {
+	switch p := part.(type) {
+	case llm.Text:
+		c.text(p.Text)
+		return nil
+	case llm.Blob:
+		return c.image(m, p)
+	case llm.Reasoning:
+		c.reasoning(p)
+		return nil
+	case llm.ToolCall:
+		c.toolUse(p)
+		return nil
+	case llm.ToolResult:
+		return c.toolResult(m, p)
+	default:
+		return llm.Invalid(param(m), fmt.Sprintf("A %s message cannot hold content of this kind.", m.Role))
+	}
+}
+
+func param(m *llm.Message) string { return "messages[" + strconv.Itoa(m.Index) + "].content" }
+
+func (c *converse) text(text string) {
+	c.body = append(c.body, `{"text":`...)
+	c.body = jsonscan.AppendString(c.body, text)
+	c.body = append(c.body, '}')
+}
+
+func (c *converse) image(m *llm.Message, b llm.Blob) error {
+	format, ok := imageFormat(b.MIME)
+	if !ok {
+		return llm.Invalid(param(m), "Images can be image/png, image/jpeg, image/gif or image/webp.")
+	}
+	c.body = append(append(append(c.body, `{"image":{"format":"`...), format...), `","source":{"bytes":"`...)
+	if b.Base64 != "" {
+		c.body = append(c.body, b.Base64...)
+	} else {
+		c.body = base64.StdEncoding.AppendEncode(c.body, b.Bytes)
+	}
+	c.body = append(c.body, `"}}}`...)
+	return nil
+}
+
+// imageFormat gives Converse's name of a media type. image/jpg is not a registered type, and common.
+func imageFormat(mime string) (string, bool) {
+	switch strings.ToLower(mime) {
+	case "image/png":
+		return "png", true
+	case "image/jpeg", "image/jpg":
+		return "jpeg", true
+	case "image/gif":
+		return "gif", true
+	case "image/webp":
+		return "webp", true
+	default:
+		return "", false
+	}
+}
+
+func (c *converse) reasoning(r llm.Reasoning) {
+	c.body = append(c.body, `{"reasoningContent":{`...)
+	if r.Redacted != nil {
+		c.body = append(c.body, `"redactedContent":"`...)
+		c.body = base64.StdEncoding.AppendEncode(c.body, r.Redacted)
+		c.body = append(c.body, `"}}`...)
+		return
+	}
+	c.body = append(c.body, `"reasoningText":{"text":`...)
+	c.body = jsonscan.AppendString(c.body, r.Text)
+	if r.Signature != "" {
+		c.body = append(c.body, `,"signature":`...)
+		c.body = jsonscan.AppendString(c.body, r.Signature)
+	}
+	c.body = append(c.body, `}}}`...)
+}
+
+func (c *converse) toolUse(t llm.ToolCall) {
+	c.body = append(c.body, `{"toolUse":{"toolUseId":`...)
+	c.body = jsonscan.AppendString(c.body, t.ID)
+	c.body = append(c.body, `,"name":`...)
+	c.body = jsonscan.AppendString(c.body, t.Name)
+	c.body = append(c.body, `,"input":`...)
+	c.body = append(c.body, t.Args...)
+	c.body = append(c.body, `}}`...)
+}
+
+// toolResult writes a result. An empty one is an empty list: a blank text would be refused.
+func (c *converse) toolResult(m *llm.Message, r llm.ToolResult) error {
+	c.body = append(c.body, `{"toolResult":{"toolUseId":`...)
+	c.body = jsonscan.AppendString(c.body, r.ID)
+	c.body = append(c.body, `,"content":[`...)
+	if err := c.parts(&llm.Message{Role: m.Role, Index: m.Index, Parts: r.Parts}); err != nil {
+		return err
+	}
+	c.body = append(c.body, ']')
+	if r.Failed {
+		c.body = append(c.body, `,"status":"error"`...)
+	}
+	c.body = append(c.body, `}}`...)
+	return nil
+}
+
+// addSystem writes the system messages, wherever they stood, in their order.
+func (c *converse) addSystem(req *llm.ChatRequest) error {
+	open := false
+	for i := range req.Messages {
+		m := &req.Messages[i]
+		if m.Role != llm.RoleSystem {
+			continue
+		}
+		for _, part := range m.Parts {
+			text, ok := part.(llm.Text)
+			switch {
+			case !ok:
+				return llm.Invalid(param(m), "A system message can hold text only.")
+			case blank(part):
+				continue
+			case open:
+				c.body = append(c.body, ',')
+			default:
+				c.body = append(c.body, `,"system":[`...)
+				open = true
+			}
+			c.text(text.Text)
+		}
+	}
+	if open {
+		c.body = append(c.body, ']')
+	}
+	return nil
+}
+
+func (c *converse) addInference(req *llm.ChatRequest) error {
+	const open = `,"inferenceConfig":{`
+	c.body = append(c.body, open...)
+	start := len(c.body)
+	field := func(name string) {
+		if len(c.body) > start {
+			c.body = append(c.body, ',')
+		}
+		c.body = append(append(append(c.body, '"'), name...), `":`...)
+	}
+	if req.MaxTokens > 0 {
+		if req.MaxTokens > math.MaxInt32 {
+			return llm.Invalid("max_tokens", "max_tokens must be at most 2147483647.")
+		}
+		field("maxTokens")
+		c.body = strconv.AppendInt(c.body, int64(req.MaxTokens), 10)
+	}
+	if t := req.Sampling.Temperature; t != nil {
+		if *t > 1 {
+			return llm.Invalid("temperature", "Bedrock's models take a temperature from 0 to 1.")
+		}
+		field("temperature")
+		c.body = strconv.AppendFloat(c.body, *t, 'g', -1, 64)
+	}
+	if p := req.Sampling.TopP; p != nil {
+		field("topP")
+		c.body = strconv.AppendFloat(c.body, *p, 'g', -1, 64)
+	}
+	if len(req.Stop) > 0 {
+		field("stopSequences")
+		for i, stop := range req.Stop {
+			c.body = append(c.body, "[,"[min(i, 1)])
+			c.body = jsonscan.AppendString(c.body, stop)
+		}
+		c.body = append(c.body, ']')
+	}
+	if len(c.body) == start {
+		c.body = c.body[:start-len(open)]
+		return nil
+	}
+	c.body = append(c.body, '}')
+	return nil
+}
+
+// emptySchema is for a tool without parameters; Converse demands a schema.
+const emptySchema = `{"type":"object","properties":{}}`
+
+// addTools writes toolConfig. Converse has no choice "none", and demands the tools as soon as the
+// history holds tool blocks.
+func (c *converse) addTools(req *llm.ChatRequest) error {
+	tools := req.Tools
+	used := usedTools(req)
+	if req.ToolChoice.Mode == llm.ToolNone {
+		if len(used) == 0 {
+			return nil
+		}
+		c.ignored = append(c.ignored, "tool_choice")
+	}
+	if len(tools) == 0 {
+		tools = used
+	}
+	if len(tools) == 0 {
+		if req.ToolChoice.Mode == llm.ToolAuto {
+			return nil
+		}
+		return llm.Invalid("tool_choice", "tool_choice asks for a tool call, but tools is empty.")
+	}
+	c.tools = true
+	c.body = append(c.body, `,"toolConfig":{"tools":[`...)
+	for i := range tools {
+		if i > 0 {
+			c.body = append(c.body, ',')
+		}
+		c.toolSpec(&tools[i])
+	}
+	c.body = append(c.body, ']')
+	switch req.ToolChoice.Mode {
+	case llm.ToolRequired:
+		c.body = append(c.body, `,"toolChoice":{"any":{}}`...)
+	case llm.ToolNamed:
+		c.body = append(c.body, `,"toolChoice":{"tool":{"name":`...)
+		c.body = jsonscan.AppendString(c.body, req.ToolChoice.Name)
+		c.body = append(c.body, `}}`...)
+	case llm.ToolAuto, llm.ToolNone:
+		// Without a choice the model decides.
+	}
+	c.body = append(c.body, '}')
+	return nil
+}
+
+func (c *converse) toolSpec(t *llm.Tool) {
+	c.body = append(c.body, `{"toolSpec":{"name":`...)
+	c.body = jsonscan.AppendString(c.body, t.Name)
+	if t.Description != "" {
+		c.body = append(c.body, `,"description":`...)
+		c.body = jsonscan.AppendString(c.body, t.Description)
+	}
+	c.body = append(c.body, `,"inputSchema":{"json":`...)
+	if len(t.Schema) == 0 {
+		c.body = append(c.body, emptySchema...)
+	} else {
+		c.body = append(c.body, t.Schema...)
+	}
+	c.body = append(c.body, `}}}`...)
+}
+
+// usedTools are the tools that the history calls, each once, for a client that sends a conversation
+// with tool calls and no tools.
+func usedTools(req *llm.ChatRequest) (tools []llm.Tool) {
+	seen := map[string]bool{}
+	for i := range req.Messages {
+		for _, part := range req.Messages[i].Parts {
+			if call, ok := part.(llm.ToolCall); ok && !seen[call.Name] {
+				seen[call.Name] = true
+				tools = append(tools, llm.Tool{Name: call.Name})
+			}
+		}
+	}
+	return tools
+}

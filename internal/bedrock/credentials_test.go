@@ -1,0 +1,137 @@
+package bedrock
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+)
+
+// source gives credentials of an hour, a second after it is asked.
+type source struct {
+	mu    sync.Mutex
+	calls int
+	fail  error
+}
+
+func (s *source) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	s.mu.Lock()
+	s.calls++
+	fail := s.fail
+	s.mu.Unlock()
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return aws.Credentials{}, ctx.Err()
+	}
+	return aws.Credentials{AccessKeyID: "AK", SecretAccessKey: "SK", CanExpire: true, Expires: time.Now().Add(time.Hour)}, fail
+}
+
+func (s *source) set(fail error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.fail = fail
+}
+
+func (s *source) count() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.calls
+}
+
+func took(t *testing.T, w *wallet) time.Duration {
+	t.Helper()
+	began := time.Now()
+	if _, err := w.get(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return time.Since(began)
+}
+
+func TestABurstAsksOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		w := newWallet(s)
+		var wg sync.WaitGroup
+		for range 1000 {
+			wg.Go(func() {
+				if _, err := w.get(t.Context()); err != nil {
+					t.Error(err)
+				}
+			})
+		}
+		wg.Wait()
+		if n := s.count(); n != 1 {
+			t.Errorf("asked %d times", n)
+		}
+	})
+}
+
+func TestCredentialsAreRenewedBesideTheRequests(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		w := newWallet(s)
+		if d := took(t, w); d != time.Second {
+			t.Fatalf("the first request waited %v", d)
+		}
+		time.Sleep(time.Hour - refreshAhead + time.Minute)
+		for range 3 {
+			if d := took(t, w); d != 0 {
+				t.Errorf("a request waited %v for a renewal", d)
+			}
+		}
+		time.Sleep(2 * time.Second)
+		if n := s.count(); n != 2 {
+			t.Errorf("asked %d times", n)
+		}
+		time.Sleep(refreshAhead)
+		if d := took(t, w); d != 0 {
+			t.Errorf("the renewed credentials are not used: waited %v", d)
+		}
+	})
+}
+
+func TestAFailedRenewalIsTriedAgainAndReportedWhenItMatters(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		w := newWallet(s)
+		took(t, w)
+		time.Sleep(time.Hour - refreshAhead + time.Second)
+		s.set(errors.New("sts is down"))
+		for range 10 { // one try, then a pause
+			took(t, w)
+			time.Sleep(1100 * time.Millisecond)
+		}
+		if n := s.count(); n != 2 {
+			t.Errorf("asked %d times within the pause", n)
+		}
+		time.Sleep(refreshAhead)
+		if _, err := w.get(t.Context()); err == nil || !strings.Contains(err.Error(), "sts is down") {
+			t.Errorf("expired: %v", err)
+		}
+		s.set(nil)
+		took(t, w)
+	})
+}
+
+func TestAClientThatLeavesDoesNotWaitForCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), time.Millisecond)
+		defer cancel()
+		if _, err := newWallet(&source{}).get(ctx); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("got %v", err)
+		}
+	})
+}
+
+func TestNoCredentials(t *testing.T) {
+	none := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) { return aws.Credentials{}, nil })
+	if _, err := newWallet(none).get(t.Context()); err == nil {
+		t.Error("empty credentials were taken")
+	}
+}

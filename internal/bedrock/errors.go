@@ -1,0 +1,233 @@
+package bedrock
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"regexp"
+	"strings"
+	"time"
+
+	"outcrop/internal/llm"
+)
+
+// awsError is a failure as Bedrock names it. Its text is for the log.
+type awsError struct {
+	status    int    // HTTP status; 0 for an exception within a stream
+	code      string // ValidationException
+	message   string
+	requestID string
+}
+
+func (e *awsError) Error() string {
+	text := "bedrock: " + e.code
+	if e.status != 0 {
+		text += fmt.Sprintf(" (%d)", e.status)
+	}
+	if e.requestID != "" {
+		text += ", request " + e.requestID
+	}
+	// AWS quotes the value that it refuses, which is the client's.
+	message := valuePattern.ReplaceAllString(e.message, "Value [withheld] at '")
+	if len(message) > maxLogged {
+		message = strings.ToValidUTF8(message[:maxLogged], "") + "…"
+	}
+	return text + ": " + message
+}
+
+// maxLogged is how much of AWS's text the log gets, in bytes.
+const maxLogged = 500
+
+// maxErrorBody is how much of an error's body is read, in bytes.
+const maxErrorBody = 64 << 10
+
+// refusal reads an answer that is not 200.
+func refusal(resp *http.Response) error {
+	body, err := io.ReadAll(io.LimitReader(resp.Body, maxErrorBody))
+	if err != nil {
+		return classifyNetwork(fmt.Errorf("reading the error of a %d: %w", resp.StatusCode, err))
+	}
+	code, _, _ := strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
+	e := &awsError{status: resp.StatusCode, code: code, requestID: resp.Header.Get("X-Amzn-Requestid")}
+	e.readBody(body)
+	if e.code == "" {
+		e.code = "UnknownError"
+	}
+	return classify(e)
+}
+
+// exception reads an exception frame.
+func exception(fr frame, requestID string) error {
+	e := &awsError{code: fr.exceptionType, requestID: requestID}
+	if fr.messageType == "error" {
+		e.code = fr.errorCode
+	}
+	if e.code != "" {
+		e.code = strings.ToUpper(e.code[:1]) + e.code[1:]
+	}
+	e.readBody(fr.payload)
+	return classify(e)
+}
+
+// readBody takes the message, whose key AWS writes in either case, and the type where no header
+// gave it. A body that is not JSON has neither; the status must do.
+func (e *awsError) readBody(body []byte) {
+	var b struct {
+		Message string `json:"message"` // encoding/json matches "Message" too
+		Type    string `json:"__type"`
+	}
+	if json.Unmarshal(body, &b) != nil {
+		e.message = "no message"
+		return
+	}
+	e.message = b.Message
+	if e.code == "" {
+		_, e.code, _ = strings.Cut(b.Type, "#")
+	}
+}
+
+// Texts of our own, for failures whose AWS text is about the operator's account.
+const (
+	textCredentials   = "Amazon Bedrock refused the gateway's own AWS credentials. The operator has to renew or correct them."
+	textNoCredentials = "The gateway has no AWS credentials. The operator has to provide them."
+	textForbidden     = "The gateway's AWS account may not use this model. The operator has to allow it in IAM or request access to the model."
+	textNotFound      = "Amazon Bedrock does not know this model, or it is not available in the deployment's region. The operator has to check the deployment's model id and region."
+	textBroken        = "The connection to Amazon Bedrock broke before the answer was complete."
+	textIncomplete    = "The answer of Amazon Bedrock ended before it was complete."
+	textUnreachable   = "Amazon Bedrock could not be reached."
+	textTimeout       = "Amazon Bedrock did not answer in time."
+	textUpstream      = "Amazon Bedrock failed to answer."
+	textGone          = "The client closed the request."
+)
+
+// retryAfter is what we tell a client that Bedrock throttles: Bedrock itself does not say. Its
+// quotas refill by the minute, so a few seconds are worth a try; a daily quota is not.
+const (
+	retryAfter    = 5 * time.Second
+	retryAfterDay = time.Hour
+)
+
+// classify is the one place that turns a failure of AWS into ours.
+func classify(e *awsError) error {
+	out := &llm.Error{Kind: kindOf(e), Message: scrub(e.message), Err: e}
+	switch {
+	case isOurCredentials(e):
+		out.Kind, out.Message = llm.KindUpstream, textCredentials
+	case out.Kind == llm.KindForbidden:
+		out.Message = textForbidden
+	case out.Kind == llm.KindRateLimited:
+		out.RetryAfter = retryAfter
+		if strings.Contains(e.message, "per day") {
+			out.RetryAfter = retryAfterDay
+		}
+	case out.Kind == llm.KindInvalid && isContextLength(e.message):
+		out.Kind = llm.KindContextLength
+	case out.Kind == llm.KindInvalid && isModelID(e.message):
+		out.Kind, out.Message = llm.KindNotFound, textNotFound+" Bedrock says: "+out.Message
+	case out.Kind == llm.KindInternal:
+		out.Message = textUpstream
+	}
+	if out.Message == "" {
+		out.Message = textUpstream
+	}
+	return out
+}
+
+// kindOf maps each exception of the runtime, and of the signature layer before it; an exception that
+// is not modelled goes by its status.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
+func kindOf(e *awsError) llm.Kind {
+	switch e.code {
+	case "ValidationException", "ConflictException":
+		return llm.KindInvalid
+	case "AccessDeniedException":
+		return llm.KindForbidden
+	case "ResourceNotFoundException":
+		return llm.KindNotFound
+	case "ThrottlingException", "ModelNotReadyException", "ServiceQuotaExceededException":
+		return llm.KindRateLimited
+	case "ModelTimeoutException":
+		return llm.KindTimeout
+	case "ModelErrorException", "ModelStreamErrorException", "InternalServerException":
+		return llm.KindUpstream
+	case "ServiceUnavailableException":
+		return llm.KindUnavailable
+	case "SerializationException":
+		return llm.KindInternal // AWS could not read what we wrote
+	}
+	switch e.status {
+	case http.StatusTooManyRequests:
+		return llm.KindRateLimited
+	case http.StatusServiceUnavailable:
+		return llm.KindUnavailable
+	case http.StatusGatewayTimeout:
+		return llm.KindTimeout
+	default:
+		return llm.KindUpstream
+	}
+}
+
+// isOurCredentials tells a refused credential from a denied permission. A wrong API key comes as
+// AccessDeniedException, and only its text differs.
+func isOurCredentials(e *awsError) bool {
+	switch e.code {
+	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException",
+		"IncompleteSignatureException", "MissingAuthenticationTokenException", "InvalidClientTokenId":
+		return true
+	}
+	return strings.HasPrefix(e.message, "Authentication failed")
+}
+
+// isContextLength knows the texts with which Bedrock's models say that a prompt is too long; they
+// have no type of their own.
+func isContextLength(message string) bool {
+	for _, text := range []string{"prompt is too long", "Input Tokens Exceeded", "Input is too long", "Too many input tokens"} {
+		if strings.Contains(message, text) {
+			return true
+		}
+	}
+	return false
+}
+
+// isModelID knows the texts that blame the model id, which is the operator's, not the client's.
+func isModelID(message string) bool {
+	return strings.HasPrefix(message, "The provided model identifier is invalid") ||
+		strings.Contains(message, "with on-demand throughput isn")
+}
+
+var (
+	arnPattern     = regexp.MustCompile(`arn:aws[a-z-]*:[^\s'",;]+`)
+	accountPattern = regexp.MustCompile(`\b\d{12}\b`)
+	valuePattern   = regexp.MustCompile(`(?s)Value '.*?' at '`)
+)
+
+// scrub takes the operator's account out of a text of AWS.
+func scrub(message string) string {
+	message = arnPattern.ReplaceAllString(message, "[ARN]")
+	return accountPattern.ReplaceAllString(message, "[account]")
+}
+
+// classifyNetwork is classify for failures that have no AWS answer.
+func classifyNetwork(err error) error {
+	var netErr net.Error
+	switch {
+	case errors.Is(err, context.Canceled):
+		return &llm.Error{Kind: llm.KindCanceled, Message: textGone, Err: err}
+	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
+		return &llm.Error{Kind: llm.KindTimeout, Message: textTimeout, Err: err}
+	default:
+		return &llm.Error{Kind: llm.KindUnavailable, Message: textUnreachable, Err: err}
+	}
+}
+
+// broken is the error of an answer that began and did not end as it should.
+func broken(ctx context.Context, message string, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		return classifyNetwork(cause)
+	}
+	return &llm.Error{Kind: llm.KindUpstream, Message: message, Err: err}
+}

@@ -1,0 +1,189 @@
+package bedrock
+
+import (
+	"encoding/binary"
+	"errors"
+	"hash/crc32"
+	"io"
+)
+
+// An event-stream frame (application/vnd.amazon.eventstream), big endian:
+//
+//	u32 total length | u32 headers length | u32 CRC-32 of those 8 bytes | headers | payload | u32 CRC-32 of all before
+//
+// https://docs.aws.amazon.com/transcribe/latest/dg/streaming-setting-up.html describes the encoding.
+const (
+	preludeLen  = 12
+	frameLenMin = preludeLen + 4
+	// frameLenMax bounds what one frame may make us allocate. Bedrock's own limit for a part is 1 MB.
+	frameLenMax = 32 << 20
+	// headersLenMax is the protocol's limit.
+	headersLenMax = 128 << 10
+)
+
+var (
+	errPrelude   = errors.New("event stream: the checksum of a frame's prelude does not match")
+	errChecksum  = errors.New("event stream: the checksum of a frame does not match")
+	errLength    = errors.New("event stream: a frame's lengths are impossible")
+	errHeaders   = errors.New("event stream: a frame's headers are malformed")
+	errCutInside = errors.New("event stream: the stream ended inside a frame")
+)
+
+// frame is one message of a stream. Its members alias the reader's block.
+type frame struct {
+	messageType   string // event, exception, error
+	eventType     string
+	exceptionType string
+	errorCode     string
+	payload       []byte
+}
+
+// blockLen is how much is read at a time. Ten thousand open streams hold one block each.
+const blockLen = 8 << 10
+
+// frameReader takes frames apart where they lie. It never writes twice to the same memory: a block
+// that is full is left to the garbage collector, so strings that alias it stay valid.
+type frameReader struct {
+	r     io.Reader
+	block []byte // block[start:end] is read and not yet parsed
+	start int
+	end   int
+}
+
+// next returns the next frame that has arrived whole; ok is false when there is none at hand and
+// fill has to be called.
+func (f *frameReader) next() (fr frame, ok bool, err error) {
+	total, err := f.total()
+	if err != nil || total == 0 || f.end-f.start < total {
+		return frame{}, false, err
+	}
+	b := f.block[f.start : f.start+total]
+	f.start += total
+	if crc32.ChecksumIEEE(b[:total-4]) != binary.BigEndian.Uint32(b[total-4:]) {
+		return frame{}, false, errChecksum
+	}
+	headersEnd := preludeLen + int(binary.BigEndian.Uint32(b[4:]))
+	if err := fr.readHeaders(b[preludeLen:headersEnd]); err != nil {
+		return frame{}, false, err
+	}
+	fr.payload = b[headersEnd : total-4 : total-4]
+	return fr, true, nil
+}
+
+// total is the length of the frame at start, or 0 when its prelude has not arrived.
+func (f *frameReader) total() (int, error) {
+	b := f.block[f.start:f.end]
+	if len(b) < preludeLen {
+		return 0, nil
+	}
+	total, headers := binary.BigEndian.Uint32(b), binary.BigEndian.Uint32(b[4:])
+	switch {
+	case crc32.ChecksumIEEE(b[:8]) != binary.BigEndian.Uint32(b[8:]):
+		return 0, errPrelude
+	case total < frameLenMin || total > frameLenMax || headers > headersLenMax || headers > total-frameLenMin:
+		return 0, errLength
+	}
+	return int(total), nil
+}
+
+// fill reads more, at least one byte. io.EOF is an end between frames.
+func (f *frameReader) fill() error {
+	if err := f.makeRoom(); err != nil {
+		return err
+	}
+	n, err := io.ReadAtLeast(f.r, f.block[f.end:], 1)
+	f.end += n
+	if n > 0 {
+		return nil
+	}
+	if err == io.EOF && f.end > f.start {
+		return errCutInside
+	}
+	return err
+}
+
+// makeRoom gets a new block when the rest of a frame would not fit into this one.
+func (f *frameReader) makeRoom() error {
+	total, err := f.total()
+	if err != nil {
+		return err
+	}
+	need := max(total, preludeLen) - (f.end - f.start)
+	if len(f.block)-f.end >= max(need, blockLen/8) {
+		return nil
+	}
+	block := make([]byte, max(blockLen, total))
+	f.end = copy(block, f.block[f.start:f.end])
+	f.block, f.start = block, 0
+	return nil
+}
+
+// headerLens are the lengths of header values by type; types 6 (bytes) and 7 (string) carry their own.
+var headerLens = [...]int{0: 0, 1: 0, 2: 1, 3: 2, 4: 4, 5: 8, 8: 8, 9: 16}
+
+func (fr *frame) readHeaders(b []byte) error {
+	for len(b) > 0 {
+		n := int(b[0])
+		if n == 0 || len(b) < 1+n+1 {
+			return errHeaders
+		}
+		name, kind := b[1:1+n], int(b[1+n])
+		b = b[2+n:]
+		var size int
+		switch {
+		case kind == 6 || kind == 7:
+			if len(b) < 2 {
+				return errHeaders
+			}
+			size = int(binary.BigEndian.Uint16(b))
+			b = b[2:]
+		case kind < len(headerLens):
+			size = headerLens[kind]
+		default:
+			return errHeaders
+		}
+		if len(b) < size {
+			return errHeaders
+		}
+		if kind == 7 {
+			fr.setHeader(name, b[:size])
+		}
+		b = b[size:]
+	}
+	return nil
+}
+
+func (fr *frame) setHeader(name, value []byte) {
+	switch string(name) {
+	case ":message-type":
+		fr.messageType = intern(value)
+	case ":event-type":
+		fr.eventType = intern(value)
+	case ":exception-type":
+		fr.exceptionType = intern(value)
+	case ":error-code":
+		fr.errorCode = string(value)
+	}
+}
+
+// intern returns the constant for a word that frames repeat, so that it costs no allocation.
+func intern(b []byte) string {
+	switch string(b) {
+	case "event":
+		return "event"
+	case eventDelta:
+		return eventDelta
+	case eventMessageStart:
+		return eventMessageStart
+	case eventBlockStart:
+		return eventBlockStart
+	case eventBlockStop:
+		return eventBlockStop
+	case eventMessageStop:
+		return eventMessageStop
+	case eventMetadata:
+		return eventMetadata
+	default:
+		return string(b)
+	}
+}

@@ -1,0 +1,232 @@
+package bedrock
+
+import (
+	"bytes"
+	"encoding/binary"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"hash/crc32"
+	"io"
+	"os"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+)
+
+// encode writes frames with the SDK's encoder.
+func encode(t testing.TB, messages ...eventstream.Message) []byte {
+	t.Helper()
+	var out bytes.Buffer
+	for _, m := range messages {
+		if err := eventstream.NewEncoder().Encode(&out, m); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return out.Bytes()
+}
+
+func eventMessage(eventType, payload string) eventstream.Message {
+	m := eventstream.Message{Payload: []byte(payload)}
+	m.Headers.Set(":event-type", eventstream.StringValue(eventType))
+	m.Headers.Set(":content-type", eventstream.StringValue("application/json"))
+	m.Headers.Set(":message-type", eventstream.StringValue("event"))
+	return m
+}
+
+// readFrames reads everything; the payloads are copied.
+func readFrames(r io.Reader) (frames []frame, err error) {
+	fr := frameReader{r: r}
+	for {
+		f, ok, err := fr.next()
+		if err == nil && !ok {
+			err = fr.fill()
+		} else if err == nil {
+			f.payload = bytes.Clone(f.payload)
+			frames = append(frames, f)
+		}
+		if err == io.EOF {
+			return frames, nil
+		}
+		if err != nil {
+			return frames, err
+		}
+	}
+}
+
+func TestVectors(t *testing.T) {
+	data, err := os.ReadFile("testdata/eventstream-vectors.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var vectors []struct {
+		Name, Hex, Error string
+		Valid            bool
+		Headers          []struct{ Name, Value string }
+	}
+	if err := json.Unmarshal(data, &vectors); err != nil {
+		t.Fatal(err)
+	}
+	if len(vectors) < 8 {
+		t.Fatalf("only %d vectors", len(vectors))
+	}
+	for _, v := range vectors {
+		raw, err := hex.DecodeString(v.Hex)
+		if err != nil {
+			t.Fatal(err)
+		}
+		frames, err := readFrames(bytes.NewReader(raw))
+		if !v.Valid {
+			if err == nil {
+				t.Errorf("%s: accepted", v.Name)
+			}
+			continue
+		}
+		if err != nil || len(frames) != 1 {
+			t.Errorf("%s: %d frames, %v", v.Name, len(frames), err)
+			continue
+		}
+		got := map[string]string{
+			":message-type": frames[0].messageType, ":event-type": frames[0].eventType, ":exception-type": frames[0].exceptionType,
+		}
+		for _, h := range v.Headers {
+			if want, known := got[h.Name]; known && want != h.Value {
+				t.Errorf("%s: %s is %q, want %q", v.Name, h.Name, want, h.Value)
+			}
+		}
+	}
+}
+
+func TestFramesArriveInAnyPieces(t *testing.T) {
+	big := `{"contentBlockIndex":0,"delta":{"text":"` + strings.Repeat("x", 3*blockLen) + `"}}`
+	var messages []eventstream.Message
+	for i := range 40 {
+		messages = append(messages, eventMessage(eventDelta, `{"n":"`+strings.Repeat("y", i*50)+`"}`))
+	}
+	messages = append(messages, eventMessage(eventDelta, big), eventMessage(eventMessageStop, `{}`))
+	stream := encode(t, messages...)
+	for name, r := range map[string]io.Reader{
+		"whole": bytes.NewReader(stream), "bytewise": iotest.OneByteReader(bytes.NewReader(stream)), "halves": iotest.HalfReader(bytes.NewReader(stream)),
+	} {
+		frames, err := readFrames(r)
+		if err != nil || len(frames) != len(messages) {
+			t.Fatalf("%s: %d frames, %v", name, len(frames), err)
+		}
+		for i, f := range frames {
+			if string(f.payload) != string(messages[i].Payload) {
+				t.Errorf("%s: frame %d is %q", name, i, f.payload)
+			}
+		}
+	}
+}
+
+func TestAStreamCutAnywhereIsAnError(t *testing.T) {
+	stream := encode(t, eventMessage(eventMessageStart, `{"role":"assistant"}`), eventMessage(eventMessageStop, `{"stopReason":"end_turn"}`))
+	boundary := int(binary.BigEndian.Uint32(stream))
+	for cut := range len(stream) {
+		_, err := readFrames(bytes.NewReader(stream[:cut]))
+		if whole := cut == 0 || cut == boundary; whole != (err == nil) {
+			t.Errorf("cut at %d: %v", cut, err)
+		}
+	}
+}
+
+func TestEveryFlippedByteIsNoticed(t *testing.T) {
+	stream := encode(t, eventMessage(eventMessageStart, `{"role":"assistant"}`))
+	for i := range stream {
+		damaged := bytes.Clone(stream)
+		damaged[i] ^= 0x40
+		if frames, err := readFrames(bytes.NewReader(damaged)); err == nil {
+			t.Errorf("byte %d: accepted as %+v", i, frames)
+		}
+	}
+}
+
+// TestALengthBehindAGoodChecksumIsNotTrusted: a prelude that claims 4 GiB must not be allocated.
+func TestALengthBehindAGoodChecksumIsNotTrusted(t *testing.T) {
+	for _, lengths := range [][2]uint32{{1 << 31, 0}, {15, 0}, {100, 90}, {frameLenMax, headersLenMax + 1}, {16, 1 << 31}} {
+		prelude := binary.BigEndian.AppendUint32(nil, lengths[0])
+		prelude = binary.BigEndian.AppendUint32(prelude, lengths[1])
+		prelude = binary.BigEndian.AppendUint32(prelude, crc32.ChecksumIEEE(prelude))
+		if _, err := readFrames(bytes.NewReader(prelude)); !errors.Is(err, errLength) {
+			t.Errorf("%v: %v", lengths, err)
+		}
+	}
+}
+
+func TestReadingFramesDoesNotAllocatePerFrame(t *testing.T) {
+	var messages []eventstream.Message
+	for range 100 {
+		messages = append(messages, eventMessage(eventDelta, `{"contentBlockIndex":0,"delta":{"text":"some words here"},"p":"abcdefghijkl"}`))
+	}
+	stream := encode(t, messages...)
+	n := testing.AllocsPerRun(20, func() {
+		fr := frameReader{r: bytes.NewReader(stream)}
+		for {
+			if _, ok, err := fr.next(); err != nil {
+				t.Fatal(err)
+			} else if !ok && fr.fill() != nil {
+				return
+			}
+		}
+	})
+	if limit := float64(len(stream)/blockLen + 4); n > limit {
+		t.Errorf("%v allocations for 100 frames, want at most one per block (%v)", n, limit)
+	}
+}
+
+// FuzzFramesAgainstSDK compares our reader with the SDK's decoder, frame by frame.
+func FuzzFramesAgainstSDK(f *testing.F) {
+	f.Add(encode(f, eventMessage(eventMessageStart, `{"role":"assistant"}`), eventMessage(eventDelta, `{}`)))
+	odd := eventstream.Message{Payload: []byte("x")}
+	odd.Headers.Set("a", eventstream.BoolValue(true))
+	odd.Headers.Set("b", eventstream.Int32Value(7))
+	odd.Headers.Set("c", eventstream.BytesValue("zz"))
+	f.Add(encode(f, odd))
+	f.Fuzz(func(t *testing.T, stream []byte) {
+		for _, fixed := range [][]byte{stream, withChecksums(stream)} {
+			ours, err := readFrames(bytes.NewReader(fixed))
+			var theirs []eventstream.Message
+			var sdkErr error
+			for r := bytes.NewReader(fixed); sdkErr == nil; {
+				var m eventstream.Message
+				if m, sdkErr = eventstream.NewDecoder().Decode(r, nil); sdkErr == nil {
+					theirs = append(theirs, m)
+				}
+			}
+			if clean := errors.Is(sdkErr, io.EOF) && !errors.Is(sdkErr, io.ErrUnexpectedEOF); err == nil && !clean && len(ours) > len(theirs) {
+				t.Fatalf("we accept what the SDK refuses: %v", sdkErr)
+			}
+			for i := range min(len(ours), len(theirs)) {
+				if !bytes.Equal(ours[i].payload, theirs[i].Payload) {
+					t.Fatalf("frame %d: %q, SDK %q", i, ours[i].payload, theirs[i].Payload)
+				}
+				want, _ := theirs[i].Headers.Get(":event-type").(eventstream.StringValue)
+				if ours[i].eventType != string(want) {
+					t.Fatalf("frame %d: event type %q, SDK %q", i, ours[i].eventType, want)
+				}
+			}
+			// The SDK takes headers that break off for whole, and frames of any length.
+			if len(ours) < len(theirs) && !errors.Is(err, errHeaders) && !errors.Is(err, errLength) {
+				t.Fatalf("we read %d frames (%v), the SDK %d", len(ours), err, len(theirs))
+			}
+		}
+	})
+}
+
+// withChecksums makes a fuzzed stream's first frame valid, so that the fuzzer gets past the CRCs.
+func withChecksums(stream []byte) []byte {
+	if len(stream) < frameLenMin {
+		return stream
+	}
+	b := bytes.Clone(stream)
+	binary.BigEndian.PutUint32(b, uint32(len(b)))
+	if headers := binary.BigEndian.Uint32(b[4:]); headers > uint32(len(b)-frameLenMin) {
+		binary.BigEndian.PutUint32(b[4:], headers%uint32(len(b)-frameLenMin+1))
+	}
+	binary.BigEndian.PutUint32(b[8:], crc32.ChecksumIEEE(b[:8]))
+	binary.BigEndian.PutUint32(b[len(b)-4:], crc32.ChecksumIEEE(b[:len(b)-4]))
+	return b
+}

@@ -1,0 +1,136 @@
+package bedrock
+
+import (
+	"errors"
+	"fmt"
+
+	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
+)
+
+var errNoStop = errors.New("the reply holds no stopReason")
+
+// reply decodes the answer of Converse into the events that ConverseStream would have sent.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
+func (d *decoder) reply(body []byte) (events []llm.Event, err error) {
+	s := jsonscan.New(body)
+	s.Object()
+	for key, ok := s.Member(); ok && err == nil; key, ok = s.Member() {
+		switch key {
+		case "output":
+			events, err = d.output(&s)
+		case "stopReason":
+			d.stop(s.String())
+		case "usage":
+			d.finish.Usage = readUsage(&s)
+		default:
+			s.Skip()
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	s.End()
+	if err := s.Err(); err != nil {
+		return nil, fmt.Errorf("converse reply: %w", err)
+	}
+	if !d.stopped {
+		return nil, errNoStop
+	}
+	return append(events, d.finish), nil
+}
+
+func (d *decoder) output(s *jsonscan.Scanner) (events []llm.Event, err error) {
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		if key != "message" {
+			s.Skip()
+			continue
+		}
+		s.Object()
+		for key, ok := s.Member(); ok; key, ok = s.Member() {
+			if key != "content" {
+				s.Skip()
+				continue
+			}
+			s.Array()
+			for block := 0; s.Element(); block++ {
+				if events, err = d.block(s, block, events); err != nil {
+					return nil, err
+				}
+			}
+		}
+	}
+	return events, nil
+}
+
+// block appends the events of one ContentBlock.
+func (d *decoder) block(s *jsonscan.Scanner, block int, events []llm.Event) ([]llm.Event, error) {
+	s.Object()
+	for kind, ok := s.Member(); ok; kind, ok = s.Member() {
+		switch kind {
+		case "text":
+			if event := textDelta(s.String()); event != nil {
+				events = append(events, event)
+			}
+		case "toolUse":
+			call, input, err := toolUse(s)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, d.beginCall(block, call))
+			if len(input) > len("{}") {
+				events = append(events, llm.ToolCallDelta{Index: len(d.callOf) - 1, Args: string(input)})
+			}
+		case "reasoningContent":
+			thought, err := reasoningBlock(s)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, thought...)
+		default:
+			return nil, &unknownContent{kind}
+		}
+	}
+	return events, nil
+}
+
+// reasoningBlock reads a ReasoningContentBlock: {"reasoningText":{…}} or {"redactedContent":…}.
+func reasoningBlock(s *jsonscan.Scanner) (events []llm.Event, err error) {
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		switch key {
+		case "reasoningText":
+			event, err := reasoningDelta(s)
+			if err != nil {
+				return nil, err
+			}
+			events = append(events, splitReasoning(event)...)
+		case "redactedContent":
+			redacted, err := decodeBase64(s.String())
+			if err != nil {
+				return nil, fmt.Errorf("redactedContent: %w", err)
+			}
+			events = append(events, llm.ReasoningDelta{Redacted: redacted})
+		default:
+			return nil, &unknownContent{"reasoningContent." + key}
+		}
+	}
+	return events, nil
+}
+
+// splitReasoning gives text and signature an event each, as they come in a stream.
+func splitReasoning(event llm.Event) []llm.Event {
+	r, ok := event.(llm.ReasoningDelta)
+	if !ok {
+		return nil
+	}
+	var events []llm.Event
+	if r.Text != "" {
+		events = append(events, llm.ReasoningDelta{Text: r.Text})
+	}
+	if r.Signature != "" {
+		events = append(events, llm.ReasoningDelta{Signature: r.Signature})
+	}
+	return events
+}
