@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+	"time"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+)
+
+// handleChat answers a chat whose body names the deployment.
+func (g *Gateway) handleChat(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.chat(x, r, caller, "")
+}
+
+// handleDeploymentChat answers a chat whose path names the deployment; the body's model is then not
+// looked at.
+func (g *Gateway) handleDeploymentChat(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.chat(x, r, caller, r.PathValue("name"))
+}
+
+// chat is the path of one request, from bytes to bytes.
+func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	body, release, err := g.readBody(x, r)
+	if err != nil {
+		return x.refuse(err)
+	}
+	defer release()
+	req, shape, err := openai.DecodeChat(body)
+	if err != nil {
+		return x.refuse(err)
+	}
+	if name == "" {
+		name = shape.Model
+	}
+	if name == "" {
+		return x.refuse(llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use."))
+	}
+	deployment, err := g.catalog.Resolve(caller, name)
+	if err != nil {
+		return x.refuse(err)
+	}
+	x.deployment = deployment.Name
+	if deployment.Chat == nil {
+		return x.refuse(&llm.Error{Kind: llm.KindInvalid, Message: "The deployment " + name + " does not chat.", Param: "model"})
+	}
+	write := openai.WriteReply
+	if shape.Stream {
+		write = openai.WriteStream
+	}
+	req.Whole = !shape.Stream
+	return write(x, deployment.Chat.Chat(r.Context(), req), openai.Envelope{
+		ID: x.id, Model: deployment.Name, Created: x.began, Ignored: shape.Ignored, IncludeUsage: shape.IncludeUsage,
+	})
+}
+
+const (
+	// maxBody is the longest request, in bytes, as in DIAL Core (resources.maxSize).
+	maxBody = 64 << 20
+	// bodyTimeout is how long a client may take to send its request.
+	bodyTimeout = 5 * time.Minute
+	// maxPooled is the longest buffer that is kept for the next request, in bytes.
+	maxPooled = 1 << 20
+)
+
+// readBody reads a JSON body once, whole. The request's values alias the buffer until release.
+func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release func(), err error) {
+	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+		return nil, nil, &llm.Error{Kind: llm.KindUnsupportedType, Message: "Only application/json is supported: set the Content-Type header."}
+	}
+	if r.ContentLength > maxBody {
+		return nil, nil, errTooLarge()
+	}
+	if err := x.control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, nil, err
+	}
+	buffer := g.bodies.Get().(*[]byte)
+	body, err = readInto(*buffer, http.MaxBytesReader(x, r.Body, maxBody), r.ContentLength)
+	release = func() {
+		if cap(body) <= maxPooled {
+			*buffer = body[:0]
+			g.bodies.Put(buffer)
+		}
+	}
+	if err != nil {
+		release()
+		return nil, nil, bodyError(err)
+	}
+	// The connection is read on while the answer is written, to notice a client that leaves.
+	if err := x.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		release()
+		return nil, nil, err
+	}
+	return body, release, nil
+}
+
+// trustedSize is how much of an announced body is allocated before it arrives.
+const trustedSize = 2 << 20
+
+// readInto reads r to its end into buf, which has room for size at once when that is known.
+func readInto(buf []byte, r io.Reader, size int64) ([]byte, error) {
+	buf = slices.Grow(buf[:0], int(min(max(size, 0), trustedSize))+512)
+	for {
+		n, err := r.Read(buf[len(buf):cap(buf)])
+		buf = buf[:len(buf)+n]
+		switch {
+		case err == io.EOF:
+			return buf, nil
+		case err != nil:
+			return buf, err
+		case len(buf) == cap(buf):
+			buf = slices.Grow(buf, cap(buf))
+		}
+	}
+}
+
+func bodyError(err error) error {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errTooLarge()
+	}
+	return &llm.Error{Kind: llm.KindInvalid, Message: "The body broke off before its end.", Err: err}
+}
+
+func errTooLarge() error {
+	return &llm.Error{Kind: llm.KindTooLarge, Message: "The body is larger than 64 MiB."}
+}

@@ -1,0 +1,125 @@
+package gateway
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime/debug"
+	"time"
+
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+)
+
+const headerRequestID = "X-Request-Id"
+
+// writeTimeout is how long a client may take to accept one write.
+const writeTimeout = time.Minute
+
+// exchange is one request's reply on its way out, and what the log will say of it.
+type exchange struct {
+	http.ResponseWriter
+	control *http.ResponseController
+	method  string
+	began   time.Time
+
+	id         string
+	route      string
+	project    string
+	deployment string
+	status     int // 0 until the header is written
+	err        error
+}
+
+func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
+	x := &exchange{ResponseWriter: w, control: http.NewResponseController(w), method: r.Method, began: time.Now()}
+	if x.id = r.Header.Get(headerRequestID); !isRequestID(x.id) {
+		x.id = rand.Text()
+	}
+	return x
+}
+
+// isRequestID says whether a client's id is fit for a header and a log.
+func isRequestID(id string) bool {
+	for i := range len(id) {
+		c := id[i]
+		if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '-' || c == '_' || c == '.') {
+			return false
+		}
+	}
+	return id != "" && len(id) <= 128
+}
+
+// Unwrap lets http.ResponseController reach the connection.
+func (x *exchange) Unwrap() http.ResponseWriter { return x.ResponseWriter }
+
+func (x *exchange) WriteHeader(status int) {
+	if x.status == 0 {
+		x.status = status
+	}
+	x.ResponseWriter.WriteHeader(status)
+}
+
+// Write gives the client a minute: one that reads no more is a client that has gone.
+func (x *exchange) Write(b []byte) (int, error) {
+	if x.status == 0 {
+		x.status = http.StatusOK
+	}
+	if err := x.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return 0, err
+	}
+	return x.ResponseWriter.Write(b)
+}
+
+// refuse answers with an error and returns it for the log.
+func (x *exchange) refuse(err error) error {
+	openai.WriteError(x, err)
+	return err
+}
+
+// finish ends an exchange: it answers for a handler that panicked, and writes the log line.
+func (g *Gateway) finish(x *exchange) {
+	panicked := recover()
+	if panicked == http.ErrAbortHandler {
+		panic(panicked)
+	}
+	if panicked != nil {
+		x.err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+		if x.status == 0 {
+			openai.WriteError(x, x.err)
+		}
+	}
+	g.logExchange(x)
+	if panicked != nil {
+		// The connection is cut, so that a reply that broke off does not look whole.
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func (g *Gateway) logExchange(x *exchange) {
+	level := slog.LevelInfo
+	attrs := make([]slog.Attr, 0, 9)
+	attrs = append(attrs, slog.String("request_id", x.id), slog.String("method", x.method), slog.String("route", x.route),
+		slog.Int("status", x.status), slog.Duration("took", time.Since(x.began)))
+	if x.project != "" {
+		attrs = append(attrs, slog.String("project", x.project))
+	}
+	if x.deployment != "" {
+		attrs = append(attrs, slog.String("deployment", x.deployment))
+	}
+	if x.err != nil {
+		kind := llm.AsError(x.err).Kind
+		switch kind {
+		case llm.KindCanceled:
+		case llm.KindInternal:
+			level = slog.LevelError
+		default:
+			level = slog.LevelWarn
+		}
+		attrs = append(attrs, slog.String("kind", kind.String()), slog.String("error", x.err.Error()))
+	}
+	g.log.LogAttrs(context.Background(), level, "request", attrs...)
+}

@@ -1,0 +1,131 @@
+package gateway
+
+import (
+	"log/slog"
+	"net/http"
+	"sync"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+)
+
+// Options make a Gateway; all are needed.
+type Options struct {
+	Auth    *auth.Authenticator
+	Catalog *catalog.Catalog
+	Log     *slog.Logger
+	Version string
+}
+
+// Gateway answers the DIAL API.
+type Gateway struct {
+	auth    *auth.Authenticator
+	catalog *catalog.Catalog
+	log     *slog.Logger
+	version string
+	bodies  sync.Pool // of *[]byte
+	routes  *http.ServeMux
+}
+
+// New returns the gateway.
+func New(o Options) *Gateway {
+	g := &Gateway{auth: o.Auth, catalog: o.Catalog, log: o.Log, version: o.Version, routes: http.NewServeMux()}
+	g.bodies.New = func() any { return new([]byte) }
+
+	g.open("GET /health", g.handleHealth)
+	g.open("GET /version", g.handleVersion)
+	g.open("OPTIONS /", g.handlePreflight)
+	g.open("/", g.handleNoRoute)
+
+	g.known("POST /openai/deployments/{name}/chat/completions", g.handleDeploymentChat)
+	g.known("POST /openai/v1/chat/completions", g.handleChat)
+	g.known("GET /openai/models", g.handleModels)
+	g.known("GET /openai/v1/models", g.handleModels)
+	g.known("GET /openai/models/{name}", g.handleModel)
+	g.known("GET /openai/v1/models/{name}", g.handleModel)
+	g.known("GET /openai/deployments", g.handleDeployments)
+	g.known("GET /openai/deployments/{name}", g.handleDeployment)
+	g.known("GET /v1/user/info", g.handleUserInfo)
+	return g
+}
+
+// ServeHTTP gives every request an id, an access log line, and a reply even when a handler panics.
+func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	x := newExchange(w, r)
+	defer g.finish(x)
+	x.Header().Set(headerRequestID, x.id)
+	allowOrigin(x.Header(), r.Header)
+	g.routes.ServeHTTP(x, r)
+}
+
+// handler answers one request. The error that it returns has been told to the client; it is for the
+// log.
+type handler func(x *exchange, r *http.Request) error
+
+// open routes to a handler that needs no caller.
+func (g *Gateway) open(pattern string, h handler) {
+	g.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		x := w.(*exchange) // ServeHTTP passes no other writer
+		x.route = r.Pattern
+		x.err = h(x, r)
+	})
+}
+
+// known routes to a handler that needs a caller: without one it does not compile.
+func (g *Gateway) known(pattern string, h func(x *exchange, r *http.Request, caller auth.Caller) error) {
+	g.open(pattern, func(x *exchange, r *http.Request) error {
+		caller, err := g.auth.Authenticate(r.Header)
+		if err != nil {
+			return x.refuse(refusal(err))
+		}
+		x.project = caller.Project
+		return h(x, r, caller)
+	})
+}
+
+// refusal is auth's error as a client's.
+func refusal(err error) *llm.Error {
+	kind := llm.KindUnauthenticated
+	if e, ok := err.(*auth.Error); ok && e.Reason == auth.Ambiguous {
+		kind = llm.KindInvalid
+	}
+	return &llm.Error{Kind: kind, Message: err.Error()}
+}
+
+func (g *Gateway) handleHealth(x *exchange, _ *http.Request) error {
+	x.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func (g *Gateway) handleVersion(x *exchange, _ *http.Request) error {
+	x.Header().Set("Content-Type", "text/plain; charset=utf-8")
+	_, err := x.Write([]byte(g.version))
+	return err
+}
+
+func (g *Gateway) handleNoRoute(x *exchange, r *http.Request) error {
+	return x.refuse(&llm.Error{
+		Kind:    llm.KindNotFound,
+		Message: "There is no route " + r.Method + " " + r.URL.Path + ". Chat is POST /openai/deployments/{name}/chat/completions or POST /openai/v1/chat/completions.",
+	})
+}
+
+// handlePreflight answers browsers, as DIAL Core does: anything is allowed, for a day.
+func (g *Gateway) handlePreflight(x *exchange, _ *http.Request) error {
+	x.Header().Set("Access-Control-Max-Age", "86400")
+	x.WriteHeader(http.StatusOK)
+	return nil
+}
+
+func allowOrigin(reply, request http.Header) {
+	reply.Set("Access-Control-Allow-Origin", "*")
+	reply.Set("Access-Control-Expose-Headers", headerRequestID+", "+openai.HeaderIgnored)
+	if method := request.Get("Access-Control-Request-Method"); method != "" {
+		reply.Set("Access-Control-Allow-Methods", method)
+	}
+	if headers := request.Get("Access-Control-Request-Headers"); headers != "" {
+		reply.Set("Access-Control-Allow-Headers", headers)
+	}
+}

@@ -1,0 +1,218 @@
+package gateway
+
+import (
+	"encoding/json"
+	"net/http"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
+)
+
+// item is a deployment in a listing: DIAL Core's ModelData and DeploymentData, and the two members
+// that OpenAI's own Model object has beside them.
+type item struct {
+	ID                   string          `json:"id"`
+	Model                string          `json:"model"`
+	Reference            string          `json:"reference"`
+	DisplayName          string          `json:"display_name,omitempty"`
+	DisplayVersion       string          `json:"display_version,omitempty"`
+	IconURL              string          `json:"icon_url,omitempty"`
+	Description          string          `json:"description,omitempty"`
+	DescriptionKeywords  []string        `json:"description_keywords,omitempty"`
+	Owner                string          `json:"owner"`
+	OwnedBy              string          `json:"owned_by"`
+	Status               string          `json:"status"`
+	Object               string          `json:"object"`
+	LifecycleStatus      string          `json:"lifecycle_status"`
+	Created              int64           `json:"created"`
+	CreatedAt            int64           `json:"created_at"`
+	UpdatedAt            int64           `json:"updated_at"`
+	ScaleSettings        *scaleSettings  `json:"scale_settings,omitempty"`
+	Capabilities         capabilities    `json:"capabilities"`
+	Features             features        `json:"features"`
+	Interfaces           []string        `json:"interfaces"`
+	InputAttachmentTypes []string        `json:"input_attachment_types,omitempty"`
+	MaxInputAttachments  int             `json:"max_input_attachments,omitempty"`
+	MaxRetryAttempts     int             `json:"max_retry_attempts,omitempty"`
+	Defaults             json.RawMessage `json:"defaults,omitempty"`
+	TokenizerModel       string          `json:"tokenizer_model,omitempty"`
+	Limits               *limits         `json:"limits,omitempty"`
+	Pricing              *pricing        `json:"pricing,omitempty"`
+}
+
+type scaleSettings struct {
+	ScaleType string `json:"scale_type"`
+}
+
+type capabilities struct {
+	ScaleTypes     []string `json:"scale_types"`
+	Completion     bool     `json:"completion"`
+	ChatCompletion bool     `json:"chat_completion"`
+	Embeddings     bool     `json:"embeddings"`
+	FineTune       bool     `json:"fine_tune"`
+	Inference      bool     `json:"inference"`
+}
+
+type limits struct {
+	MaxTotalTokens      int `json:"max_total_tokens,omitempty"`
+	MaxPromptTokens     int `json:"max_prompt_tokens,omitempty"`
+	MaxCompletionTokens int `json:"max_completion_tokens,omitempty"`
+}
+
+type pricing struct {
+	Unit       string `json:"unit,omitempty"`
+	Prompt     string `json:"prompt,omitempty"`
+	Completion string `json:"completion,omitempty"`
+	CacheRead  string `json:"cache_read,omitempty"`
+	CacheWrite string `json:"cache_write,omitempty"`
+}
+
+type features struct {
+	Rate                          bool     `json:"rate"`
+	Tokenize                      bool     `json:"tokenize"`
+	TruncatePrompt                bool     `json:"truncate_prompt"`
+	Configuration                 bool     `json:"configuration"`
+	SystemPrompt                  bool     `json:"system_prompt"`
+	Tools                         bool     `json:"tools"`
+	Seed                          bool     `json:"seed"`
+	URLAttachments                bool     `json:"url_attachments"`
+	FolderAttachments             bool     `json:"folder_attachments"`
+	AllowResume                   bool     `json:"allow_resume"`
+	AccessibleByPerRequestKey     bool     `json:"accessible_by_per_request_key"`
+	ContentParts                  bool     `json:"content_parts"`
+	Temperature                   bool     `json:"temperature"`
+	CustomTemperature             bool     `json:"custom_temperature_supported"`
+	ParallelToolCalls             bool     `json:"parallel_tool_calls"`
+	Cache                         bool     `json:"cache"`
+	AutoCaching                   bool     `json:"auto_caching"`
+	MaxTokens                     bool     `json:"max_tokens_supported"`
+	MaxCompletionTokens           bool     `json:"max_completion_tokens_supported"`
+	AssistantAttachmentsInRequest bool     `json:"assistant_attachments_in_request"`
+	SkillsSupported               bool     `json:"skills_supported"`
+	ChatCompletion                bool     `json:"chat_completion"`
+	ReasoningEfforts              []string `json:"reasoning_efforts"`
+}
+
+// createdUnknown is what DIAL Core says when it does not know a time.
+const createdUnknown = 1672534800
+
+// newItem describes a deployment as the object "model" or "deployment".
+func newItem(d *catalog.Deployment, object string) item {
+	i := &d.Info
+	created := i.CreatedAt
+	if created == 0 {
+		created = createdUnknown
+	}
+	out := item{
+		ID: d.Name, Model: d.Name, Reference: d.Name,
+		DisplayName: i.DisplayName, DisplayVersion: i.DisplayVersion, IconURL: i.IconURL,
+		Description: i.Description, DescriptionKeywords: i.DescriptionKeywords,
+		Owner: "organization-owner", OwnedBy: "organization-owner", Status: "succeeded",
+		Object: object, LifecycleStatus: "generally-available",
+		Created: created, CreatedAt: created, UpdatedAt: max(created, i.UpdatedAt),
+		Capabilities:         capabilities{ScaleTypes: []string{"standard"}, ChatCompletion: d.Chat != nil},
+		Features:             newFeatures(d),
+		Interfaces:           []string{},
+		InputAttachmentTypes: i.InputAttachmentTypes, MaxInputAttachments: i.MaxInputAttachments,
+		MaxRetryAttempts: i.MaxRetryAttempts, Defaults: i.Defaults, TokenizerModel: i.TokenizerModel,
+	}
+	if i.Reference != "" {
+		out.Reference = i.Reference
+	}
+	if d.Chat != nil {
+		out.Interfaces = append(out.Interfaces, "openaiChatCompletions")
+	}
+	if object == "deployment" {
+		out.ScaleSettings = &scaleSettings{ScaleType: "standard"}
+	}
+	if i.Limits != (catalog.Limits{}) {
+		l := limits(i.Limits)
+		out.Limits = &l
+	}
+	if i.Pricing != (catalog.Pricing{}) {
+		p := pricing(i.Pricing)
+		out.Pricing = &p
+	}
+	return out
+}
+
+func newFeatures(d *catalog.Deployment) features {
+	f := &d.Info.Features
+	out := features{
+		Rate: f.Rate, Tokenize: f.Tokenize, TruncatePrompt: f.TruncatePrompt, Configuration: f.Configuration,
+		SystemPrompt: f.SystemPrompt, Tools: f.Tools, Seed: f.Seed,
+		URLAttachments: f.URLAttachments, FolderAttachments: f.FolderAttachments,
+		AllowResume: f.AllowResume, AccessibleByPerRequestKey: f.AccessibleByPerRequestKey,
+		ContentParts: f.ContentParts, Temperature: f.Temperature, CustomTemperature: f.CustomTemperature,
+		ParallelToolCalls: f.ParallelToolCalls, Cache: f.Cache, AutoCaching: f.AutoCaching,
+		MaxTokens: f.MaxTokens, MaxCompletionTokens: f.MaxCompletionTokens,
+		AssistantAttachmentsInRequest: f.AssistantAttachmentsInRequest, SkillsSupported: f.SkillsSupported,
+		ChatCompletion: d.Chat != nil, ReasoningEfforts: f.ReasoningEfforts,
+	}
+	if out.ReasoningEfforts == nil {
+		out.ReasoningEfforts = []string{}
+	}
+	return out
+}
+
+type list struct {
+	Data   []item `json:"data"`
+	Object string `json:"object"`
+}
+
+func (g *Gateway) handleModels(x *exchange, _ *http.Request, caller auth.Caller) error {
+	return g.list(x, caller, "model")
+}
+
+func (g *Gateway) handleDeployments(x *exchange, _ *http.Request, caller auth.Caller) error {
+	return g.list(x, caller, "deployment")
+}
+
+func (g *Gateway) list(x *exchange, caller auth.Caller, object string) error {
+	out := list{Data: []item{}, Object: "list"}
+	for _, d := range g.catalog.List(caller) {
+		out.Data = append(out.Data, newItem(d, object))
+	}
+	return x.reply(out)
+}
+
+func (g *Gateway) handleModel(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.one(x, caller, r.PathValue("name"), "model")
+}
+
+func (g *Gateway) handleDeployment(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.one(x, caller, r.PathValue("name"), "deployment")
+}
+
+func (g *Gateway) one(x *exchange, caller auth.Caller, name, object string) error {
+	d, err := g.catalog.Resolve(caller, name)
+	if err != nil {
+		return x.refuse(err)
+	}
+	return x.reply(newItem(d, object))
+}
+
+type userInfo struct {
+	Roles           []string `json:"roles"`
+	Project         string   `json:"project"`
+	UserDisplayName string   `json:"userDisplayName"`
+}
+
+func (g *Gateway) handleUserInfo(x *exchange, _ *http.Request, caller auth.Caller) error {
+	roles := caller.Roles
+	if roles == nil {
+		roles = []string{}
+	}
+	return x.reply(userInfo{Roles: roles, Project: caller.Project, UserDisplayName: caller.Project})
+}
+
+// reply answers with a value as JSON.
+func (x *exchange) reply(value any) error {
+	body, err := json.Marshal(value)
+	if err != nil {
+		return x.refuse(err)
+	}
+	x.Header().Set("Content-Type", "application/json")
+	_, err = x.Write(body)
+	return err
+}
