@@ -111,15 +111,24 @@ func (g *Gateway) logExchange(x *exchange) {
 		attrs = append(attrs, slog.String("deployment", x.deployment))
 	}
 	if x.err != nil {
-		kind := llm.AsError(x.err).Kind
-		switch kind {
+		e := llm.AsError(x.err)
+		switch e.Kind {
 		case llm.KindCanceled:
 		case llm.KindInternal:
 			level = slog.LevelError
 		default:
 			level = slog.LevelWarn
 		}
-		attrs = append(attrs, slog.String("kind", kind.String()), slog.String("error", x.err.Error()))
+		attrs = append(attrs, slog.String("kind", e.Kind.String()), slog.String("error", logText(e)))
 	}
 	g.log.LogAttrs(context.Background(), level, "request", attrs...)
+}
+
+// logText is what the log may say of an error. The message to the client may quote the client, in
+// words of AWS; where there is a cause, it says the same without.
+func logText(e *llm.Error) string {
+	if e.Err != nil {
+		return e.Err.Error()
+	}
+	return e.Message
 }

@@ -1,0 +1,135 @@
+package bedrock_test
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"outcrop/internal/bedrock"
+	"outcrop/internal/llm"
+	"outcrop/internal/llm/llmtest"
+	"outcrop/internal/memnet"
+	"outcrop/internal/models"
+	"outcrop/internal/sandbox"
+)
+
+// counting is a transport that knows how many answers are held.
+type counting struct {
+	http.RoundTripper
+	open atomic.Int64
+}
+
+func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	resp, err := c.RoundTripper.RoundTrip(r)
+	if err != nil {
+		return nil, err
+	}
+	c.open.Add(1)
+	resp.Body = &countedBody{ReadCloser: resp.Body, closed: sync.OnceFunc(func() { c.open.Add(-1) })}
+	return resp, nil
+}
+
+type countedBody struct {
+	io.ReadCloser
+	closed func()
+}
+
+func (b *countedBody) Close() error {
+	b.closed()
+	return b.ReadCloser.Close()
+}
+
+// overSandbox is a client of a sandbox that lives in the test's bubble.
+func overSandbox(t *testing.T) (*bedrock.Client, *counting) {
+	t.Helper()
+	handler, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	catalogue, err := models.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &counting{RoundTripper: memnet.Serve(t, handler)}
+	client, err := bedrock.New(bedrock.Options{
+		Region: "us-east-1", Endpoint: "http://bedrock", Transport: transport, Catalogue: catalogue,
+		Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return client, transport
+}
+
+// faults are the sandbox's directives for the contract's faults.
+var faults = map[llmtest.Fault]string{
+	llmtest.Refused:         "error=ValidationException",
+	llmtest.Throttled:       "error=ThrottlingException",
+	llmtest.ExceptionFirst:  "exception=throttlingException",
+	llmtest.ExceptionMiddle: "exception=modelStreamErrorException after=4",
+	llmtest.CutBetween:      "cut=%d",
+	llmtest.CutInside:       "cut-inside=%d",
+	llmtest.EndedEarly:      "end=%d",
+	llmtest.BadChecksum:     "badcrc=%d",
+	llmtest.NoOutput:        "empty",
+	llmtest.SlowStart:       "start=60s",
+}
+
+// frames is how many frames a reply of six tokens has before messageStop: messageStart, six deltas
+// and contentBlockStop.
+const frames = 8
+
+func TestContract(t *testing.T) {
+	for _, id := range []string{
+		"us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+		"us.amazon.nova-2-lite-v1:0",
+		"us.meta.llama3-3-70b-instruct-v1:0", // does not stream tools
+		"openai.gpt-oss-120b-1:0",            // reasons
+	} {
+		t.Run(id, func(t *testing.T) {
+			llmtest.TestChatModel(t, llmtest.Subject{Frames: frames, New: func(t *testing.T) llmtest.Instance {
+				return instance(t, id)
+			}})
+		})
+	}
+}
+
+func instance(t *testing.T, id string) llmtest.Instance {
+	client, transport := overSandbox(t)
+	chat, err := client.Chat(id)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return llmtest.Instance{
+		Model: chat,
+		Ask:   func() *llm.ChatRequest { return ask("tokens=6") },
+		Tool: func() *llm.ChatRequest {
+			req := ask("tools=2")
+			req.Tools = []llm.Tool{
+				{Name: "weather", Schema: []byte(`{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}`)},
+				{Name: "clock"},
+			}
+			return req
+		},
+		Fail: func(f llmtest.Fault, n int) *llm.ChatRequest {
+			directive := faults[f]
+			if f == llmtest.CutBetween || f == llmtest.CutInside || f == llmtest.EndedEarly || f == llmtest.BadChecksum {
+				directive = fmt.Sprintf(directive, n)
+			}
+			return ask("tokens=6 " + directive)
+		},
+		Open: func() int { return int(transport.open.Load()) },
+	}
+}
+
+func ask(directive string) *llm.ChatRequest {
+	return &llm.ChatRequest{Messages: []llm.Message{
+		{Role: llm.RoleSystem, Parts: []llm.Part{llm.Text{Text: "Be brief."}}},
+		{Role: llm.RoleUser, Index: 1, Parts: []llm.Part{llm.Text{Text: "What is the weather? [[sandbox " + directive + "]]"}}},
+	}}
+}

@@ -1,0 +1,291 @@
+package gateway_test
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"flag"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+
+	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/bedrock"
+	"outcrop/internal/catalog"
+	"outcrop/internal/gateway"
+	"outcrop/internal/memnet"
+	"outcrop/internal/models"
+	"outcrop/internal/secret"
+)
+
+var update = flag.Bool("update", false, "rewrite the fixtures' upstream requests and replies")
+
+// deployments of every fixture: name → model id and who may use it.
+var deployments = []struct {
+	name, id string
+	roles    []string
+}{
+	{"claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", nil},
+	{"llama", "us.meta.llama3-3-70b-instruct-v1:0", nil},
+	{"profile", "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123", nil},
+	{"for-power", "us.amazon.nova-lite-v1:0", []string{"power"}},
+	{"for-nobody", "us.amazon.nova-lite-v1:0", []string{}},
+}
+
+// TestFixtures: a request, what Bedrock is asked, what it answers, what the client gets. One file is
+// one promise.
+func TestFixtures(t *testing.T) {
+	files, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no fixtures: %v", err)
+	}
+	for _, file := range files {
+		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			synctest.Test(t, func(t *testing.T) { runFixture(t, archive) })
+			if !*update {
+				return
+			}
+			if err := os.WriteFile(file, txtar.Format(archive), 0o644); err != nil {
+				t.Fatal(err)
+			}
+		})
+	}
+}
+
+func runFixture(t *testing.T, archive *txtar.Archive) {
+	if !strings.HasSuffix(strings.TrimSpace(string(archive.Comment)), ".") {
+		t.Error("the fixture does not begin with a sentence")
+	}
+	upstream := &upstream{t: t, script: section(archive, "upstream reply")}
+	var log bytes.Buffer
+	handler := newGateway(t, memnet.Serve(t, upstream), &log)
+	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire(section(archive, "request")))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := httptest.NewRecorder()
+	func() {
+		defer func() {
+			if p := recover(); p != nil && p != http.ErrAbortHandler {
+				panic(p)
+			}
+		}()
+		handler.ServeHTTP(recorder, request)
+	}()
+	if want := strings.Contains(string(upstream.script), "status "); want != (upstream.calls == 1) {
+		t.Errorf("Bedrock was called %d times", upstream.calls)
+	}
+	compare(t, archive, "upstream request", upstream.got)
+	compare(t, archive, "reply", formatReply(recorder))
+	compare(t, archive, "log", formatLog(log.String()))
+}
+
+func section(archive *txtar.Archive, name string) []byte {
+	for _, f := range archive.Files {
+		if f.Name == name {
+			return f.Data
+		}
+	}
+	return nil
+}
+
+// compare checks a section, or rewrites it.
+func compare(t *testing.T, archive *txtar.Archive, name, got string) {
+	t.Helper()
+	if *update {
+		i := slices.IndexFunc(archive.Files, func(f txtar.File) bool { return f.Name == name })
+		switch {
+		case i >= 0:
+			archive.Files[i].Data = []byte(got)
+		case got != "" && name != "log":
+			archive.Files = append(archive.Files, txtar.File{Name: name, Data: []byte(got)})
+		}
+		return
+	}
+	want := section(archive, name)
+	if want == nil && name == "log" {
+		return
+	}
+	if diff := cmp.Diff(string(want), got); diff != "" {
+		t.Errorf("%s (-want +got):\n%s", name, diff)
+	}
+}
+
+// wire completes a request's text: the protocol version and the length of the body.
+func wire(text []byte) string {
+	head, body, _ := strings.Cut(string(text), "\n\n")
+	body = strings.TrimSuffix(body, "\n")
+	line, headers, _ := strings.Cut(head, "\n")
+	return fmt.Sprintf("%s HTTP/1.1\r\nHost: gateway\r\nX-Request-Id: req-1\r\n%s\r\nContent-Length: %d\r\n\r\n%s",
+		line, strings.ReplaceAll(headers, "\n", "\r\n"), len(body), body)
+}
+
+func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer) http.Handler {
+	t.Helper()
+	catalogue, err := models.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := bedrock.New(bedrock.Options{
+		Region: "us-east-1", Endpoint: "http://bedrock", Transport: transport, Catalogue: catalogue,
+		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2", ""),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var list []*catalog.Deployment
+	for _, d := range deployments {
+		chat, err := client.Chat(d.id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		list = append(list, &catalog.Deployment{Name: d.name, Roles: d.roles, Chat: chat})
+	}
+	visible, err := catalog.New(list)
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := auth.New([]auth.Key{
+		{Secret: secret.New("key-a"), Project: "team-a", Roles: []string{"default"}},
+		{Secret: secret.New("key-p"), Project: "team-p", Roles: []string{"power"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gateway.New(gateway.Options{Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
+}
+
+// upstream is a Bedrock that answers as a script says.
+type upstream struct {
+	t      *testing.T
+	script []byte
+	calls  int
+	got    string
+}
+
+func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.calls++
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		u.t.Error(err)
+	}
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20000101/us-east-1/bedrock/aws4_request") {
+		u.t.Errorf("not signed: %q", r.Header.Get("Authorization"))
+	}
+	u.got = r.Method + " " + r.URL.EscapedPath() + "\n" + indent(body)
+	w.Header()["Date"] = nil
+	w.Header().Set("X-Amzn-Requestid", "aws-1")
+	for line := range strings.Lines(string(u.script)) {
+		u.line(w, strings.TrimSpace(line))
+	}
+}
+
+// line does one line of a script: status, header, json, event, exception, or a way to break off.
+func (u *upstream) line(w http.ResponseWriter, line string) {
+	verb, rest, _ := strings.Cut(line, " ")
+	name, value, _ := strings.Cut(rest, " ")
+	switch verb {
+	case "":
+	case "header":
+		w.Header().Set(name, value)
+	case "status":
+		status := 0
+		if _, err := fmt.Sscan(rest, &status); err != nil {
+			u.t.Error(err)
+		}
+		w.WriteHeader(status)
+	case "json":
+		u.write(w, []byte(rest))
+	case "event", "exception":
+		u.write(w, encodeFrame(u.t, verb, name, value))
+	case "bad-checksum":
+		frame := encodeFrame(u.t, "event", name, value)
+		frame[len(frame)-1] ^= 1
+		u.write(w, frame)
+	case "half":
+		frame := encodeFrame(u.t, "event", name, value)
+		u.write(w, frame[:len(frame)/2])
+	case "cut":
+		panic(http.ErrAbortHandler)
+	default:
+		u.t.Errorf("unknown line %q", line)
+	}
+}
+
+func (u *upstream) write(w http.ResponseWriter, data []byte) {
+	if _, err := w.Write(data); err != nil {
+		u.t.Logf("writing: %v", err)
+	}
+	if err := http.NewResponseController(w).Flush(); err != nil {
+		u.t.Logf("flushing: %v", err)
+	}
+}
+
+func encodeFrame(t *testing.T, kind, name, payload string) []byte {
+	m := eventstream.Message{Payload: []byte(payload)}
+	m.Headers.Set(":"+kind+"-type", eventstream.StringValue(name))
+	m.Headers.Set(":content-type", eventstream.StringValue("application/json"))
+	m.Headers.Set(":message-type", eventstream.StringValue(kind))
+	var out bytes.Buffer
+	if err := eventstream.NewEncoder().Encode(&out, m); err != nil {
+		t.Fatal(err)
+	}
+	if b := out.Bytes(); crc32.ChecksumIEEE(b[:len(b)-4]) == 0 {
+		t.Fatal("an unlikely frame")
+	}
+	return out.Bytes()
+}
+
+func indent(body []byte) string {
+	var out bytes.Buffer
+	if json.Indent(&out, body, "", "  ") != nil {
+		return string(body)
+	}
+	return out.String() + "\n"
+}
+
+// formatReply writes status, the headers that a client reads, and the body.
+func formatReply(r *httptest.ResponseRecorder) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d\n", r.Code)
+	for _, name := range []string{"Content-Type", "Retry-After", "X-Outcrop-Ignored", "X-Request-Id"} {
+		if value := r.Header().Get(name); value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", name, value)
+		}
+	}
+	b.WriteString("\n")
+	body := r.Body.Bytes()
+	if strings.HasPrefix(r.Header().Get("Content-Type"), "application/json") {
+		b.WriteString(indent(body))
+	} else {
+		b.Write(body)
+	}
+	if len(body) > 0 && !strings.HasSuffix(b.String(), "\n") {
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// formatLog leaves out what every line has.
+func formatLog(log string) string {
+	_, rest, _ := strings.Cut(log, " level=")
+	return "level=" + rest
+}
