@@ -1,0 +1,104 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"outcrop/internal/config"
+)
+
+func newConfigCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "config",
+		Short: "Look at configuration files",
+	}
+	cmd.AddCommand(newConfigCheckCommand())
+	return cmd
+}
+
+func newConfigCheckCommand() *cobra.Command {
+	var options config.Options
+	var output string
+	cmd := &cobra.Command{
+		Use:   "check FILE...",
+		Short: "Report every mistake in the files, and what they compile to",
+		Long: `Reads aidial.config.json files (JSON or YAML) as "outcrop serve --config" does,
+merges them in the order given, and prints what they compile to and everything
+that is wrong with them. Keys and secrets are never shown.
+
+The exit status is 1 when there is an error; warnings leave it at 0.`,
+		Example: `  outcrop config check models.json keys.yaml
+  outcrop config check --output json aidial.config.json`,
+		Args: cobra.MinimumNArgs(1),
+		RunE: func(cmd *cobra.Command, args []string) error {
+			cfg, problems := config.Load(args, options)
+			if err := writeReport(cmd.OutOrStdout(), output, cfg, problems); err != nil {
+				return err
+			}
+			if config.HasErrors(problems) {
+				return &exitError{1}
+			}
+			return nil
+		},
+	}
+	cmd.Flags().BoolVar(&options.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
+	cmd.Flags().StringVar(&output, "output", "text", "form of the report: text or json")
+	return cmd
+}
+
+// configReport is the JSON form of the report.
+type configReport struct {
+	Errors   int              `json:"errors"`
+	Warnings int              `json:"warnings"`
+	Problems []config.Problem `json:"problems"`
+	Compiled config.Compiled  `json:"compiled"`
+}
+
+func writeReport(w io.Writer, output string, cfg *config.Config, problems []config.Problem) error {
+	report := configReport{Problems: append([]config.Problem{}, problems...), Compiled: cfg.Compile()}
+	for _, p := range problems {
+		if p.Severity == config.Error {
+			report.Errors++
+		} else {
+			report.Warnings++
+		}
+	}
+	switch output {
+	case "json":
+		enc := json.NewEncoder(w)
+		enc.SetEscapeHTML(false)
+		enc.SetIndent("", "  ")
+		return enc.Encode(report)
+	case "text":
+		return writeReportText(w, cfg, report)
+	}
+	return fmt.Errorf("--output is %q: it must be text or json", output)
+}
+
+// writeReportText puts what matters last, where a terminal shows it: what the
+// files compile to, the problems, and how many there are.
+func writeReportText(w io.Writer, cfg *config.Config, report configReport) error {
+	if err := cfg.Dump(w); err != nil {
+		return err
+	}
+	if _, err := fmt.Fprintln(w); err != nil {
+		return err
+	}
+	for _, p := range report.Problems {
+		if _, err := fmt.Fprintln(w, p); err != nil {
+			return err
+		}
+	}
+	_, err := fmt.Fprintf(w, "%s, %s\n", counted(report.Errors, "error"), counted(report.Warnings, "warning"))
+	return err
+}
+
+func counted(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}

@@ -1,0 +1,237 @@
+package config
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"slices"
+
+	"outcrop/internal/secret"
+)
+
+// Config is what the files say together, in their order. It may hold what is
+// wrong as well: ask [HasErrors] before serving it.
+type Config struct {
+	Models []Model
+	Keys   []Key
+	Roles  []Role
+	// RetriableErrorCodes come on top of 429, 502, 503 and 504.
+	RetriableErrorCodes []int
+	RateLimitSchedule   RateLimitSchedule
+	// DefaultLocale chooses among localized values; "" is none given.
+	DefaultLocale string
+
+	// hidden is what Dump must not show: all secrets of the files, also those
+	// that no field above holds.
+	hidden redactor
+}
+
+// Model is one entry of models.
+type Model struct {
+	Name string
+	// Type is chat, completion or embedding.
+	Type                                            string
+	DisplayName, DisplayVersion, Description, Intro string
+	IconURL, Reference, Author                      string
+	DescriptionKeywords                             []string
+	CreatedAt, UpdatedAt                            int64 // milliseconds since 1970; 0 is unknown
+	// Endpoint is the text of the file: bedrock:<model id or ARN>, or a URL.
+	Endpoint string
+	// Bedrock is the model id or ARN of a bedrock: endpoint, else "".
+	Bedrock      string
+	OverrideName string
+	// UserRoles: nil is everyone with a key, empty is nobody.
+	UserRoles            []string
+	Limits               Limits
+	Pricing              Pricing
+	Features             Features
+	InputAttachmentTypes []string
+	MaxInputAttachments  *int // nil is not stated
+	MaxRetryAttempts     int
+	TokenizerModel       string
+	EmbeddingDimensions  int // 0 is not stated
+	// Defaults is a JSON object of body fields, or nil.
+	Defaults  json.RawMessage
+	Upstreams []Upstream
+}
+
+// Limits are the token limits that listings advertise; 0 is not stated.
+type Limits struct {
+	MaxTotalTokens, MaxPromptTokens, MaxCompletionTokens int64
+}
+
+// Pricing holds decimal numbers as their text, in USD per Unit; "" is not stated.
+type Pricing struct {
+	// Unit is token, char_without_whitespace or none.
+	Unit                                      string
+	Prompt, Completion, CacheRead, CacheWrite string
+}
+
+// Features are what listings say of a model. [DefaultFeatures] has DIAL's
+// defaults; the four endpoints are URLs.
+type Features struct {
+	RateEndpoint, TokenizeEndpoint, TruncatePromptEndpoint, ConfigurationEndpoint string
+
+	SystemPromptSupported, ToolsSupported, SeedSupported           bool
+	URLAttachmentsSupported, FolderAttachmentsSupported            bool
+	AllowResume, AccessibleByPerRequestKey                         bool
+	ContentPartsSupported                                          bool
+	TemperatureSupported, CustomTemperatureSupported               bool
+	MaxTokensSupported, MaxCompletionTokensSupported               bool
+	CacheSupported, AutoCachingSupported                           bool
+	ParallelToolCallsSupported, AssistantAttachmentsInRequest      bool
+	ConsentRequired, SupportCommentInRateResponse, SkillsSupported bool
+	ReasoningEfforts                                               []string
+}
+
+// DefaultFeatures is what DIAL takes for a model that states none.
+func DefaultFeatures() Features {
+	return Features{
+		SystemPromptSupported:      true,
+		AllowResume:                true,
+		AccessibleByPerRequestKey:  true,
+		TemperatureSupported:       true,
+		CustomTemperatureSupported: true,
+		MaxTokensSupported:         true,
+		ParallelToolCallsSupported: true,
+	}
+}
+
+// Upstream is one account and region that can answer for a model. The fields
+// from Region on come from extraData and secretExtraData.
+type Upstream struct {
+	ID       string
+	Key      secret.String // a Bedrock API key, when the model's endpoint is bedrock:
+	Endpoint string
+	Weight   int // at most 0 is disabled
+	Tier     int
+	ModelID  string
+
+	Region          string
+	AccessKeyID     string
+	SecretAccessKey secret.String
+	SessionToken    secret.String
+	// AssumeRoleARN is a role to assume, with the static keys if they are
+	// given, else with the process's own credentials.
+	AssumeRoleARN string
+	// ExternalID and RoleSessionName go with AssumeRoleARN.
+	ExternalID, RoleSessionName string
+	// Extra names the fields of extraData that are not used here.
+	Extra []string
+}
+
+// Credentials says in words which credentials the upstream uses.
+func (u Upstream) Credentials() string {
+	switch {
+	case !u.Key.IsZero():
+		return "Bedrock API key"
+	case u.AssumeRoleARN != "" && u.AccessKeyID != "":
+		return "role " + u.AssumeRoleARN + " assumed with static keys"
+	case u.AssumeRoleARN != "":
+		return "role " + u.AssumeRoleARN
+	case u.AccessKeyID != "":
+		return "static keys"
+	}
+	return "default chain"
+}
+
+// ModelID is the id or ARN that AWS sees: the upstream's modelId, else the
+// model's overrideName, else the one of the endpoint.
+func (m Model) ModelID(u Upstream) string {
+	switch {
+	case u.ModelID != "":
+		return u.ModelID
+	case m.OverrideName != "":
+		return m.OverrideName
+	}
+	return m.Bedrock
+}
+
+// Region is the upstream's region, else the one that the model's ARN names,
+// else "": the environment's.
+func (m Model) Region(u Upstream) string {
+	if u.Region != "" {
+		return u.Region
+	}
+	return arnRegion(m.ModelID(u))
+}
+
+// Upstream is the upstream that answers: the first that is not disabled, or
+// without any a plain one (default credentials, the environment's region).
+// False means that all are disabled.
+func (m Model) Upstream() (Upstream, bool) {
+	if len(m.Upstreams) == 0 {
+		return Upstream{Weight: 1}, true
+	}
+	for _, u := range m.Upstreams {
+		if u.Weight > 0 {
+			return u, true
+		}
+	}
+	return Upstream{}, false
+}
+
+// NotServed says in words why this version does not serve the model, "" if it
+// does.
+func (m Model) NotServed() string {
+	if m.Bedrock == "" {
+		return `its endpoint is not "bedrock:<model id>"`
+	}
+	if m.Type != typeChat {
+		return fmt.Sprintf("type %s is not served yet", m.Type)
+	}
+	if _, ok := m.Upstream(); !ok {
+		return "every upstream is disabled"
+	}
+	return ""
+}
+
+// AllowsAny reports whether a caller with these roles may call the model.
+func (m Model) AllowsAny(roles []string) bool {
+	return m.UserRoles == nil || slices.ContainsFunc(m.UserRoles, func(r string) bool { return slices.Contains(roles, r) })
+}
+
+// Key is one entry of keys.
+type Key struct {
+	Secret  secret.String
+	Project string
+	Roles   []string
+	// Secured asks that bodies of this key's requests be never logged.
+	Secured bool
+}
+
+// Unlimited is the limit of a window that the configuration does not state.
+const Unlimited = math.MaxInt64
+
+// Role is one entry of roles.
+type Role struct {
+	Name      string
+	Limits    []RoleLimit
+	CostLimit CostLimit
+}
+
+// RoleLimit bounds what one project may use of one deployment: tokens per
+// window, and requests per hour and day. What is not stated is [Unlimited].
+type RoleLimit struct {
+	Deployment               string
+	Minute, Day, Week, Month int64
+	RequestHour, RequestDay  int64
+}
+
+// closes reports whether a window admits nothing.
+func (l RoleLimit) closes() bool {
+	return min(l.Minute, l.Day, l.Week, l.Month, l.RequestHour, l.RequestDay) <= 0
+}
+
+// CostLimit bounds what one project may spend per window, over all models, in
+// USD as decimal text; "" is unlimited.
+type CostLimit struct {
+	Minute, Day, Week, Month string
+}
+
+// RateLimitSchedule says when the windows of a day, a week and a month begin.
+type RateLimitSchedule struct {
+	Timezone     string // IANA name
+	WeekStartDay string // Mon … Sun
+	ResetTime    string // HH:mm
+}

@@ -1,0 +1,141 @@
+package config
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+)
+
+// Compiled is what a [Config] comes to, in words that hold no secret.
+type Compiled struct {
+	Models []CompiledModel `json:"models"`
+	Keys   []CompiledKey   `json:"keys"`
+	Roles  []string        `json:"roles"`
+}
+
+// CompiledModel is one model as it would be served.
+type CompiledModel struct {
+	Name string `json:"name"`
+	Type string `json:"type"`
+	// NotServed is why the model is left out; then the next three are empty.
+	NotServed   string `json:"notServed,omitempty"`
+	ModelID     string `json:"modelId,omitempty"`
+	Region      string `json:"region,omitempty"` // "" is the environment's
+	Credentials string `json:"credentials,omitempty"`
+	// Access is who may call: everyone, nobody, or roles.
+	Access string `json:"access"`
+	// Projects are those whose keys may call.
+	Projects []string `json:"projects"`
+}
+
+// CompiledKey is one key without the key.
+type CompiledKey struct {
+	Project string   `json:"project"`
+	Roles   []string `json:"roles"`
+}
+
+// Compile works out what the configuration comes to.
+func (c *Config) Compile() Compiled {
+	hide := c.redactor()
+	out := Compiled{Models: []CompiledModel{}, Keys: []CompiledKey{}, Roles: []string{}}
+	for _, m := range c.Models {
+		out.Models = append(out.Models, c.compileModel(m, hide))
+	}
+	for _, k := range c.Keys {
+		out.Keys = append(out.Keys, CompiledKey{hide.clean(k.Project), hide.cleanAll(k.Roles)})
+	}
+	for _, r := range c.Roles {
+		out.Roles = append(out.Roles, hide.clean(r.Name))
+	}
+	return out
+}
+
+func (c *Config) compileModel(m Model, hide redactor) CompiledModel {
+	out := CompiledModel{Name: hide.clean(m.Name), Type: m.Type, NotServed: m.NotServed(), Access: "everyone", Projects: []string{}}
+	if out.NotServed == "" {
+		u, _ := m.Upstream()
+		out.ModelID, out.Region, out.Credentials = hide.clean(m.ModelID(u)), hide.clean(m.Region(u)), hide.clean(u.Credentials())
+	}
+	if m.UserRoles != nil {
+		out.Access = "nobody"
+		if len(m.UserRoles) > 0 {
+			out.Access = "roles " + strings.Join(hide.cleanAll(m.UserRoles), ", ")
+		}
+	}
+	for _, k := range c.Keys {
+		if m.AllowsAny(k.Roles) && !slices.Contains(out.Projects, hide.clean(k.Project)) {
+			out.Projects = append(out.Projects, hide.clean(k.Project))
+		}
+	}
+	return out
+}
+
+// redactor knows the secrets that the Config holds.
+func (c *Config) redactor() redactor {
+	r := slices.Clone(c.hidden)
+	for _, k := range c.Keys {
+		r.add(k.Secret.Reveal())
+	}
+	for _, m := range c.Models {
+		for _, u := range m.Upstreams {
+			r.add(u.Key.Reveal())
+			r.add(u.SecretAccessKey.Reveal())
+			r.add(u.SessionToken.Reveal())
+		}
+	}
+	return r.longestFirst()
+}
+
+// Dump writes what the configuration compiles to, for people: the models in
+// their order, then the keys by project, then the roles. It holds no secret.
+func (c *Config) Dump(w io.Writer) error {
+	compiled := c.Compile()
+	var b strings.Builder
+	fmt.Fprintf(&b, "models: %d\n", len(compiled.Models))
+	for _, m := range compiled.Models {
+		if m.NotServed != "" {
+			fmt.Fprintf(&b, "  %s: not served: %s\n", printable(m.Name), m.NotServed)
+			continue
+		}
+		region := "region " + m.Region
+		if m.Region == "" {
+			region = "the environment's region"
+		}
+		fmt.Fprintf(&b, "  %s → %s\n", printable(m.Name), printable(m.ModelID))
+		fmt.Fprintf(&b, "      %s; %s; %s; for %s\n", m.Type, printable(region), printable(m.Credentials), m.who())
+	}
+	fmt.Fprintf(&b, "keys: %d\n", len(compiled.Keys))
+	for i, k := range compiled.Keys {
+		fmt.Fprintf(&b, "  #%d project %q: roles %s\n", i+1, k.Project, oneLine(k.Roles))
+	}
+	fmt.Fprintf(&b, "roles: %s\n", oneLine(compiled.Roles))
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func (m CompiledModel) who() string {
+	access := printable(m.Access)
+	switch {
+	case !strings.HasPrefix(m.Access, "roles "):
+		return access
+	case len(m.Projects) == 0:
+		return access + " (no key has one)"
+	}
+	return access + " (projects " + oneLine(m.Projects) + ")"
+}
+
+func oneLine(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return printable(strings.Join(names, ", "))
+}
+
+// printable keeps a line a line.
+func printable(s string) string {
+	if strings.ContainsFunc(s, func(c rune) bool { return c < ' ' || c == 0x7f }) {
+		return fmt.Sprintf("%q", s)
+	}
+	return s
+}

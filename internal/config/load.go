@@ -1,0 +1,215 @@
+package config
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strings"
+)
+
+// Options say how files are merged.
+type Options struct {
+	// OverwriteArrays makes a list of a later file replace the earlier one
+	// instead of following it (DIAL: config.jsonMergeStrategy.overwriteArrays).
+	OverwriteArrays bool
+}
+
+// Load reads the files in order, merges and checks them. It goes on after a
+// mistake: the Config holds what could be read and is never nil, the problems
+// are all there are, in the order of the files.
+func Load(files []string, o Options) (*Config, []Problem) {
+	l := &loader{placeholders: map[*node]bool{}}
+	cfg := &Config{RateLimitSchedule: RateLimitSchedule{Timezone: "UTC", WeekStartDay: "Mon", ResetTime: "00:00"}}
+	if len(files) == 0 {
+		l.report(Problem{Severity: Error, Message: "no configuration file was given", Remedy: "name at least one aidial.config.json"})
+	}
+	var root *node
+	for _, file := range files {
+		root = merge(root, l.readFile(file), o.OverwriteArrays)
+	}
+	if root != nil {
+		l.readRoot(spot{node: root}, cfg)
+		if !l.incomplete {
+			l.checkWhole(root, files, cfg)
+		}
+	}
+	problems := l.finish(files)
+	cfg.hidden = l.secrets
+	return cfg, problems
+}
+
+// loader collects what goes wrong, and what several parts need to know.
+type loader struct {
+	problems []Problem
+	// incomplete: a file could not be read, so what is missing may be in it.
+	incomplete bool
+	// secrets are wiped from every problem, whatever built it.
+	secrets redactor
+	// placeholders are the values already reported as such.
+	placeholders map[*node]bool
+	locale       string
+	roles        map[string]bool // named in roles or by a key
+	deployments  map[string]bool // what a role's limits may name
+	bedrock      map[string]bool // the models of this process
+}
+
+func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
+
+func (l *loader) err(s spot, message, remedy string) { l.say(Error, s, message, remedy) }
+
+func (l *loader) warn(s spot, message, remedy string) { l.say(Warning, s, message, remedy) }
+
+func (l *loader) say(severity Severity, s spot, message, remedy string) {
+	if l.placeholders[s.node] {
+		return // one mistake, one line
+	}
+	l.report(Problem{severity, s.file, s.line, s.col, s.path, message, remedy})
+}
+
+func (l *loader) finish(files []string) []Problem {
+	l.secrets.longestFirst()
+	for i := range l.problems {
+		p := &l.problems[i]
+		p.Path, p.Message, p.Remedy = l.secrets.clean(p.Path), l.secrets.clean(p.Message), l.secrets.clean(p.Remedy)
+	}
+	sortProblems(l.problems, files)
+	return l.problems
+}
+
+// readFile is the root object of the file, or nil with a problem reported.
+func (l *loader) readFile(file string) *node {
+	root, bad := parseFile(file)
+	if bad == nil && root.kind != object {
+		bad = &syntaxError{root.pos, "a configuration is an object, this is " + root.kind.String(), `start with {"models": …}`}
+	}
+	if bad != nil {
+		l.incomplete = true
+		l.report(Problem{Error, file, bad.line, bad.col, "", bad.message, bad.remedy})
+		return nil
+	}
+	l.checkNames(spot{node: root})
+	return root
+}
+
+func parseFile(file string) (*node, *syntaxError) {
+	data, err := os.ReadFile(file)
+	if err != nil {
+		return nil, &syntaxError{pos: pos{file: file}, message: "cannot read the file: " + readFailure(err)}
+	}
+	if bytes.HasPrefix(data, []byte("\xff\xfe")) || bytes.HasPrefix(data, []byte("\xfe\xff")) {
+		return nil, &syntaxError{pos{file, 1, 1}, "this is UTF-16 text", "save the file as UTF-8"}
+	}
+	data = bytes.TrimPrefix(data, []byte("\xef\xbb\xbf"))
+	if isYAML(file, data) {
+		return parseYAML(file, data)
+	}
+	return parseJSON(file, data)
+}
+
+func readFailure(err error) string {
+	var path *fs.PathError
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return "there is no such file"
+	case errors.Is(err, fs.ErrPermission):
+		return "permission denied"
+	case errors.As(err, &path):
+		return path.Err.Error()
+	}
+	return err.Error()
+}
+
+// isYAML goes by the extension, and without a telling one by the first
+// character: JSON begins with a brace.
+func isYAML(file string, data []byte) bool {
+	switch strings.ToLower(filepath.Ext(file)) {
+	case ".json":
+		return false
+	case ".yaml", ".yml":
+		return true
+	}
+	data = bytes.TrimLeft(data, " \t\r\n")
+	return len(data) > 0 && data[0] != '{'
+}
+
+// checkNames reports names that occur twice in one object of one file, and
+// leaves the last one, which is what DIAL takes.
+func (l *loader) checkNames(s spot) {
+	for i := range s.items {
+		l.checkNames(s.item(i))
+	}
+	first := make(map[string]pos, len(s.members))
+	kept := s.members[:0:0]
+	for i, m := range s.members {
+		v := s.member(i)
+		l.checkNames(v)
+		if at, twice := first[m.name]; twice {
+			l.err(v.namedAt(m.pos), fmt.Sprintf("the same name twice: on line %d and on line %d", at.line, m.line), "only the last one would count; remove one")
+			for j := range kept {
+				if kept[j].name == m.name {
+					kept[j].value = m.value
+				}
+			}
+			continue
+		}
+		first[m.name] = m.pos
+		kept = append(kept, m)
+	}
+	s.members = kept
+}
+
+// placeholder reports whether the text holds a ${NAME} or %%NAME%% that a
+// template step (envsubst, Helm) should have replaced.
+func placeholder(s string) bool {
+	for _, form := range []struct{ open, end string }{{"${", "}"}, {"%%", "%%"}} {
+		_, after, found := strings.Cut(s, form.open)
+		name, _, closed := strings.Cut(after, form.end)
+		if found && closed && isVariable(name) {
+			return true
+		}
+	}
+	return false
+}
+
+func isVariable(name string) bool {
+	name, _, _ = strings.Cut(name, ":") // ${NAME:-default}
+	for i, c := range name {
+		if c != '_' && !isLetter(c) && (i == 0 || c < '0' || c > '9') {
+			return false
+		}
+	}
+	return name != ""
+}
+
+// checkPlaceholders walks the whole tree: an error where the value decides who
+// may call what, a warning elsewhere. Prose and defaults may hold anything.
+func (l *loader) checkPlaceholders(s spot) {
+	const message = "a placeholder (like ${NAME}) was left in the value"
+	const remedy = "replace it before the file is read, for example with envsubst"
+	if s.kind == text && placeholder(s.text) {
+		severity := Warning
+		if top, _, _ := strings.Cut(s.path, "."); top == "models" || strings.HasPrefix(s.path, "models[") || strings.HasPrefix(s.path, keysSection+"[") {
+			severity = Error
+		}
+		l.say(severity, s, message, remedy)
+		l.placeholders[s.node] = true
+		return
+	}
+	for i := range s.items {
+		l.checkPlaceholders(s.item(i))
+	}
+	for i, m := range s.members {
+		v := s.member(i)
+		if s.path == keysSection && placeholder(m.name) {
+			l.err(v.namedAt(m.pos), "a placeholder (like ${NAME}) was left in the key itself: whoever guesses its name has the key", remedy)
+		}
+		switch m.name {
+		case "description", "intro", "displayName", "display_name", "defaults", "responsesDefaults", "responses_defaults":
+			continue
+		}
+		l.checkPlaceholders(v)
+	}
+}

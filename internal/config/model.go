@@ -1,0 +1,275 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	typeChat       = "chat"
+	typeCompletion = "completion"
+	typeEmbedding  = "embedding"
+	// bedrockScheme begins the endpoint of a model served in this process.
+	bedrockScheme = "bedrock:"
+	// defaultAttempts is DIAL's maxRetryAttempts of a model.
+	defaultAttempts = 5
+)
+
+// modelDraft is a model while its fields are read.
+type modelDraft struct {
+	Model
+	upstreams spot
+	typeSeen  bool
+}
+
+func modelTable() table[modelDraft] {
+	return table[modelDraft]{
+		fields: slices.Concat(answeringFields(), listingFields(), elsewhereFields()),
+		elsewhere: func(m member) string {
+			if extraTable().has(m.name) {
+				return "it belongs into upstreams[].extraData"
+			}
+			if upstreamTable().has(m.name) {
+				return "it belongs into upstreams[]"
+			}
+			return ""
+		},
+	}
+}
+
+// answeringFields decide who answers, and to whom.
+func answeringFields() []field[modelDraft] {
+	return []field[modelDraft]{
+		{"endpoint", "string", "", enforced, "`bedrock:` and a model id or ARN, for a model served in this process; a model with a URL is read and not served yet", "",
+			func(l *loader, v spot, m *modelDraft) { l.endpoint(v, &m.Model) }},
+		{"type", "`chat`, `completion`, `embedding`", typeChat, enforced, "what the model does; only `chat` is served yet. DIAL has no default", "",
+			func(l *loader, v spot, m *modelDraft) {
+				m.typeSeen = true
+				l.oneOf(v, &m.Type, typeChat, typeCompletion, typeEmbedding)
+			}},
+		{"overrideName", "string", "", enforced, "model id or ARN that AWS sees in place of the endpoint's", "",
+			func(l *loader, v spot, m *modelDraft) { l.modelID(v, &m.OverrideName) }},
+		{"userRoles", "list of role names", "", enforced, "who may call it: absent or null is everyone with a key, an empty list is nobody", "",
+			func(l *loader, v spot, m *modelDraft) { m.UserRoles = l.userRoles(v) }},
+		{"upstreams", "list of upstreams", "", enforced, "accounts and regions; without any: the environment's region and credentials", "",
+			func(_ *loader, v spot, m *modelDraft) { m.upstreams = v }},
+		{"maxRetryAttempts", "integer ≥ 1", "5", notEnforced, "upstreams tried per request", "one upstream is asked, once",
+			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.MaxRetryAttempts) }},
+		{"defaults", "object", "{}", notEnforced, "body fields added to a request that lacks them", "requests go out as they come",
+			func(l *loader, v spot, m *modelDraft) {
+				if l.want(v, object) && len(v.members) > 0 {
+					m.Defaults = v.appendJSON(nil)
+				}
+			}},
+		{"interceptors", "list of names", "[]", refused, "deployments that see a request before the model", "requests would reach the model without passing them; remove the list to accept that",
+			func(l *loader, v spot, _ *modelDraft) { l.strs(v) }},
+	}
+}
+
+// listingFields are what listings show.
+func listingFields() []field[modelDraft] {
+	plain := func(name, about string, into func(*modelDraft) *string) field[modelDraft] {
+		return field[modelDraft]{name: name, kind: "string", use: listed, about: about,
+			read: func(l *loader, v spot, m *modelDraft) { l.str(v, into(m)) }}
+	}
+	localized := func(name, about string, into func(*modelDraft) *string) field[modelDraft] {
+		return field[modelDraft]{name: name, kind: "string, or object of locales", use: listed, about: about,
+			read: func(l *loader, v spot, m *modelDraft) { l.localized(v, into(m)) }}
+	}
+	millis := func(name string, into func(*modelDraft) *int64) field[modelDraft] {
+		return field[modelDraft]{name: name, kind: "milliseconds since 1970", use: listed,
+			read: func(l *loader, v spot, m *modelDraft) { l.integer(v, 0, into(m)) }}
+	}
+	return []field[modelDraft]{
+		localized("displayName", "name for people", func(m *modelDraft) *string { return &m.DisplayName }),
+		plain("displayVersion", "version for people", func(m *modelDraft) *string { return &m.DisplayVersion }),
+		plain("description", "text for people", func(m *modelDraft) *string { return &m.Description }),
+		plain("iconUrl", "icon, a URL or a name", func(m *modelDraft) *string { return &m.IconURL }),
+		plain("reference", "stable id; the name when absent", func(m *modelDraft) *string { return &m.Reference }),
+		plain("tokenizerModel", "which tokenizer clients should use", func(m *modelDraft) *string { return &m.TokenizerModel }),
+		millis("createdAt", func(m *modelDraft) *int64 { return &m.CreatedAt }),
+		millis("updatedAt", func(m *modelDraft) *int64 { return &m.UpdatedAt }),
+		{"descriptionKeywords", "list of strings", "[]", listed, "topics", "",
+			func(l *loader, v spot, m *modelDraft) { m.DescriptionKeywords = l.strs(v) }},
+		{"limits", "object", "", listed, "token limits, see below; shown, never enforced, as in DIAL", "",
+			func(l *loader, v spot, m *modelDraft) { readObject(l, v, limitsTable(), &m.Limits) }},
+		{"pricing", "object", "", listed, "see below", "",
+			func(l *loader, v spot, m *modelDraft) { readObject(l, v, pricingTable(), &m.Pricing) }},
+		{"features", "object", "", listed, "see below", "",
+			func(l *loader, v spot, m *modelDraft) { readObject(l, v, featuresTable(), &m.Features) }},
+		{"inputAttachmentTypes", "list of MIME types", "[]", listed, "`image/*`, `application/pdf`, …", "",
+			func(l *loader, v spot, m *modelDraft) { m.InputAttachmentTypes = l.strs(v) }},
+		{"maxInputAttachments", "integer ≥ 0", "", listed, "", "",
+			func(l *loader, v spot, m *modelDraft) {
+				n := -1
+				l.count(v, 0, &n)
+				if n >= 0 {
+					m.MaxInputAttachments = &n
+				}
+			}},
+	}
+}
+
+// elsewhereFields configure what does not exist in this version, or not where
+// the models run in the same process.
+func elsewhereFields() []field[modelDraft] {
+	return []field[modelDraft]{
+		{"baseUrl", "URL", "", notServed, "root of an adapter, for `interfaces`", "the endpoint counts", nil},
+		{"interfaces", "object", "", notServed, "an address per dialect", "the endpoint counts", nil},
+		{"responsesEndpoint", "URL", "", notServed, "address of the Responses API", "this version answers chat completions", nil},
+		{"responsesDefaults", "object", "", notServed, "like `defaults`, for the Responses API", "this version answers chat completions", nil},
+		{"intro", "string, or object of locales", "", notServed, "one line for people", "listings do not show it yet",
+			func(l *loader, v spot, m *modelDraft) { l.localized(v, &m.Intro) }},
+		{"embeddingDimensions", "integer ≥ 1", "", notServed, "", "listings do not show it yet",
+			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.EmbeddingDimensions) }},
+		{"author", "string", "", meaningless, "listings of DIAL do not show it either", "",
+			func(l *loader, v spot, m *modelDraft) { l.str(v, &m.Author) }},
+		{"forwardAuthToken", "boolean", "", meaningless, "there is nobody to forward the client's token to", "", nil},
+		{"defaultHeaders", "object", "", meaningless, "there is no adapter to send headers to", "", nil},
+		{"dependencies", "list of names", "", meaningless, "for DIAL's admin panel", "", nil},
+		{"catalogProperties", "object", "", meaningless, "catalog data", "", nil},
+		{"catalogSchemaId", "string", "", meaningless, "catalog data", "", nil},
+		{"fieldsHashingOrder", "list", "", removed, "", "", nil},
+	}
+}
+
+func limitsTable() table[Limits] {
+	row := func(name, about string, into func(*Limits) *int64) field[Limits] {
+		return field[Limits]{name: name, kind: "integer ≥ 1", use: listed, about: about,
+			read: func(l *loader, v spot, m *Limits) { l.integer(v, 1, into(m)) }}
+	}
+	return table[Limits]{fields: []field[Limits]{
+		row("maxTotalTokens", "prompt and completion together", func(m *Limits) *int64 { return &m.MaxTotalTokens }),
+		row("maxPromptTokens", "", func(m *Limits) *int64 { return &m.MaxPromptTokens }),
+		row("maxCompletionTokens", "", func(m *Limits) *int64 { return &m.MaxCompletionTokens }),
+	}}
+}
+
+func pricingTable() table[Pricing] {
+	price := func(name, about string, into func(*Pricing) *string) field[Pricing] {
+		return field[Pricing]{name: name, kind: "decimal, as a string", use: listed, about: about,
+			read: func(l *loader, v spot, p *Pricing) { l.decimal(v, into(p)) }}
+	}
+	rate := func(name, about string, into func(*Pricing) *string) field[Pricing] {
+		return field[Pricing]{name: name, kind: "decimal, as a string; or a decision tree", use: listed, about: about,
+			read: func(l *loader, v spot, p *Pricing) {
+				if v.kind == object {
+					l.warn(v, "a decision tree of rates is not enforced yet", "nothing is listed for it; a plain decimal is")
+					return
+				}
+				l.decimal(v, into(p))
+			}}
+	}
+	return table[Pricing]{fields: []field[Pricing]{
+		{"unit", "`token`, `char_without_whitespace`, `none`", "", listed, "what the prices are for", "",
+			func(l *loader, v spot, p *Pricing) {
+				l.oneOf(v, &p.Unit, "token", "char_without_whitespace", "none")
+			}},
+		price("prompt", "USD per unit sent", func(p *Pricing) *string { return &p.Prompt }),
+		price("completion", "USD per unit received", func(p *Pricing) *string { return &p.Completion }),
+		rate("cacheRead", "USD per token read from the prompt cache", func(p *Pricing) *string { return &p.CacheRead }),
+		rate("cacheWrite", "USD per token written to it", func(p *Pricing) *string { return &p.CacheWrite }),
+	}}
+}
+
+// readModels reads the section in order.
+func readModels(l *loader, s spot, cfg *Config) {
+	if !l.want(s, object) {
+		return
+	}
+	for i, m := range s.members {
+		v := s.member(i)
+		l.checkModelName(v.namedAt(m.pos), m.name)
+		if !l.want(v, object) {
+			continue
+		}
+		cfg.Models = append(cfg.Models, l.readModel(v, m.name))
+	}
+}
+
+func (l *loader) readModel(s spot, name string) Model {
+	draft := modelDraft{Model: Model{Name: name, Type: typeChat, Features: DefaultFeatures(), MaxRetryAttempts: defaultAttempts}}
+	endpoint, has := s.find("endpoint")
+	s.quiet = !has || !strings.HasPrefix(endpoint.text, bedrockScheme)
+	readObject(l, s, modelTable(), &draft)
+	m := &draft.Model
+	switch {
+	case has && endpoint.kind != null:
+	case s.get("interfaces") != nil:
+		l.warn(s, "not served yet: a model without an endpoint of its own", `this version serves "endpoint": "bedrock:<model id or ARN>"`)
+	default:
+		l.err(s, "the model has no endpoint", `add "endpoint": "bedrock:<model id or ARN>"`)
+	}
+	if !s.quiet && !draft.typeSeen {
+		l.warn(s, "the model has no type; taken for chat", `add "type": "chat"`)
+	}
+	if !s.quiet && m.Type != typeChat {
+		l.warn(s, "not served yet: models of type "+m.Type, "this version answers chat completions")
+	}
+	if draft.upstreams.node != nil {
+		m.Upstreams = l.readUpstreams(draft.upstreams, *m)
+	}
+	return *m
+}
+
+// endpoint tells a model of this process from one that lives elsewhere.
+func (l *loader) endpoint(s spot, m *Model) {
+	l.str(s, &m.Endpoint)
+	id, ok := strings.CutPrefix(m.Endpoint, bedrockScheme)
+	switch {
+	case s.kind != text:
+	case ok:
+		m.Bedrock = id
+		if message, remedy := modelIDMistake(id); message != "" {
+			l.err(s, "the model id of the endpoint "+message, remedy)
+		}
+	case isURL(s.text):
+		l.warn(s, "not served yet: this version serves only models whose endpoint is bedrock:", "the model is left out")
+	default:
+		l.err(s, "the endpoint is neither bedrock:<model id or ARN> nor an http or https URL", "")
+	}
+}
+
+func (l *loader) modelID(s spot, into *string) {
+	l.str(s, into)
+	if s.quiet || s.kind != text {
+		return
+	}
+	if message, remedy := modelIDMistake(s.text); message != "" {
+		l.err(s, "the model id "+message, remedy)
+	}
+}
+
+// userRoles reads who may call; a role that nobody can have is a warning.
+func (l *loader) userRoles(s spot) []string {
+	roles := l.strs(s)
+	for i := range s.items {
+		v := s.item(i)
+		if slices.Contains(roles, v.text) && !l.incomplete && !l.roles[v.text] {
+			l.warn(v, fmt.Sprintf("the role %q is named neither in roles nor by a key: nobody has it", v.text), closest(v.text, l.roles))
+		}
+	}
+	return roles
+}
+
+// checkModelName reports a name that no client can put into a URL path:
+// clients write it as it is into /openai/deployments/{name}/chat/completions.
+func (l *loader) checkModelName(s spot, name string) {
+	what := ""
+	switch {
+	case name == "":
+		what = "an empty name"
+	case name == "." || name == "..":
+		what = "a name that URL paths reserve"
+	case strings.ContainsAny(name, `/\?#%`):
+		what = `a name with one of / \ ? # %`
+	case strings.TrimSpace(name) != name:
+		what = "a name with a space at its end"
+	case strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f }):
+		what = "a name with a control character"
+	default:
+		return
+	}
+	l.err(s, what+" cannot be addressed", "the name is part of the URL: use letters, digits, . - _ :")
+}

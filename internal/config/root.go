@@ -1,0 +1,188 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func rootTable() table[Config] {
+	section := func(name, about string) field[Config] {
+		return field[Config]{name: name, kind: "object", def: "{}", use: notServed, about: about, remedy: "only models are served", read: notServedSection}
+	}
+	return table[Config]{
+		exact: true,
+		fields: []field[Config]{
+			{"models", "object: name → model", "{}", enforced, "the order is that of listings", "", readModels},
+			{keysSection, "object: key → entry", "{}", enforced, "who may call; the name of an entry is the key itself", "", readKeys},
+			{"roles", "object: name → role", "{}", enforced, "", "", readRoles},
+			{"retriableErrorCodes", "list of integers", "[]", notEnforced, "statuses that make DIAL ask another upstream, besides 429, 502, 503, 504", "one upstream is asked, once", readErrorCodes},
+			{"rateLimitSchedule", "object", "", notEnforced, "when the days, weeks and months of limits begin", "no request is refused for its limits",
+				func(l *loader, v spot, cfg *Config) {
+					v.quiet = true
+					readObject(l, v, scheduleTable(), &cfg.RateLimitSchedule)
+				}},
+			{"globalInterceptors", "list of names", "[]", refused, "deployments that see every request before the model", "requests would reach the models without passing them; remove the list to accept that",
+				func(l *loader, v spot, _ *Config) { l.strs(v) }},
+			{"defaultLocale", "string", "", listed, "which of several localized values is shown", "",
+				func(l *loader, v spot, cfg *Config) { l.str(v, &cfg.DefaultLocale) }},
+			section("applications", "deployments that are programs"),
+			section("toolsets", "MCP servers"),
+			section("interceptors", "deployments that may stand before others"),
+			section("routes", "paths forwarded as they are"),
+			section("translators", "servers between two dialects"),
+			{"applicationTypeSchemas", "list or object", "", meaningless, "types of applications", "", nil},
+			{"catalogSchemas", "object", "", meaningless, "catalog data", "", nil},
+			{"tracing", "object", "", removed, "", "it moved to DIAL's static settings", nil},
+			{"addons", "object", "", removed, "", "", nil},
+			{"assistant", "object", "", removed, "", "", nil},
+			{"$schema", "string", "", meaningless, "for editors", "", nil},
+		},
+		elsewhere: func(m member) string {
+			if looksLikeKey(m.value) {
+				return `it looks like a key: keys stand inside {"keys": {…}}`
+			}
+			if slices.Contains(staticSettings(), m.name) {
+				return "it belongs to DIAL's static settings (aidial.settings.json), which Outcrop does not read"
+			}
+			return ""
+		},
+	}
+}
+
+// staticSettings are the sections of DIAL's other file.
+func staticSettings() []string {
+	return []string{
+		"access", "analytics", "apiKeyValidation", "applicationsSettings", "asyncTaskExecutor", "client", "codeInterpreter",
+		"config", "encryption", "identityProviders", "invitations", "kms", "perRequestApiKey", "redis", "resources",
+		"server", "storage", "vertx", "webSocketClient",
+	}
+}
+
+func scheduleTable() table[RateLimitSchedule] {
+	return table[RateLimitSchedule]{fields: []field[RateLimitSchedule]{
+		{"timezone", "IANA name", "UTC", notEnforced, "", "",
+			func(l *loader, v spot, r *RateLimitSchedule) { l.str(v, &r.Timezone) }},
+		{"weekStartDay", "`Mon` … `Sun`", "Mon", notEnforced, "", "",
+			func(l *loader, v spot, r *RateLimitSchedule) {
+				l.oneOf(v, &r.WeekStartDay, "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+			}},
+		{"resetTime", "`HH:mm`", "00:00", notEnforced, "", "",
+			func(l *loader, v spot, r *RateLimitSchedule) {
+				l.str(v, &r.ResetTime)
+				if v.kind == text && !isClock(v.text) {
+					l.err(v, "must be a time of day like 00:00", "put it in quotes in YAML")
+				}
+			}},
+	}}
+}
+
+func isClock(s string) bool {
+	hour, minute, ok := strings.Cut(s, ":")
+	h, errH := strconv.ParseUint(hour, 10, 8)
+	m, errM := strconv.ParseUint(minute, 10, 8)
+	return ok && len(s) == 5 && errH == nil && errM == nil && h < 24 && m < 60
+}
+
+func readErrorCodes(l *loader, s spot, cfg *Config) {
+	if !l.want(s, list) {
+		return
+	}
+	for i := range s.items {
+		code := 0
+		l.count(s.item(i), 400, &code)
+		if code > 0 {
+			cfg.RetriableErrorCodes = append(cfg.RetriableErrorCodes, code)
+		}
+	}
+}
+
+// notServedSection only looks at the shape: the warning has been given.
+func notServedSection(l *loader, s spot, _ *Config) { l.want(s, object) }
+
+// readRoot reads everything. The names that entries refer to each other by are
+// collected first: sections stand in any order.
+func (l *loader) readRoot(s spot, cfg *Config) {
+	l.checkPlaceholders(s)
+	l.deployments = map[string]bool{}
+	for _, section := range []string{"models", "applications", "toolsets", "routes", "interceptors"} {
+		l.collect(l.deployments, s.get(section))
+	}
+	l.bedrock = map[string]bool{}
+	if models := s.get("models"); models != nil {
+		for _, m := range models.members {
+			endpoint := m.value.get("endpoint")
+			l.bedrock[m.name] = endpoint != nil && strings.HasPrefix(endpoint.text, bedrockScheme)
+		}
+	}
+	l.roles = map[string]bool{}
+	l.collect(l.roles, s.get("roles"))
+	if keys := s.get(keysSection); keys != nil {
+		for _, m := range keys.members {
+			l.secrets.add(m.name)
+			l.collect(l.roles, m.value.get("roles"))
+			l.collect(l.roles, m.value.get("role"))
+		}
+	}
+	if locale := s.get("defaultLocale"); locale != nil {
+		l.locale = locale.text
+	}
+	readObject(l, s, rootTable(), cfg)
+}
+
+// collect adds the names that an object, a list or a string holds.
+func (l *loader) collect(into map[string]bool, n *node) {
+	if n == nil {
+		return
+	}
+	if n.kind == text {
+		into[n.text] = true
+	}
+	for _, item := range n.items {
+		l.collect(into, item)
+	}
+	for _, m := range n.members {
+		into[m.name] = true
+	}
+}
+
+// checkWhole looks at what only all files together can miss.
+func (l *loader) checkWhole(root *node, files []string, cfg *Config) {
+	missing := func(section string) bool {
+		n := root.get(section)
+		return n == nil || n.kind != text && n.isDefault("")
+	}
+	p := Problem{Severity: Warning}
+	if len(files) == 1 {
+		p.File = files[0]
+	}
+	warn := func(message, remedy string) {
+		p.Message, p.Remedy = message, remedy
+		l.report(p)
+	}
+	switch {
+	case missing("models"):
+		warn("there are no models", "add a section models")
+	case len(cfg.Models) > 0 && !slices.ContainsFunc(cfg.Models, func(m Model) bool { return m.NotServed() == "" }):
+		warn("none of the models is served by this version", `give one the endpoint "bedrock:<model id or ARN>"`)
+	}
+	if missing(keysSection) {
+		warn("there are no keys: nobody can call", "add a section keys")
+	}
+}
+
+// closest proposes the known name nearest to an unknown one.
+func closest(name string, known map[string]bool) string {
+	best, distance := "", len(name)/3+1
+	for _, k := range slices.Sorted(maps.Keys(known)) {
+		if d := editDistance(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}

@@ -1,0 +1,212 @@
+package config
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// maxYAMLNodes bounds what aliases may blow a file up to; a real configuration
+// of five thousand models stays below it.
+const maxYAMLNodes = 1 << 20
+
+// parseYAML reads one YAML document into nodes. Aliases and merge keys are
+// resolved; an aliased value keeps the position of its anchor.
+func parseYAML(file string, data []byte) (*node, *syntaxError) {
+	start := pos{file, 1, 1}
+	dec := yaml.NewDecoder(bytes.NewReader(data))
+	var doc, second yaml.Node
+	switch err := dec.Decode(&doc); {
+	case errors.Is(err, io.EOF):
+		return nil, &syntaxError{start, "the file is empty", "an empty configuration is {}"}
+	case err != nil:
+		return nil, yamlSyntax(file, err)
+	}
+	switch err := dec.Decode(&second); {
+	case err == nil:
+		return nil, &syntaxError{pos{file, second.Line, second.Column}, "a second YAML document", "give each document a file of its own: files are merged in order"}
+	case !errors.Is(err, io.EOF):
+		return nil, yamlSyntax(file, err)
+	}
+	r := &yamlReader{file: file, left: maxYAMLNodes, open: map[*yaml.Node]bool{}}
+	return r.value(doc.Content[0])
+}
+
+// yamlSyntax says what the parser says, in words that quote nothing: the
+// parser's own text may hold a piece of the file (a key that starts with * is
+// an "unknown anchor").
+func yamlSyntax(file string, err error) *syntaxError {
+	out := &syntaxError{pos: pos{file: file}, message: "this is not YAML"}
+	said := err.Error()
+	if m := yamlLine.FindStringSubmatch(said); m != nil {
+		if n, convErr := strconv.Atoi(m[1]); convErr == nil {
+			out.line = n
+		}
+	}
+	for _, k := range []struct{ says, message, remedy string }{
+		{"unknown anchor", "an alias (*name) without its anchor (&name)", "a string that starts with * needs quotes"},
+		{"tab character", "a tab in the indentation", "indent with spaces"},
+		{"cannot start any token", "a character that cannot start a value", "indent with spaces; a string that starts with % @ or ` needs quotes"},
+		{"mapping values are not allowed", "a colon where none may stand", "check the indentation; a string with a colon and a space needs quotes"},
+		{"did not find expected key", "a line that does not fit the indentation above it", "check the indentation"},
+		{"did not find expected '-'", "a line that does not fit the indentation above it", "check the indentation"},
+		{"could not find expected ':'", "a name without its colon", ""},
+		{"did not find expected ','", "a bracket or brace is not closed, or a comma is missing", ""},
+		{"unexpected end of stream", "a quoted string that never ends", "add the closing quote"},
+		{"unknown escape", "an escape that YAML does not have", `a backslash in a double-quoted string is written \\`},
+		{"control characters", "a control character", ""},
+		{"UTF-8", "this is not UTF-8 text", "save the file as UTF-8"},
+		{"excessive aliasing", "aliases that blow up the file", ""},
+		{"exceeded max depth", "too many levels of nesting", ""},
+	} {
+		if strings.Contains(said, k.says) {
+			out.message, out.remedy = k.message, k.remedy
+			break
+		}
+	}
+	return out
+}
+
+var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
+
+type yamlReader struct {
+	file string
+	left int
+	open map[*yaml.Node]bool // anchors being resolved
+}
+
+func (r *yamlReader) fail(n *yaml.Node, message, remedy string) *syntaxError {
+	return &syntaxError{pos{r.file, n.Line, n.Column}, message, remedy}
+}
+
+func (r *yamlReader) value(y *yaml.Node) (*node, *syntaxError) {
+	r.left--
+	if r.left < 0 {
+		return nil, r.fail(y, fmt.Sprintf("more than %d values", maxYAMLNodes), "do the aliases multiply?")
+	}
+	n := &node{pos: pos{r.file, y.Line, y.Column}}
+	switch y.Kind {
+	case yaml.AliasNode:
+		return r.alias(y)
+	case yaml.MappingNode:
+		n.kind = object
+		return n, r.mapping(y, n)
+	case yaml.SequenceNode:
+		n.kind = list
+		for _, c := range y.Content {
+			item, err := r.value(c)
+			if err != nil {
+				return nil, err
+			}
+			n.items = append(n.items, item)
+		}
+		return n, nil
+	default:
+		return n, r.scalar(y, n)
+	}
+}
+
+func (r *yamlReader) alias(y *yaml.Node) (*node, *syntaxError) {
+	if r.open[y.Alias] {
+		return nil, r.fail(y, "an alias inside its own anchor", "")
+	}
+	r.open[y.Alias] = true
+	defer delete(r.open, y.Alias)
+	return r.value(y.Alias)
+}
+
+func (r *yamlReader) mapping(y *yaml.Node, n *node) *syntaxError {
+	var merged []member
+	for i := 0; i+1 < len(y.Content); i += 2 {
+		name, value := y.Content[i], y.Content[i+1]
+		v, err := r.value(value)
+		if err != nil {
+			return err
+		}
+		if name.ShortTag() == "!!merge" {
+			more, err := r.merged(value, v)
+			if err != nil {
+				return err
+			}
+			merged = append(merged, more...)
+			continue
+		}
+		if name.Kind != yaml.ScalarNode {
+			return r.fail(name, "a name must be a string", "")
+		}
+		n.members = append(n.members, member{pos{r.file, name.Line, name.Column}, name.Value, v})
+	}
+	for _, m := range merged {
+		if n.get(m.name) == nil {
+			n.members = append(n.members, m)
+		}
+	}
+	return nil
+}
+
+// merged is what a merge key (<<) brings: one mapping, or a list of them.
+func (r *yamlReader) merged(y *yaml.Node, v *node) ([]member, *syntaxError) {
+	switch v.kind {
+	case object:
+		return v.members, nil
+	case list:
+		var all []member
+		for _, item := range v.items {
+			if item.kind != object {
+				return nil, r.fail(y, "a merge key (<<) needs a mapping, or a list of mappings", "")
+			}
+			all = append(all, item.members...)
+		}
+		return all, nil
+	}
+	return nil, r.fail(y, "a merge key (<<) needs a mapping, or a list of mappings", "")
+}
+
+func (r *yamlReader) scalar(y *yaml.Node, n *node) *syntaxError {
+	n.plain = y.Style == 0
+	n.text = y.Value
+	switch y.ShortTag() {
+	case "!!null":
+		n.kind = null
+	case "!!bool":
+		n.kind = boolean
+		n.text = strings.ToLower(y.Value)
+		if n.text != "true" && n.text != "false" {
+			return r.fail(y, "a boolean is true or false", "")
+		}
+	case "!!int", "!!float":
+		n.kind = number
+		return r.number(y, n)
+	case "!!str", "!!timestamp":
+		n.kind = text
+	default:
+		return r.fail(y, "a YAML tag that a configuration has no use for", "write a plain value")
+	}
+	return nil
+}
+
+// number writes YAML's forms of a number (0x1F, 1_000, .5) as JSON's.
+func (r *yamlReader) number(y *yaml.Node, n *node) *syntaxError {
+	if json.Valid([]byte(y.Value)) && strings.IndexAny(y.Value, "-0123456789") == 0 {
+		return nil
+	}
+	var whole int64
+	if y.ShortTag() == "!!int" && y.Decode(&whole) == nil { // it would cut a fraction off
+		n.text = strconv.FormatInt(whole, 10)
+		return nil
+	}
+	var f float64
+	if y.Decode(&f) != nil || math.IsInf(f, 0) || math.IsNaN(f) {
+		return r.fail(y, "a number that JSON cannot hold", "write a decimal number")
+	}
+	n.text = strconv.FormatFloat(f, 'g', -1, 64)
+	return nil
+}
