@@ -1,0 +1,246 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"iter"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
+	"outcrop/internal/gateway"
+	"outcrop/internal/llm"
+	"outcrop/internal/llm/llmtest"
+	"outcrop/internal/memnet"
+	"outcrop/internal/secret"
+)
+
+// serveModel is a gateway with one deployment, "m", and one key, "k".
+func serveModel(t *testing.T, m llm.ChatModel, log io.Writer) http.Handler {
+	t.Helper()
+	visible, err := catalog.New([]*catalog.Deployment{{Name: "m", Chat: m}, {Name: "silent"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return gateway.New(gateway.Options{Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
+}
+
+const streamed = `{"model":"m","stream":true,"messages":[{"role":"user","content":"hi"}]}`
+
+func chatRequest(ctx context.Context, body io.Reader) *http.Request {
+	r := httptest.NewRequestWithContext(ctx, http.MethodPost, "http://gateway/openai/v1/chat/completions", body)
+	r.RequestURI = ""
+	r.Header.Set("Api-Key", "k")
+	r.Header.Set("Content-Type", "application/json")
+	return r
+}
+
+// writes records every write of a reply.
+type writes struct {
+	*httptest.ResponseRecorder
+	pieces []string
+}
+
+func (w *writes) Write(b []byte) (int, error) {
+	w.pieces = append(w.pieces, string(b))
+	return w.ResponseRecorder.Write(b)
+}
+
+func TestWhatArrivesTogetherIsWrittenTogether(t *testing.T) {
+	model := llmtest.Play(llm.Start{}, llm.TextDelta{Text: "one"}, llm.TextDelta{Text: "two"}, llm.Pause{}, llm.Pause{},
+		llm.TextDelta{Text: "three"}, llm.Pause{}, llm.Finish{Reason: llm.FinishStop})
+	w := &writes{ResponseRecorder: httptest.NewRecorder()}
+	serveModel(t, model, io.Discard).ServeHTTP(w, chatRequest(t.Context(), strings.NewReader(streamed)))
+	if len(w.pieces) != 3 || !strings.Contains(w.pieces[0], "one") || !strings.Contains(w.pieces[0], "two") ||
+		!strings.Contains(w.pieces[1], "three") || !strings.Contains(w.pieces[2], "[DONE]") {
+		t.Errorf("%d writes: %q", len(w.pieces), w.pieces)
+	}
+	if !w.Flushed {
+		t.Error("not flushed")
+	}
+}
+
+// endless talks every second until it is stopped.
+func endless() *llmtest.Script {
+	s := llmtest.Play(llm.Start{}, llm.TextDelta{Text: "a"}, llm.Pause{})
+	for range 1000 {
+		s.Steps = append(s.Steps, llmtest.Step{Wait: time.Second, Event: llm.TextDelta{Text: strings.Repeat("word ", 4000)}}, llmtest.Step{Event: llm.Pause{}})
+	}
+	return s
+}
+
+func TestAClientThatLeavesReleasesTheUpstreamAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		model := endless()
+		client := &http.Client{Transport: memnet.Serve(t, serveModel(t, model, io.Discard))}
+		ctx, leave := context.WithCancel(t.Context())
+		resp, err := client.Do(chatRequest(ctx, strings.NewReader(streamed)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if _, err := io.ReadAtLeast(resp.Body, make([]byte, 4096), 16); err != nil {
+			t.Fatal(err)
+		}
+		if model.Open() != 1 {
+			t.Fatal("no reply is running")
+		}
+		began := time.Now()
+		leave()
+		synctest.Wait()
+		if model.Open() != 0 || time.Since(began) != 0 {
+			t.Errorf("%d replies are running %v after the client left", model.Open(), time.Since(began))
+		}
+	})
+}
+
+func TestAClientThatReadsNoMoreIsGivenUp(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		model := endless()
+		client := &http.Client{Transport: memnet.Serve(t, serveModel(t, model, io.Discard))}
+		resp, err := client.Do(chatRequest(t.Context(), strings.NewReader(streamed)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		time.Sleep(3 * time.Minute)
+		if n := model.Open(); n != 0 {
+			t.Errorf("%d replies are still running", n)
+		}
+	})
+}
+
+func TestAnAnswerMayTakeLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		model := &llmtest.Script{Steps: []llmtest.Step{
+			{Wait: 20 * time.Minute, Event: llm.TextDelta{Text: "at last"}}, {Event: llm.Finish{Reason: llm.FinishStop}},
+		}}
+		client := &http.Client{Transport: memnet.Serve(t, serveModel(t, model, io.Discard))}
+		resp, err := client.Do(chatRequest(t.Context(), strings.NewReader(streamed)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		if body, err := io.ReadAll(resp.Body); err != nil || !bytes.HasSuffix(body, []byte("data: [DONE]\n\n")) {
+			t.Errorf("got %q, %v", body, err)
+		}
+	})
+}
+
+// panicking yields its events and then panics.
+type panicking []llm.Event
+
+func (p panicking) Chat(context.Context, *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		for _, event := range p {
+			if !yield(event, nil) {
+				return
+			}
+		}
+		panic("a bug that mentions hunter2")
+	}
+}
+
+func TestAPanicNeverLooksLikeAnAnswer(t *testing.T) {
+	var log bytes.Buffer
+	server := httptest.NewServer(serveModel(t, panicking{llm.TextDelta{Text: "half"}, llm.Pause{}}, &log))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	defer server.Close()
+	r := chatRequest(t.Context(), strings.NewReader(streamed))
+	r.URL.Host = strings.TrimPrefix(server.URL, "http://")
+	resp, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close()
+	if body, err := io.ReadAll(resp.Body); !errors.Is(err, io.ErrUnexpectedEOF) {
+		t.Errorf("the stream ended as if it were whole: %q, %v", body, err)
+	}
+
+	w := httptest.NewRecorder()
+	func() {
+		defer func() {
+			if recover() != http.ErrAbortHandler {
+				t.Error("the connection is not cut")
+			}
+		}()
+		serveModel(t, panicking{}, &log).ServeHTTP(w, chatRequest(t.Context(), strings.NewReader(streamed)))
+	}()
+	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "hunter2") {
+		t.Errorf("got %d %s", w.Code, w.Body)
+	}
+	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "live_test.go") {
+		t.Errorf("the log does not name the place: %s", log.String())
+	}
+}
+
+// zeros is a body of a size that is not announced.
+type zeros struct{ left int64 }
+
+func (z *zeros) Read(b []byte) (int, error) {
+	if z.left <= 0 {
+		return 0, io.EOF
+	}
+	n := min(int64(len(b)), z.left)
+	clear(b[:n])
+	z.left -= n
+	return int(n), nil
+}
+
+func TestBodies(t *testing.T) {
+	announced := chatRequest(t.Context(), strings.NewReader("{}"))
+	announced.ContentLength = 64<<20 + 1
+	silent := chatRequest(t.Context(), strings.NewReader(strings.Replace(streamed, `"m"`, `"silent"`, 1)))
+	tests := []struct {
+		name    string
+		request *http.Request
+		status  int
+		text    string
+	}{
+		{"announced as too large", announced, http.StatusRequestEntityTooLarge, "64 MiB"},
+		{"too large without saying so", chatRequest(t.Context(), io.MultiReader(&zeros{64<<20 + 1})), http.StatusRequestEntityTooLarge, "64 MiB"},
+		{"broken off", chatRequest(t.Context(), io.MultiReader(strings.NewReader(`{"model"`), &failing{})), http.StatusBadRequest, "broke off"},
+		{"empty", chatRequest(t.Context(), strings.NewReader("")), http.StatusBadRequest, "line 1, column 1"},
+		{"a deployment that does not chat", silent, http.StatusBadRequest, "does not chat"},
+	}
+	handler := serveModel(t, llmtest.Echo{}, io.Discard)
+	for _, tt := range tests {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, tt.request)
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.text) {
+			t.Errorf("%s: %d %s", tt.name, w.Code, w.Body)
+		}
+		if w.Header().Get("X-Request-Id") == "" {
+			t.Errorf("%s: no request id", tt.name)
+		}
+	}
+}
+
+type failing struct{}
+
+func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
+
+func TestRequestIDsFromClientsAreChecked(t *testing.T) {
+	handler := serveModel(t, llmtest.Echo{}, io.Discard)
+	for id, kept := range map[string]bool{"abc-1.2_3": true, "": false, "two words": false, "a\nb": false, strings.Repeat("x", 129): false} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health", http.NoBody)
+		r.Header["X-Request-Id"] = []string{id}
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if got := w.Header().Get("X-Request-Id"); (got == id) != kept || got == "" {
+			t.Errorf("%q became %q", id, got)
+		}
+	}
+}

@@ -1,0 +1,87 @@
+package importtest
+
+import "strings"
+
+// row says what the non-test files of one package may import besides the standard library.
+type row struct {
+	pkg string // below the module
+	// floor is where the package stands: it imports only packages of lower floors.
+	floor int
+	// internal packages, below internal/.
+	internal []string
+	// external import paths; one that ends in "/..." covers what is below it too.
+	external []string
+	// everything lifts both lists: only the package that puts the parts together has it.
+	everything bool
+	// testOnly packages are imported by test files alone, so no row may name them.
+	testOnly bool
+}
+
+// awsSDK is the path of AWS's SDK, of which each row names the parts it may use.
+const awsSDK = "github.com/aws/aws-sdk-go-v2"
+
+// table is table 3 of docs/architecture.md: widening a row wants a decision in docs/adr.
+func table() []row {
+	return []row{
+		{floor: 1, pkg: "internal/jsonscan"},
+		{floor: 1, pkg: "internal/llm"},
+		{floor: 1, pkg: "internal/models"},
+		{floor: 1, pkg: "internal/secret"},
+		{floor: 1, pkg: "internal/sse"},
+		{floor: 1, pkg: "internal/importtest", testOnly: true},
+		{floor: 1, pkg: "internal/memnet", testOnly: true},
+		{floor: 2, pkg: "internal/llm/llmtest", internal: []string{"llm"}, testOnly: true},
+		{floor: 2, pkg: "internal/auth", internal: []string{"secret"}},
+		{
+			floor: 2, pkg: "internal/bedrock",
+			internal: []string{"jsonscan", "llm", "models", "secret"},
+			external: []string{
+				awsSDK + "/aws", awsSDK + "/aws/signer/v4", awsSDK + "/config", awsSDK + "/credentials/...", awsSDK + "/service/sts/...",
+			},
+		},
+		{floor: 2, pkg: "internal/config", internal: []string{"secret"}, external: []string{"go.yaml.in/yaml/v3"}},
+		{floor: 2, pkg: "internal/openai", internal: []string{"jsonscan", "llm", "sse"}},
+		{
+			floor: 2, pkg: "internal/sandbox", internal: []string{"models"},
+			external: []string{awsSDK + "/aws", awsSDK + "/aws/protocol/eventstream", awsSDK + "/aws/signer/v4", "github.com/golang-jwt/jwt/v5"},
+		},
+		{floor: 3, pkg: "internal/catalog", internal: []string{"auth", "llm"}},
+		{floor: 3, pkg: "internal/client", internal: []string{"openai", "sse"}},
+		{floor: 4, pkg: "internal/gateway", internal: []string{"auth", "catalog", "llm", "openai"}},
+		{floor: 5, pkg: "cmd/outcrop", everything: true},
+		{floor: 5, pkg: "bench/coldstart"},
+		{floor: 5, pkg: "e2e"},
+	}
+}
+
+// allows says whether the row covers an import path of this module or another's.
+func (r row) allows(path string) bool {
+	if name, ok := strings.CutPrefix(path, module+"/"); ok {
+		if r.everything {
+			other, ok := rowOf(name)
+			return ok && !other.testOnly
+		}
+		return contains(r.internal, strings.TrimPrefix(name, "internal/"))
+	}
+	return r.everything || contains(r.external, path)
+}
+
+// contains says whether path is in the list, or below an entry that ends in "/...".
+func contains(list []string, path string) bool {
+	for _, entry := range list {
+		above, below := strings.CutSuffix(entry, "/...")
+		if path == above || below && strings.HasPrefix(path, above+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func rowOf(pkg string) (row, bool) {
+	for _, r := range table() {
+		if r.pkg == pkg {
+			return r, true
+		}
+	}
+	return row{}, false
+}
