@@ -6,8 +6,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
-	"net/http"
 	"os"
 	"os/signal"
 	"strings"
@@ -91,7 +91,7 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer) error {
 	if _, err := io.WriteString(out, f.greeting(listener.Addr())); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return serveSandbox(ctx, listener, handler)
+	return runServer(ctx, newServer(handler, slog.New(slog.DiscardHandler)), listener, sandboxShutdown)
 }
 
 // parseCredentials splits KEY:SECRET. The text of an error never holds the
@@ -110,26 +110,6 @@ func parseCredentials(pairs []string) ([]sandbox.Credential, error) {
 
 // sandboxShutdown is how long streams under way may still run after a signal.
 const sandboxShutdown = 2 * time.Second
-
-// serveSandbox serves until ctx ends or the listener fails.
-func serveSandbox(ctx context.Context, l net.Listener, handler http.Handler) error {
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(l) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("the sandbox stopped: %w", err)
-	case <-ctx.Done():
-	}
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), sandboxShutdown)
-	defer cancel()
-	if err := server.Shutdown(ctx); errors.Is(err, context.DeadlineExceeded) {
-		return server.Close()
-	} else if err != nil {
-		return fmt.Errorf("stopping the sandbox: %w", err)
-	}
-	return nil
-}
 
 // greeting is the address and the lines to paste into a shell.
 func (f *sandboxFlags) greeting(addr net.Addr) string {

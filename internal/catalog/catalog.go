@@ -29,7 +29,7 @@ type Info struct {
 	TokenizerModel       string
 	CreatedAt, UpdatedAt int64 // Unix time; 0 when unknown
 	InputAttachmentTypes []string
-	MaxInputAttachments  int
+	MaxInputAttachments  *int // nil when not told
 	MaxRetryAttempts     int
 	Defaults             []byte // a JSON object
 	Limits               Limits

@@ -32,7 +32,7 @@ type item struct {
 	Features             features        `json:"features"`
 	Interfaces           []string        `json:"interfaces"`
 	InputAttachmentTypes []string        `json:"input_attachment_types,omitempty"`
-	MaxInputAttachments  int             `json:"max_input_attachments,omitempty"`
+	MaxInputAttachments  *int            `json:"max_input_attachments,omitempty"`
 	MaxRetryAttempts     int             `json:"max_retry_attempts,omitempty"`
 	Defaults             json.RawMessage `json:"defaults,omitempty"`
 	TokenizerModel       string          `json:"tokenizer_model,omitempty"`

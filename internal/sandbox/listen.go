@@ -26,10 +26,10 @@ func Listen(ctx context.Context, addr string, useTLS bool) (l net.Listener, cert
 	var config net.ListenConfig
 	l, err = config.Listen(ctx, "tcp", addr)
 	if errors.Is(err, syscall.EADDRINUSE) {
-		return nil, nil, fmt.Errorf("sandbox: the address %s is in use: stop the program that holds it, or choose another with --listen", addr)
+		return nil, nil, fmt.Errorf("the address %s is in use: stop the program that holds it, or choose another with --listen", addr)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("sandbox: cannot listen at %s: %w", addr, err)
+		return nil, nil, fmt.Errorf("cannot listen at %s: %w", addr, err)
 	}
 	if !useTLS {
 		return l, nil, nil

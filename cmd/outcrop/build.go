@@ -1,0 +1,195 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/bedrock"
+	"outcrop/internal/catalog"
+	"outcrop/internal/config"
+	"outcrop/internal/gateway"
+	"outcrop/internal/models"
+	"outcrop/internal/sandbox"
+)
+
+// build maps a configuration to the parts that serve it.
+func build(cfg *config.Config, upstreams *upstreams, log *slog.Logger) (http.Handler, error) {
+	deployments := make([]*catalog.Deployment, 0, len(cfg.Models))
+	for _, m := range cfg.Models {
+		if m.NotServed() != "" {
+			continue
+		}
+		d, err := deployment(m, upstreams)
+		if err != nil {
+			return nil, fmt.Errorf("models.%s: %w", m.Name, err)
+		}
+		deployments = append(deployments, d)
+	}
+	visible, err := catalog.New(deployments)
+	if err != nil {
+		return nil, err
+	}
+	keys := make([]auth.Key, 0, len(cfg.Keys))
+	for _, k := range cfg.Keys {
+		keys = append(keys, auth.Key{Secret: k.Secret, Project: k.Project, Roles: k.Roles})
+	}
+	authenticator, err := auth.New(keys)
+	if err != nil {
+		return nil, err
+	}
+	return gateway.New(gateway.Options{Auth: authenticator, Catalog: visible, Log: log, Version: version()}), nil
+}
+
+func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {
+	upstream, _ := m.Upstream()
+	client, err := upstreams.client(bedrock.Settings{
+		Region:          m.Region(upstream),
+		APIKey:          upstream.Key,
+		AccessKeyID:     upstream.AccessKeyID,
+		SecretAccessKey: upstream.SecretAccessKey,
+		SessionToken:    upstream.SessionToken,
+		AssumeRoleARN:   upstream.AssumeRoleARN,
+		ExternalID:      upstream.ExternalID,
+		RoleSessionName: upstream.RoleSessionName,
+	})
+	if err != nil {
+		return nil, err
+	}
+	chat, err := client.Chat(m.ModelID(upstream))
+	if err != nil {
+		return nil, err
+	}
+	return &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: chat}, nil
+}
+
+func info(m config.Model) catalog.Info {
+	return catalog.Info{
+		DisplayName: m.DisplayName, DisplayVersion: m.DisplayVersion, Description: m.Description,
+		DescriptionKeywords: m.DescriptionKeywords, IconURL: m.IconURL, Reference: m.Reference,
+		TokenizerModel: m.TokenizerModel, CreatedAt: m.CreatedAt / 1000, UpdatedAt: m.UpdatedAt / 1000,
+		InputAttachmentTypes: m.InputAttachmentTypes, MaxInputAttachments: m.MaxInputAttachments,
+		MaxRetryAttempts: m.MaxRetryAttempts, Defaults: m.Defaults,
+		Limits: catalog.Limits{
+			MaxTotalTokens:      int(m.Limits.MaxTotalTokens),
+			MaxPromptTokens:     int(m.Limits.MaxPromptTokens),
+			MaxCompletionTokens: int(m.Limits.MaxCompletionTokens),
+		},
+		Pricing: catalog.Pricing{
+			Unit: m.Pricing.Unit, Prompt: m.Pricing.Prompt, Completion: m.Pricing.Completion,
+			CacheRead: m.Pricing.CacheRead, CacheWrite: m.Pricing.CacheWrite,
+		},
+		Features: features(m.Features),
+	}
+}
+
+func features(f config.Features) catalog.Features {
+	return catalog.Features{
+		Rate: f.RateEndpoint != "", Tokenize: f.TokenizeEndpoint != "",
+		TruncatePrompt: f.TruncatePromptEndpoint != "", Configuration: f.ConfigurationEndpoint != "",
+		SystemPrompt: f.SystemPromptSupported, Tools: f.ToolsSupported, Seed: f.SeedSupported,
+		URLAttachments: f.URLAttachmentsSupported, FolderAttachments: f.FolderAttachmentsSupported,
+		AllowResume: f.AllowResume, AccessibleByPerRequestKey: f.AccessibleByPerRequestKey,
+		ContentParts: f.ContentPartsSupported, Temperature: f.TemperatureSupported, CustomTemperature: f.CustomTemperatureSupported,
+		ParallelToolCalls: f.ParallelToolCallsSupported, Cache: f.CacheSupported, AutoCaching: f.AutoCachingSupported,
+		MaxTokens: f.MaxTokensSupported, MaxCompletionTokens: f.MaxCompletionTokensSupported,
+		AssistantAttachmentsInRequest: f.AssistantAttachmentsInRequest, SkillsSupported: f.SkillsSupported,
+		ReasoningEfforts: f.ReasoningEfforts,
+	}
+}
+
+// upstreams makes the clients of Bedrock; equal settings share one, and so its credentials.
+type upstreams struct {
+	make    func(bedrock.Settings) (*bedrock.Client, error)
+	clients map[[sha256.Size]byte]*bedrock.Client
+}
+
+// newUpstreams chooses between AWS and a sandbox in this process, which stop ends.
+func newUpstreams(ctx context.Context, f serveFlags, catalogue *models.Catalogue, log *slog.Logger) (u *upstreams, stop func(), err error) {
+	u = &upstreams{clients: map[[sha256.Size]byte]*bedrock.Client{}}
+	if f.sandbox {
+		url, stop, err := startSandbox(ctx, log)
+		if err != nil {
+			return nil, nil, err
+		}
+		transport := bedrock.NewTransport()
+		u.make = func(bedrock.Settings) (*bedrock.Client, error) {
+			return bedrock.New(bedrock.Options{
+				Region: "us-east-1", Endpoint: url, Transport: transport, Catalogue: catalogue,
+				Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
+			})
+		}
+		return u, stop, nil
+	}
+	process, warnings, err := bedrock.Load(ctx, getenv, catalogue)
+	for _, warning := range warnings {
+		log.Warn(warning)
+	}
+	if err != nil {
+		return nil, nil, err
+	}
+	u.make = process.Client
+	return u, func() {}, nil
+}
+
+// sandboxPace is the time between two tokens of the built-in sandbox: fast for a model, and still seen to stream.
+const sandboxPace = 5 * time.Millisecond
+
+// startSandbox serves a sandbox on a port of the loopback that nobody else knows.
+func startSandbox(ctx context.Context, log *slog.Logger) (url string, stop func(), err error) {
+	handler, err := sandbox.New(sandbox.Options{Pace: sandboxPace})
+	if err != nil {
+		return "", nil, err
+	}
+	listener, err := listen(ctx, "127.0.0.1:0")
+	if err != nil {
+		return "", nil, err
+	}
+	server := newServer(handler, log)
+	go func() {
+		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+			log.Error("the sandbox stopped", "error", err)
+		}
+	}()
+	stop = func() {
+		if err := server.Close(); err != nil {
+			log.Warn("stopping the sandbox", "error", err)
+		}
+	}
+	return "http://" + listener.Addr().String(), stop, nil
+}
+
+func (u *upstreams) client(s bedrock.Settings) (*bedrock.Client, error) {
+	key := sha256.Sum256(fmt.Appendf(nil, "%q", []string{
+		s.Region, s.Endpoint, s.APIKey.Reveal(), s.AccessKeyID, s.SecretAccessKey.Reveal(), s.SessionToken.Reveal(),
+		s.AssumeRoleARN, s.ExternalID, s.RoleSessionName,
+	}))
+	if client, ok := u.clients[key]; ok {
+		return client, nil
+	}
+	client, err := u.make(s)
+	if err == nil {
+		u.clients[key] = client
+	}
+	return client, err
+}
+
+// checkCredentials looks for every upstream's credentials, so that the log names a missing one
+// before a client meets it. Serving goes on: they may come later.
+func (u *upstreams) checkCredentials(ctx context.Context, log *slog.Logger) {
+	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
+	defer cancel()
+	for _, client := range u.clients {
+		if err := client.Ready(ctx); err != nil {
+			log.Error("no AWS credentials for an upstream: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or AWS_BEARER_TOKEN_BEDROCK, or give the pod a role; requests fail until then",
+				"region", client.Region(), "error", err)
+		}
+	}
+}

@@ -1,0 +1,61 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"outcrop/internal/config"
+	"outcrop/internal/secret"
+)
+
+// demoKey is the one key of a sandbox without a configuration.
+const demoKey = "outcrop-demo"
+
+// demoModels are of families that differ: in how they reason, stream tools and order their blocks.
+var demoModels = [...]struct{ name, display, id string }{
+	{"claude-sonnet", "Claude Sonnet 4.5", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
+	{"nova-lite", "Nova 2 Lite", "us.amazon.nova-2-lite-v1:0"},
+	{"llama", "Llama 3.3 70B", "us.meta.llama3-3-70b-instruct-v1:0"},
+	{"gpt-oss", "gpt-oss 120B", "openai.gpt-oss-120b-1:0"},
+}
+
+func demoConfig() *config.Config {
+	cfg := &config.Config{
+		Keys:  []config.Key{{Secret: secret.New(demoKey), Project: "demo", Roles: []string{"default"}}},
+		Roles: []config.Role{{Name: "default"}},
+	}
+	for _, m := range demoModels {
+		features := config.DefaultFeatures()
+		features.ToolsSupported = true
+		cfg.Models = append(cfg.Models, config.Model{
+			Name: m.name, DisplayName: m.display, Type: "chat",
+			Endpoint: "bedrock:" + m.id, Bedrock: m.id, Features: features, MaxRetryAttempts: 1,
+		})
+	}
+	return cfg
+}
+
+func demoBanner(base string, cfg *config.Config) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "\n  Outcrop is ready, with a sandbox instead of AWS.\n\n")
+	fmt.Fprintf(&b, "  address   %s\n  key       %s\n", base, demoKey)
+	for i, m := range cfg.Models {
+		label := "models"
+		if i > 0 {
+			label = ""
+		}
+		fmt.Fprintf(&b, "  %-9s %-14s  %s\n", label, m.Name, m.Bedrock)
+	}
+	name := cfg.Models[0].Name
+	fmt.Fprintf(&b, `
+  curl:
+
+    curl -s %[1]s/openai/deployments/%[2]s/chat/completions -H 'Api-Key: %[3]s' -H 'Content-Type: application/json' -d '{"messages":[{"role":"user","content":"Hello!"}]}'
+
+  OpenAI SDK (pip install openai):
+
+    python3 -c 'from openai import OpenAI; print(OpenAI(base_url="%[1]s/openai/v1", api_key="%[3]s").chat.completions.create(model="%[2]s", messages=[{"role": "user", "content": "Hello!"}]).choices[0].message.content)'
+
+`, base, name, demoKey)
+	return b.String()
+}
