@@ -188,7 +188,7 @@ func (u *upstreams) checkCredentials(ctx context.Context, log *slog.Logger) {
 	defer cancel()
 	for _, client := range u.clients {
 		if err := client.Ready(ctx); err != nil {
-			log.Error("no AWS credentials for an upstream: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or AWS_BEARER_TOKEN_BEDROCK, or give the pod a role; requests fail until then",
+			log.Error("cannot get AWS credentials for an upstream, its requests fail until then: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or AWS_BEARER_TOKEN_BEDROCK, or give the pod a role",
 				"region", client.Region(), "error", err)
 		}
 	}

@@ -11,6 +11,7 @@ import (
 	"iter"
 	"net/http"
 	"net/url"
+	"regexp"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -47,6 +48,9 @@ type Client struct {
 	catalogue *models.Catalogue
 }
 
+// regionPattern is the shape of a region, as the SDKs' partition data has it.
+var regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d{1,2}$`)
+
 // New checks the options; it calls nobody.
 func New(o Options) (*Client, error) {
 	if o.Region == "" {
@@ -56,6 +60,9 @@ func New(o Options) (*Client, error) {
 		return nil, errors.New("neither an API key nor credentials")
 	}
 	if o.Endpoint == "" {
+		if !regionPattern.MatchString(o.Region) {
+			return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)
+		}
 		o.Endpoint = "https://bedrock-runtime." + o.Region + "." + dnsSuffix(o.Region)
 	}
 	u, err := url.Parse(o.Endpoint)

@@ -3,7 +3,6 @@ package bedrock
 import (
 	"context"
 	"errors"
-	"fmt"
 	"sync/atomic"
 	"time"
 
@@ -81,7 +80,7 @@ func (w *wallet) retrieve(ctx context.Context) (aws.Credentials, error) {
 	defer cancel()
 	c, err := w.provider.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, fmt.Errorf("getting AWS credentials: %w", err)
+		return aws.Credentials{}, &credentialError{err}
 	}
 	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
 		return aws.Credentials{}, errors.New("getting AWS credentials: the source gave none")
@@ -89,3 +88,12 @@ func (w *wallet) retrieve(ctx context.Context) (aws.Credentials, error) {
 	w.current.Store(&c)
 	return c, nil
 }
+
+// credentialError is a failure to get credentials.
+type credentialError struct{ err error }
+
+func (e *credentialError) Error() string {
+	return "getting AWS credentials: " + firstLine(e.err.Error())
+}
+
+func (e *credentialError) Unwrap() error { return e.err }

@@ -135,3 +135,19 @@ func TestNoCredentials(t *testing.T) {
 		t.Error("empty credentials were taken")
 	}
 }
+
+// TestASignedRequestNeverReachesTheLog: AWS answers a wrong signature with the whole request, headers
+// and all.
+func TestASignedRequestNeverReachesTheLog(t *testing.T) {
+	const text = "The request signature we calculated does not match.\n\nThe Canonical String for this request should have been\n'POST\nx-amz-security-token:hunter2\n'"
+	s := &source{fail: errors.New(text)}
+	synctest.Test(t, func(t *testing.T) {
+		_, err := newWallet(s).get(t.Context())
+		logged := (&awsError{code: "InvalidSignatureException", message: text}).Error()
+		for _, line := range []string{err.Error(), logged} {
+			if strings.Contains(line, "hunter2") || !strings.Contains(line, "does not match") {
+				t.Errorf("the log reads %q", line)
+			}
+		}
+	})
+}

@@ -32,11 +32,18 @@ func (e *awsError) Error() string {
 		text += ", request " + e.requestID
 	}
 	// AWS quotes the value that it refuses, which is the client's.
-	message := valuePattern.ReplaceAllString(e.message, "Value [withheld] at '")
+	message := valuePattern.ReplaceAllString(firstLine(e.message), "Value [withheld] at '")
 	if len(message) > maxLogged {
 		message = strings.ToValidUTF8(message[:maxLogged], "") + "…"
 	}
 	return text + ": " + message
+}
+
+// firstLine is what may be logged of AWS's text: when a signature is wrong, the lines after it hold the
+// whole signed request, the session token among its headers.
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
 }
 
 // maxLogged is how much of AWS's text the log gets, in bytes.

@@ -12,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go/logging"
 
 	"outcrop/internal/models"
 	"outcrop/internal/secret"
@@ -32,7 +33,8 @@ type Process struct {
 // warnings are sentences for the operator.
 func Load(ctx context.Context, getenv func(string) string, catalogue *models.Catalogue) (*Process, []string, error) {
 	region, warnings := Region(getenv)
-	var options []func(*config.LoadOptions) error
+	// What the SDK would print to standard error comes back as an error anyway.
+	options := []func(*config.LoadOptions) error{config.WithLogger(logging.Nop{})}
 	if region != "" {
 		options = append(options, config.WithRegion(region))
 	}

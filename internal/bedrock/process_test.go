@@ -63,6 +63,8 @@ func TestHosts(t *testing.T) {
 		{"cn-north-1", "", "https://bedrock-runtime.cn-north-1.amazonaws.com.cn"},
 		{"us-east-1", "http://127.0.0.1:9001/", "http://127.0.0.1:9001"},
 		{"", "", "no AWS region"},
+		{"us-east", "", "is not an AWS region"},
+		{"evil.example/", "", "is not an AWS region"},
 		{"us-east-1", "127.0.0.1:9001", "must be http(s)://host"},
 		{"us-east-1", "http://host/path", "must be http(s)://host"},
 	}

@@ -103,7 +103,7 @@ func (g *Gateway) logExchange(x *exchange) {
 	level := slog.LevelInfo
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request_id", x.id), slog.String("method", x.method), slog.String("route", x.route),
-		slog.Int("status", x.status), slog.Duration("took", time.Since(x.began)))
+		slog.Int("status", x.status), slog.Float64("duration_ms", float64(time.Since(x.began).Microseconds())/1000))
 	if x.project != "" {
 		attrs = append(attrs, slog.String("project", x.project))
 	}
