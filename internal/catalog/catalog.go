@@ -37,23 +37,47 @@ type Info struct {
 	Features             Features
 }
 
-// Limits are advertised, in tokens; 0 means not told.
-type Limits struct{ MaxTotalTokens, MaxPromptTokens, MaxCompletionTokens int }
+// Limits are advertised, in tokens; 0 means not told. The JSON is that of DIAL's listings, here and
+// below.
+type Limits struct {
+	MaxTotalTokens      int `json:"max_total_tokens,omitempty"`
+	MaxPromptTokens     int `json:"max_prompt_tokens,omitempty"`
+	MaxCompletionTokens int `json:"max_completion_tokens,omitempty"`
+}
 
-// Pricing is advertised: decimal numbers of US dollars per Unit ("token" or "char_without_whitespace").
-type Pricing struct{ Unit, Prompt, Completion, CacheRead, CacheWrite string }
+// Pricing is advertised: decimal numbers of US dollars per Unit, "token" or "char_without_whitespace".
+type Pricing struct {
+	Unit       string `json:"unit,omitempty"`
+	Prompt     string `json:"prompt,omitempty"`
+	Completion string `json:"completion,omitempty"`
+	CacheRead  string `json:"cache_read,omitempty"`
+	CacheWrite string `json:"cache_write,omitempty"`
+}
 
 // Features are advertised.
 type Features struct {
-	Rate, Tokenize, TruncatePrompt, Configuration  bool
-	SystemPrompt, Tools, Seed                      bool
-	URLAttachments, FolderAttachments              bool
-	AllowResume, AccessibleByPerRequestKey         bool
-	ContentParts, Temperature, CustomTemperature   bool
-	ParallelToolCalls, Cache, AutoCaching          bool
-	MaxTokens, MaxCompletionTokens                 bool
-	AssistantAttachmentsInRequest, SkillsSupported bool
-	ReasoningEfforts                               []string
+	Rate                          bool     `json:"rate"`
+	Tokenize                      bool     `json:"tokenize"`
+	TruncatePrompt                bool     `json:"truncate_prompt"`
+	Configuration                 bool     `json:"configuration"`
+	SystemPrompt                  bool     `json:"system_prompt"`
+	Tools                         bool     `json:"tools"`
+	Seed                          bool     `json:"seed"`
+	URLAttachments                bool     `json:"url_attachments"`
+	FolderAttachments             bool     `json:"folder_attachments"`
+	AllowResume                   bool     `json:"allow_resume"`
+	AccessibleByPerRequestKey     bool     `json:"accessible_by_per_request_key"`
+	ContentParts                  bool     `json:"content_parts"`
+	Temperature                   bool     `json:"temperature"`
+	CustomTemperature             bool     `json:"custom_temperature_supported"`
+	ParallelToolCalls             bool     `json:"parallel_tool_calls"`
+	Cache                         bool     `json:"cache"`
+	AutoCaching                   bool     `json:"auto_caching"`
+	MaxTokens                     bool     `json:"max_tokens_supported"`
+	MaxCompletionTokens           bool     `json:"max_completion_tokens_supported"`
+	AssistantAttachmentsInRequest bool     `json:"assistant_attachments_in_request"`
+	SkillsSupported               bool     `json:"skills_supported"`
+	ReasoningEfforts              []string `json:"reasoning_efforts"`
 }
 
 // Catalog holds the deployments in the order of the configuration. It never changes.

@@ -36,8 +36,8 @@ type item struct {
 	MaxRetryAttempts     int             `json:"max_retry_attempts,omitempty"`
 	Defaults             json.RawMessage `json:"defaults,omitempty"`
 	TokenizerModel       string          `json:"tokenizer_model,omitempty"`
-	Limits               *limits         `json:"limits,omitempty"`
-	Pricing              *pricing        `json:"pricing,omitempty"`
+	Limits               catalog.Limits  `json:"limits,omitzero"`
+	Pricing              catalog.Pricing `json:"pricing,omitzero"`
 }
 
 type scaleSettings struct {
@@ -53,44 +53,12 @@ type capabilities struct {
 	Inference      bool     `json:"inference"`
 }
 
-type limits struct {
-	MaxTotalTokens      int `json:"max_total_tokens,omitempty"`
-	MaxPromptTokens     int `json:"max_prompt_tokens,omitempty"`
-	MaxCompletionTokens int `json:"max_completion_tokens,omitempty"`
-}
-
-type pricing struct {
-	Unit       string `json:"unit,omitempty"`
-	Prompt     string `json:"prompt,omitempty"`
-	Completion string `json:"completion,omitempty"`
-	CacheRead  string `json:"cache_read,omitempty"`
-	CacheWrite string `json:"cache_write,omitempty"`
-}
-
+// features are a deployment's own, and what is known of every deployment.
 type features struct {
-	Rate                          bool     `json:"rate"`
-	Tokenize                      bool     `json:"tokenize"`
-	TruncatePrompt                bool     `json:"truncate_prompt"`
-	Configuration                 bool     `json:"configuration"`
-	SystemPrompt                  bool     `json:"system_prompt"`
-	Tools                         bool     `json:"tools"`
-	Seed                          bool     `json:"seed"`
-	URLAttachments                bool     `json:"url_attachments"`
-	FolderAttachments             bool     `json:"folder_attachments"`
-	AllowResume                   bool     `json:"allow_resume"`
-	AccessibleByPerRequestKey     bool     `json:"accessible_by_per_request_key"`
-	ContentParts                  bool     `json:"content_parts"`
-	Temperature                   bool     `json:"temperature"`
-	CustomTemperature             bool     `json:"custom_temperature_supported"`
-	ParallelToolCalls             bool     `json:"parallel_tool_calls"`
-	Cache                         bool     `json:"cache"`
-	AutoCaching                   bool     `json:"auto_caching"`
-	MaxTokens                     bool     `json:"max_tokens_supported"`
-	MaxCompletionTokens           bool     `json:"max_completion_tokens_supported"`
-	AssistantAttachmentsInRequest bool     `json:"assistant_attachments_in_request"`
-	SkillsSupported               bool     `json:"skills_supported"`
-	ChatCompletion                bool     `json:"chat_completion"`
-	ReasoningEfforts              []string `json:"reasoning_efforts"`
+	catalog.Features
+	MCP            bool `json:"mcp"`
+	ChatCompletion bool `json:"chat_completion"`
+	ResponsesAPI   bool `json:"responses_api"`
 }
 
 // createdUnknown is what DIAL Core says when it does not know a time.
@@ -115,6 +83,7 @@ func newItem(d *catalog.Deployment, object string) item {
 		Interfaces:           []string{},
 		InputAttachmentTypes: i.InputAttachmentTypes, MaxInputAttachments: i.MaxInputAttachments,
 		MaxRetryAttempts: i.MaxRetryAttempts, Defaults: i.Defaults, TokenizerModel: i.TokenizerModel,
+		Limits: i.Limits, Pricing: i.Pricing,
 	}
 	if i.Reference != "" {
 		out.Reference = i.Reference
@@ -125,30 +94,11 @@ func newItem(d *catalog.Deployment, object string) item {
 	if object == "deployment" {
 		out.ScaleSettings = &scaleSettings{ScaleType: "standard"}
 	}
-	if i.Limits != (catalog.Limits{}) {
-		l := limits(i.Limits)
-		out.Limits = &l
-	}
-	if i.Pricing != (catalog.Pricing{}) {
-		p := pricing(i.Pricing)
-		out.Pricing = &p
-	}
 	return out
 }
 
 func newFeatures(d *catalog.Deployment) features {
-	f := &d.Info.Features
-	out := features{
-		Rate: f.Rate, Tokenize: f.Tokenize, TruncatePrompt: f.TruncatePrompt, Configuration: f.Configuration,
-		SystemPrompt: f.SystemPrompt, Tools: f.Tools, Seed: f.Seed,
-		URLAttachments: f.URLAttachments, FolderAttachments: f.FolderAttachments,
-		AllowResume: f.AllowResume, AccessibleByPerRequestKey: f.AccessibleByPerRequestKey,
-		ContentParts: f.ContentParts, Temperature: f.Temperature, CustomTemperature: f.CustomTemperature,
-		ParallelToolCalls: f.ParallelToolCalls, Cache: f.Cache, AutoCaching: f.AutoCaching,
-		MaxTokens: f.MaxTokens, MaxCompletionTokens: f.MaxCompletionTokens,
-		AssistantAttachmentsInRequest: f.AssistantAttachmentsInRequest, SkillsSupported: f.SkillsSupported,
-		ChatCompletion: d.Chat != nil, ReasoningEfforts: f.ReasoningEfforts,
-	}
+	out := features{Features: d.Info.Features, ChatCompletion: d.Chat != nil}
 	if out.ReasoningEfforts == nil {
 		out.ReasoningEfforts = []string{}
 	}

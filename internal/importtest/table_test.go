@@ -37,6 +37,7 @@ func table() []row {
 			internal: []string{"jsonscan", "llm", "models", "secret"},
 			external: []string{
 				awsSDK + "/aws", awsSDK + "/aws/signer/v4", awsSDK + "/config", awsSDK + "/credentials/...", awsSDK + "/service/sts/...",
+				"github.com/aws/smithy-go/logging",
 			},
 		},
 		{floor: 2, pkg: "internal/config", internal: []string{"secret"}, external: []string{"go.yaml.in/yaml/v3"}},
