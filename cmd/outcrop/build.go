@@ -130,7 +130,7 @@ func newUpstreams(ctx context.Context, f serveFlags, catalogue *models.Catalogue
 	}
 	process, warnings, err := bedrock.Load(ctx, getenv, catalogue)
 	for _, warning := range warnings {
-		log.Warn(warning)
+		log.Warn("AWS settings", "warning", warning)
 	}
 	if err != nil {
 		return nil, nil, err

@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"unicode"
@@ -244,7 +245,7 @@ func (c *chat) ask(ctx context.Context, text string) error {
 		message = openai.PartsMessage("user", append(c.images, openai.Part{Type: "text", Text: text})...)
 		c.images = nil
 	}
-	messages := append(c.history[:len(c.history):len(c.history)], message)
+	messages := slices.Concat(c.history, []openai.Message{message})
 	answer, err := c.stream(ctx, messages)
 	interrupted := ctx.Err() != nil
 	cancel()
@@ -255,7 +256,7 @@ func (c *chat) ask(ctx context.Context, text string) error {
 	case err != nil:
 		return c.explain(context.WithoutCancel(ctx), err)
 	}
-	c.history = append(messages, openai.TextMessage("assistant", answer))
+	c.history = slices.Concat(messages, []openai.Message{openai.TextMessage("assistant", answer)})
 	return nil
 }
 
@@ -337,7 +338,7 @@ func readImage(path string) (part openai.Part, note string, err error) {
 	if err != nil {
 		return part, "", err
 	}
-	defer f.Close()
+	defer func() { err = errors.Join(err, f.Close()) }()
 	data, err := io.ReadAll(io.LimitReader(f, maxImage+1))
 	if err != nil {
 		return part, "", err

@@ -271,7 +271,7 @@ func TestInterruptAtThePromptLeaves(t *testing.T) {
 	var notes bytes.Buffer
 	c := &chat{signals: signals, notes: &notes}
 	r, w := io.Pipe() // nobody types
-	defer w.Close()
+	defer func() { _ = w.Close() }()
 	if err := c.converse(t.Context(), r); err != nil || !strings.HasSuffix(notes.String(), "> \n") {
 		t.Errorf("got %q, %v", notes.String(), err)
 	}

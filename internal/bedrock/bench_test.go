@@ -3,6 +3,7 @@ package bedrock
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"strings"
@@ -230,7 +231,7 @@ func BenchmarkStream(b *testing.B) {
 			var buf []byte
 			for {
 				m, err := decoder.Decode(r, buf[:0])
-				if err == io.EOF {
+				if errors.Is(err, io.EOF) {
 					break
 				}
 				if err != nil {

@@ -240,7 +240,7 @@ func (m *model) readStream(ctx context.Context, body io.Reader, start llm.Start,
 // usage may then be missing, the answer is not), else with an error.
 func (m *model) end(ctx context.Context, d *decoder, err error, yield func(llm.Event, error) bool) {
 	switch {
-	case err != io.EOF:
+	case !errors.Is(err, io.EOF):
 		yield(nil, broken(ctx, textBroken, err))
 	case !d.stopped:
 		yield(nil, broken(ctx, textIncomplete, errNoMessageStop))

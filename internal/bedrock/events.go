@@ -194,10 +194,10 @@ func (d *decoder) blockStart(s *jsonscan.Scanner) (event llm.Event, err error) {
 			s.Skip()
 		}
 	}
-	if !isCall || s.Err() != nil {
-		return nil, nil
+	if isCall && s.Err() == nil {
+		event = d.beginCall(block, call)
 	}
-	return d.beginCall(block, call), nil
+	return event, nil
 }
 
 func (d *decoder) beginCall(block int, call llm.ToolCallStart) llm.Event {

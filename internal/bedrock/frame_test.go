@@ -47,7 +47,7 @@ func readFrames(r io.Reader) (frames []frame, err error) {
 			f.payload = bytes.Clone(f.payload)
 			frames = append(frames, f)
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return frames, nil
 		}
 		if err != nil {

@@ -126,7 +126,7 @@ func chunks(res *http.Response) iter.Seq2[openai.Chunk, error] {
 func nextChunk(reader *sse.Reader, res *http.Response) (chunk openai.Chunk, done bool, err error) {
 	frame, err := reader.Next()
 	switch {
-	case err == io.EOF || errors.Is(err, io.ErrUnexpectedEOF):
+	case errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF):
 		return chunk, false, ErrCut
 	case err != nil:
 		return chunk, false, err

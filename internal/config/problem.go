@@ -11,10 +11,10 @@ import (
 type Severity int
 
 const (
-	// Error: the configuration says something that cannot be done, or that
+	// Error says that the configuration says something that cannot be done, or that
 	// would open what it means to close. Nothing should be served from it.
 	Error Severity = iota
-	// Warning: the configuration can be served, but not all it says happens.
+	// Warning says that the configuration can be served, but not all it says happens.
 	Warning
 )
 

@@ -83,7 +83,7 @@ func (x *exchange) refuse(err error) error {
 // finish ends an exchange: it answers for a handler that panicked, and writes the log line.
 func (g *Gateway) finish(x *exchange) {
 	panicked := recover()
-	if panicked == http.ErrAbortHandler {
+	if cause, ok := panicked.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
 		panic(panicked)
 	}
 	if panicked != nil {

@@ -84,8 +84,8 @@ func runFixture(t *testing.T, archive *txtar.Archive) {
 	recorder := httptest.NewRecorder()
 	func() {
 		defer func() {
-			if p := recover(); p != nil && p != http.ErrAbortHandler {
-				panic(p)
+			if p := recover(); p != nil {
+				t.Errorf("panic: %v", p)
 			}
 		}()
 		handler.ServeHTTP(recorder, request)

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"log/slog"
 	"net/http"
 	"sync"
@@ -88,7 +89,7 @@ func (g *Gateway) known(pattern string, h func(x *exchange, r *http.Request, cal
 // refusal is auth's error as a client's.
 func refusal(err error) *llm.Error {
 	kind := llm.KindUnauthenticated
-	if e, ok := err.(*auth.Error); ok && e.Reason == auth.Ambiguous {
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Reason == auth.Ambiguous {
 		kind = llm.KindInvalid
 	}
 	return &llm.Error{Kind: kind, Message: err.Error()}

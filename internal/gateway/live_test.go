@@ -172,7 +172,7 @@ func TestAPanicNeverLooksLikeAnAnswer(t *testing.T) {
 	w := httptest.NewRecorder()
 	func() {
 		defer func() {
-			if recover() != http.ErrAbortHandler {
+			if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
 				t.Error("the connection is not cut")
 			}
 		}()

@@ -2,6 +2,7 @@ package memnet
 
 import (
 	"context"
+	"errors"
 	"net"
 	"net/http"
 	"sync"
@@ -71,7 +72,9 @@ func Serve(t testing.TB, h http.Handler) *http.Transport {
 		if err := server.Close(); err != nil {
 			t.Errorf("closing the server: %v", err)
 		}
-		<-served
+		if err := <-served; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("the server ended with %v", err)
+		}
 	})
 	return transport
 }

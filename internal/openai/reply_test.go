@@ -264,7 +264,7 @@ func foldStream(body []byte) (map[string]any, error) {
 	reply, message, finish := map[string]any{}, map[string]any{}, any(nil)
 	for {
 		frame, err := reader.Next()
-		if err == io.EOF && reply["error"] != nil {
+		if errors.Is(err, io.EOF) && reply["error"] != nil {
 			return reply, nil
 		}
 		if err != nil {

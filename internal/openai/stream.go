@@ -67,7 +67,7 @@ type stream struct {
 func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
 	s := &stream{w: w, flusher: http.NewResponseController(w), env: env, buf: buf}
 	s.head = appendHead(append(make([]byte, 0, 192), "data: "...), "chat.completion.chunk", env)
-	s.delta = append(s.head, `,"choices":[{"index":0,"delta":{`...)
+	s.delta = slices.Concat(s.head, []byte(`,"choices":[{"index":0,"delta":{`))
 	s.tail = `},"finish_reason":null}]}` + "\n\n"
 	if env.IncludeUsage {
 		s.tail = `},"finish_reason":null}],"usage":null}` + "\n\n"

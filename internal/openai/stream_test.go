@@ -115,7 +115,8 @@ func TestAGoneClientEndsTheSequence(t *testing.T) {
 	released := false
 	endless := func(yield func(llm.Event, error) bool) {
 		defer func() { released = true }()
-		for yield(llm.TextDelta{Text: "a"}, nil) && yield(llm.Pause{}, nil) {
+		for more := true; more; {
+			more = yield(llm.TextDelta{Text: "a"}, nil) && yield(llm.Pause{}, nil)
 		}
 	}
 	r := &recorder{header: http.Header{}, breaks: 3}

@@ -14,9 +14,9 @@ import (
 
 func TestCountTokens(t *testing.T) {
 	picture := object(testImage(t, 750, 100)["image"])
-	data := text(dig(picture, "source", "bytes"))
-	block := func(kind, format, bytes string) string {
-		return `{"messages":[{"role":"user","content":[{"` + kind + `":{"format":"` + format + `","name":"d","source":{"bytes":"` + bytes + `"}}}]}]}`
+	pixels := text(dig(picture, "source", "bytes"))
+	block := func(kind, format, data string) string {
+		return `{"messages":[{"role":"user","content":[{"` + kind + `":{"format":"` + format + `","name":"d","source":{"bytes":"` + data + `"}}}]}]}`
 	}
 	for _, tt := range []struct {
 		what, body string
@@ -30,7 +30,7 @@ func TestCountTokens(t *testing.T) {
 		{"a tool", `{"toolConfig":{"tools":[{"toolSpec":{"name":"f"}}]}}`, 3 + 12 + 8},
 		{"a call", `{"messages":[{"role":"assistant","content":[{"toolUse":{"toolUseId":"t1","name":"f","input":{"a":1}}}]}]}`, 3 + 4 + 1 + 2},
 		{"a result", `{"messages":[{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[{"text":"1234"},{"json":{}}]}}]}]}`, 3 + 4 + 1 + 1},
-		{"an image by its pixels", block("image", "png", data), 3 + 4 + 100},
+		{"an image by its pixels", block("image", "png", pixels), 3 + 4 + 100},
 		{"an image in S3", `{"messages":[{"role":"user","content":[{"image":{"format":"png","source":{"s3Location":{"uri":"s3://bucket/k"}}}}]}]}`, 3 + 4 + 1600},
 		{"a document in S3", `{"messages":[{"role":"user","content":[{"document":{"format":"pdf","name":"d","source":{"s3Location":{"uri":"s3://bucket/k"}}}}]}]}`, 3 + 4 + 2000},
 		{"a PDF", block("document", "pdf", strings.Repeat("AAAA", 400)), 3 + 4 + 31},
@@ -41,7 +41,7 @@ func TestCountTokens(t *testing.T) {
 		{"CountTokens, Converse", `{"input":{"converse":{"messages":[{"role":"user","content":[{"text":"12345678"}]}]}}}`, 3 + 4 + 2},
 		{"CountTokens, InvokeModel", `{"input":{"invokeModel":{"body":"` + base64.StdEncoding.EncodeToString([]byte(`{"messages":[{"role":"user","content":"12345678"}]}`)) + `"}}}`, 3 + 4 + 2},
 		{"CountTokens, damaged", `{"input":{"invokeModel":{"body":"?"}}}`, 3},
-		{"Anthropic's image", `{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"` + data + `"}}]}]}`, 3 + 4 + 100},
+		{"Anthropic's image", `{"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"` + pixels + `"}}]}]}`, 3 + 4 + 100},
 		{"Anthropic's tools", `{"tools":[{"name":"f"}]}`, 3 + 12 + 4},
 		{"Titan", `{"inputText":"12345678"}`, 2},
 		{"Cohere", `{"texts":["1234","1234"]}`, 3 + 2},
@@ -103,8 +103,8 @@ func TestImageTokens(t *testing.T) {
 		{3136, 10, 11}, // halved to 1568 × 5
 		{1600, 1600, 1600},
 	} {
-		data := text(dig(testImage(t, tt.w, tt.h), "image", "source", "bytes"))
-		if got := imageTokens(data); got != tt.want {
+		pixels := text(dig(testImage(t, tt.w, tt.h), "image", "source", "bytes"))
+		if got := imageTokens(pixels); got != tt.want {
 			t.Errorf("%d×%d: %d tokens, want %d", tt.w, tt.h, got, tt.want)
 		}
 	}

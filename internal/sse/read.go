@@ -39,7 +39,7 @@ func (r *Reader) Next() (Frame, error) {
 	for {
 		line, err := r.readLine()
 		switch {
-		case err == io.EOF && (started || len(line) > 0):
+		case errors.Is(err, io.EOF) && (started || len(line) > 0):
 			return Frame{}, io.ErrUnexpectedEOF
 		case err != nil:
 			return Frame{}, err
@@ -90,7 +90,7 @@ func (r *Reader) readLine() ([]byte, error) {
 			r.line = append(r.line, part...)
 			line = r.line
 		}
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return line, io.EOF
 		}
 		if err != nil {

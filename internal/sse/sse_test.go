@@ -68,7 +68,7 @@ func FuzzRoundTrip(f *testing.F) {
 		if bytes.ContainsAny(payload, "\n\r") {
 			return
 		}
-		if err != io.EOF || len(frames) != 1 || frames[0] != "|"+string(payload) {
+		if !errors.Is(err, io.EOF) || len(frames) != 1 || frames[0] != "|"+string(payload) {
 			t.Fatalf("got %q, %v", frames, err)
 		}
 	})
