@@ -199,7 +199,7 @@ func (c *chat) line(ctx context.Context, line string) {
 	if !strings.HasPrefix(line, "/") {
 		if text := strings.TrimSpace(line); text != "" {
 			if err := c.ask(ctx, text); err != nil {
-				fmt.Fprintf(c.notes, "%v\n(the message was taken back)\n", err)
+				fmt.Fprintf(c.notes, "%s\n(the message was taken back)\n", printable(err.Error()))
 			}
 		}
 		return

@@ -48,8 +48,8 @@ type Client struct {
 	catalogue *models.Catalogue
 }
 
-// regionPattern is the shape of a region, as the SDKs' partition data has it.
-var regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-\d{1,2}$`)
+// regionPattern is the shape of a region, eusc-de-east-1 included.
+var regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$`)
 
 // New checks the options; it calls nobody.
 func New(o Options) (*Client, error) {
@@ -154,9 +154,10 @@ func (m *model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 // post sends one call. The body is in memory, so head and body leave together and the transport may
 // repeat it on a stale connection.
 func (c *Client) post(ctx context.Context, target *url.URL, body []byte) (*http.Response, error) {
+	own := *target // the signer writes to a request's URL
 	r := (&http.Request{
 		Method:        http.MethodPost,
-		URL:           target,
+		URL:           &own,
 		Host:          target.Host,
 		Proto:         "HTTP/1.1",
 		ProtoMajor:    1,
@@ -240,7 +241,7 @@ func (m *model) readStream(ctx context.Context, body io.Reader, start llm.Start,
 // usage may then be missing, the answer is not), else with an error.
 func (m *model) end(ctx context.Context, d *decoder, err error, yield func(llm.Event, error) bool) {
 	switch {
-	case !errors.Is(err, io.EOF):
+	case err != io.EOF: //nolint:errorlint // only a bare io.EOF is an end in good order; one that is wrapped is a failure
 		yield(nil, broken(ctx, textBroken, err))
 	case !d.stopped:
 		yield(nil, broken(ctx, textIncomplete, errNoMessageStop))

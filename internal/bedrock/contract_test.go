@@ -133,3 +133,30 @@ func ask(directive string) *llm.ChatRequest {
 		{Role: llm.RoleUser, Index: 1, Parts: []llm.Part{llm.Text{Text: "What is the weather? [[sandbox " + directive + "]]"}}},
 	}}
 }
+
+// TestManyChatsAtOnce runs under the race detector: nothing that requests share is written to.
+func TestManyChatsAtOnce(t *testing.T) {
+	client, transport := overSandbox(t)
+	chat, err := client.Chat("us.amazon.nova-lite-v1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for range 5 {
+				text := fmt.Sprintf("answer %d", i)
+				req := ask(fmt.Sprintf("text=%q", text))
+				req.Whole = i%2 == 0
+				reply, err := llm.Collect(chat.Chat(t.Context(), req))
+				if err != nil || reply.Text != text {
+					t.Errorf("got %+v, %v", reply, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := transport.open.Load(); n != 0 {
+		t.Errorf("%d upstream replies are still held", n)
+	}
+}

@@ -3,7 +3,7 @@ package bedrock
 import (
 	"encoding/base64"
 	"fmt"
-	"math"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -75,7 +75,11 @@ func (c *converse) addMessages(req *llm.ChatRequest) error {
 	turn := ""
 	for i := range req.Messages {
 		m := &req.Messages[i]
-		if m.Role == llm.RoleSystem || !hasContent(m.Parts) {
+		if m.Role == llm.RoleSystem {
+			continue
+		}
+		c.reportBlanks(m)
+		if !hasContent(m.Parts) {
 			continue
 		}
 		role := "user"
@@ -102,14 +106,16 @@ func (c *converse) addMessages(req *llm.ChatRequest) error {
 	return nil
 }
 
+// reportBlanks lists a message of which a text is left out: Bedrock refuses a blank one.
+func (c *converse) reportBlanks(m *llm.Message) {
+	if slices.ContainsFunc(m.Parts, blank) {
+		c.ignored = append(c.ignored, param(m))
+	}
+}
+
 // hasContent is false for parts that Bedrock would refuse as blank and that say nothing.
 func hasContent(parts []llm.Part) bool {
-	for _, p := range parts {
-		if !blank(p) {
-			return true
-		}
-	}
-	return false
+	return slices.ContainsFunc(parts, func(p llm.Part) bool { return !blank(p) })
 }
 
 func blank(p llm.Part) bool {
@@ -244,6 +250,7 @@ func (c *converse) addSystem(req *llm.ChatRequest) error {
 		if m.Role != llm.RoleSystem {
 			continue
 		}
+		c.reportBlanks(m)
 		for _, part := range m.Parts {
 			text, ok := part.(llm.Text)
 			switch {
@@ -277,9 +284,6 @@ func (c *converse) addInference(req *llm.ChatRequest) error {
 		c.body = append(append(append(c.body, '"'), name...), `":`...)
 	}
 	if req.MaxTokens > 0 {
-		if req.MaxTokens > math.MaxInt32 {
-			return llm.Invalid("max_tokens", "max_tokens must be at most 2147483647.")
-		}
 		field("maxTokens")
 		c.body = strconv.AppendInt(c.body, int64(req.MaxTokens), 10)
 	}

@@ -16,6 +16,8 @@ const (
 	refreshTimeout = 30 * time.Second
 	// refreshPause is how long a failed renewal is left alone while the old credentials still work.
 	refreshPause = 20 * time.Second
+	// failurePause is how long requests share the failure of the one before.
+	failurePause = time.Second
 )
 
 // wallet holds the credentials of one upstream. A request never waits for credentials that are
@@ -23,6 +25,7 @@ const (
 type wallet struct {
 	provider aws.CredentialsProvider
 	current  atomic.Pointer[aws.Credentials]
+	failure  atomic.Pointer[failure]
 	renewing atomic.Bool
 	retryAt  atomic.Int64  // Unix seconds before which no renewal is started
 	fetching chan struct{} // holds a token while a request waits for credentials
@@ -44,7 +47,14 @@ func (w *wallet) get(ctx context.Context) (aws.Credentials, error) {
 	return w.fetch(ctx)
 }
 
-// fetch gets credentials while the request waits; requests that come meanwhile wait for the same.
+// failure is a failed attempt to get credentials.
+type failure struct {
+	err error
+	at  time.Time
+}
+
+// fetch gets credentials while the request waits; requests that come meanwhile wait for the same, and
+// share its failure.
 func (w *wallet) fetch(ctx context.Context) (aws.Credentials, error) {
 	select {
 	case w.fetching <- struct{}{}:
@@ -55,7 +65,14 @@ func (w *wallet) fetch(ctx context.Context) (aws.Credentials, error) {
 	if c := w.current.Load(); c != nil && (!c.CanExpire || time.Now().Before(c.Expires)) {
 		return *c, nil
 	}
-	return w.retrieve(ctx)
+	if f := w.failure.Load(); f != nil && time.Since(f.at) < failurePause {
+		return aws.Credentials{}, f.err
+	}
+	c, err := w.retrieve(ctx)
+	if err != nil && ctx.Err() == nil {
+		w.failure.Store(&failure{err, time.Now()})
+	}
+	return c, err
 }
 
 // renew starts a renewal unless one is running or has just failed. The goroutine ends with the
@@ -67,6 +84,9 @@ func (w *wallet) renew(ctx context.Context, now time.Time) {
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer w.renewing.Store(false)
+		if cache, ok := w.provider.(*aws.CredentialsCache); ok {
+			cache.Invalidate() // it would give the old ones until they have expired
+		}
 		if _, err := w.retrieve(ctx); err != nil {
 			// The old credentials still work; when they end, the request that finds them expired
 			// reports the reason.

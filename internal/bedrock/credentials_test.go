@@ -115,6 +115,7 @@ func TestAFailedRenewalIsTriedAgainAndReportedWhenItMatters(t *testing.T) {
 			t.Errorf("expired: %v", err)
 		}
 		s.set(nil)
+		time.Sleep(failurePause)
 		took(t, w)
 	})
 }
@@ -149,5 +150,49 @@ func TestASignedRequestNeverReachesTheLog(t *testing.T) {
 				t.Errorf("the log reads %q", line)
 			}
 		}
+	})
+}
+
+// TestTheSDKsCacheIsNoObstacle: the default chain comes wrapped in one, which gives the old
+// credentials until they have expired.
+func TestTheSDKsCacheIsNoObstacle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		w := newWallet(aws.NewCredentialsCache(s))
+		took(t, w)
+		time.Sleep(time.Hour - refreshAhead + time.Second)
+		took(t, w)
+		time.Sleep(2 * time.Second)
+		if n := s.count(); n != 2 {
+			t.Errorf("asked %d times within the last minutes", n)
+		}
+		time.Sleep(refreshAhead)
+		if d := took(t, w); d != 0 {
+			t.Errorf("a request waited %v", d)
+		}
+	})
+}
+
+// TestAFailureIsShared: requests that wait for credentials do not fail one after the other.
+func TestAFailureIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{fail: errors.New("sts is down")}
+		w := newWallet(s)
+		began := time.Now()
+		var wg sync.WaitGroup
+		for range 50 {
+			wg.Go(func() {
+				if _, err := w.get(t.Context()); err == nil || !strings.Contains(err.Error(), "sts is down") {
+					t.Errorf("got %v", err)
+				}
+			})
+		}
+		wg.Wait()
+		if n, d := s.count(), time.Since(began); n != 1 || d > 2*time.Second {
+			t.Errorf("asked %d times in %v", n, d)
+		}
+		s.set(nil)
+		time.Sleep(failurePause)
+		took(t, w)
 	})
 }

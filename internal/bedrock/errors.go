@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -86,14 +87,14 @@ func (e *awsError) readBody(body []byte) {
 	var b struct {
 		Message string `json:"message"` // encoding/json matches "Message" too
 		Type    string `json:"__type"`
+		Code    string `json:"code"`
 	}
 	if json.Unmarshal(body, &b) != nil {
-		e.message = "no message"
 		return
 	}
 	e.message = b.Message
 	if e.code == "" {
-		_, e.code, _ = strings.Cut(b.Type, "#")
+		e.code = cmp.Or(b.Type[strings.LastIndexByte(b.Type, '#')+1:], b.Code)
 	}
 }
 
@@ -167,6 +168,8 @@ func kindOf(e *awsError) llm.Kind {
 		return llm.KindInternal // AWS could not read what we wrote
 	}
 	switch e.status {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return llm.KindForbidden
 	case http.StatusTooManyRequests:
 		return llm.KindRateLimited
 	case http.StatusServiceUnavailable:
@@ -209,7 +212,7 @@ func isModelID(message string) bool {
 var (
 	arnPattern     = regexp.MustCompile(`arn:aws[a-z-]*:[^\s'",;]+`)
 	accountPattern = regexp.MustCompile(`\b\d{12}\b`)
-	valuePattern   = regexp.MustCompile(`(?s)Value '.*?' at '`)
+	valuePattern   = regexp.MustCompile(`(?s)Value '.*' at '`)
 )
 
 // scrub takes the operator's account out of a text of AWS.

@@ -54,6 +54,8 @@ func TestEveryExceptionHasItsKind(t *testing.T) {
 		{429, "", "", llm.KindRateLimited, textUpstream},
 		{503, "", "", llm.KindUnavailable, textUpstream},
 		{504, "", "", llm.KindTimeout, textUpstream},
+		{403, "", "explicit deny in VPC endpoint vpce-0abc", llm.KindForbidden, textForbidden},
+		{401, "", "", llm.KindForbidden, textForbidden},
 		{418, "TeapotException", "short and stout", llm.KindUpstream, "short and stout"},
 	}
 	for _, tt := range tests {
@@ -83,9 +85,15 @@ func TestTheBodyMayHoldTheTypeAndACapitalMessage(t *testing.T) {
 	if err.Kind != llm.KindRateLimited || err.Message != "slow down" {
 		t.Errorf("got %v", err)
 	}
-	err = llm.AsError(refusal(answer(502, "", `<html>bad gateway</html>`)))
-	if err.Kind != llm.KindUpstream || err.Message != "no message" && err.Message != textUpstream {
-		t.Errorf("got %v", err)
+	for body, kind := range map[string]llm.Kind{
+		`<html>bad gateway</html>`:                            llm.KindUpstream,
+		`{"__type":"ValidationException"}`:                    llm.KindInvalid,
+		`{"code":"ValidationException"}`:                      llm.KindInvalid,
+		`{"__type":"a#ModelTimeoutException","message":null}`: llm.KindTimeout,
+	} {
+		if err := llm.AsError(refusal(answer(502, "", body))); err.Kind != kind || err.Message != textUpstream {
+			t.Errorf("%s: got %v", body, err)
+		}
 	}
 }
 
@@ -107,6 +115,10 @@ func TestWhatTheClientAndTheLogMayKnow(t *testing.T) {
 		}
 	}
 	if log := err.Err.Error(); strings.Contains(log, "secret plan") || !strings.Contains(log, "messages.1.x") {
+		t.Errorf("the log reads: %s", log)
+	}
+	quoting := &awsError{code: "ValidationException", message: "1 validation error detected: Value 'x' at 'SECRET PROMPT' at 'messages.1.x' failed to satisfy constraint: y"}
+	if log := quoting.Error(); strings.Contains(log, "SECRET") || !strings.Contains(log, "messages.1.x") {
 		t.Errorf("the log reads: %s", log)
 	}
 	long := llm.AsError(refusal(answer(400, "ValidationException", `{"message":"`+strings.Repeat("é", 4000)+`"}`)))

@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"bytes"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -51,6 +52,9 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 	s := jsonscan.NewInPlace(payload)
 	var event llm.Event
 	var err error
+	if d.stopped && eventType != eventMetadata && isContent(eventType, payload) {
+		return nil, fmt.Errorf("event %s after messageStop", eventType)
+	}
 	switch eventType {
 	case eventDelta:
 		event, err = d.delta(&s)
@@ -60,9 +64,15 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 		d.messageStop(&s)
 	case eventMetadata:
 		d.metadata(&s)
+	case eventMessageStart, eventBlockStop:
+		// They say nothing that the order of the events does not.
+		return nil, nil
 	default:
-		// messageStart and contentBlockStop say nothing that the order of the events does not; an
-		// event of a type that is not modelled yet must be skipped, says the protocol.
+		// An event of a type that is not modelled yet must be skipped, says the protocol; but not
+		// content, or the reply would look whole that is not.
+		if isContent(eventType, payload) {
+			return nil, &unknownContent{eventType}
+		}
 		return nil, nil
 	}
 	if err == nil {
@@ -72,6 +82,11 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 		return nil, fmt.Errorf("event %s: %w", eventType, err)
 	}
 	return event, nil
+}
+
+// isContent says whether an event belongs to a reply's content or ends it.
+func isContent(eventType string, payload []byte) bool {
+	return eventType == eventMessageStop || bytes.Contains(payload, []byte(`"contentBlockIndex"`))
 }
 
 func (d *decoder) delta(s *jsonscan.Scanner) (event llm.Event, err error) {
@@ -195,15 +210,18 @@ func (d *decoder) blockStart(s *jsonscan.Scanner) (event llm.Event, err error) {
 		}
 	}
 	if isCall && s.Err() == nil {
-		event = d.beginCall(block, call)
+		return d.beginCall(block, call)
 	}
-	return event, nil
+	return nil, nil
 }
 
-func (d *decoder) beginCall(block int, call llm.ToolCallStart) llm.Event {
+func (d *decoder) beginCall(block int, call llm.ToolCallStart) (llm.Event, error) {
+	if call.ID == "" || call.Name == "" {
+		return nil, fmt.Errorf("tool use %d has no id or no name", block)
+	}
 	call.Index = len(d.callOf)
 	d.callOf = append(d.callOf, block+1)
-	return call
+	return call, nil
 }
 
 // toolUse reads a ToolUseBlock or a ToolUseBlockStart, which has no input.
@@ -263,14 +281,17 @@ func readUsage(s *jsonscan.Scanner) (u llm.Usage) {
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
 		switch key {
 		case "inputTokens":
-			u.Input = int(s.Int())
+			u.Input = count(s)
 		case "outputTokens":
-			u.Output = int(s.Int())
+			u.Output = count(s)
 		case "cacheReadInputTokens":
-			u.CacheRead = int(s.Int())
+			u.CacheRead = count(s)
 		case "cacheWriteInputTokens":
-			u.CacheWrite = int(s.Int())
+			u.CacheWrite = count(s)
 		case "cacheDetails":
+			if s.Null() {
+				continue
+			}
 			for s.Array(); s.Element(); {
 				u.CacheWrite1h += readCacheDetail(s)
 			}
@@ -279,6 +300,14 @@ func readUsage(s *jsonscan.Scanner) (u llm.Usage) {
 		}
 	}
 	return u
+}
+
+// count reads a number of tokens; a null is none.
+func count(s *jsonscan.Scanner) int {
+	if s.Null() {
+		return 0
+	}
+	return int(max(s.Int(), 0))
 }
 
 // readCacheDetail returns the tokens of a CacheDetail whose ttl is an hour.
@@ -291,7 +320,7 @@ func readCacheDetail(s *jsonscan.Scanner) int {
 		case "ttl":
 			ttl = s.String()
 		case "inputTokens":
-			tokens = int(s.Int())
+			tokens = count(s)
 		default:
 			s.Skip()
 		}

@@ -150,6 +150,12 @@ func dnsSuffix(region string) string {
 		return "c2s.ic.gov"
 	case strings.HasPrefix(region, "us-isob-"):
 		return "sc2s.sgov.gov"
+	case strings.HasPrefix(region, "us-isof-"):
+		return "csp.hci.ic.gov"
+	case strings.HasPrefix(region, "eu-isoe-"):
+		return "cloud.adc-e.uk"
+	case strings.HasPrefix(region, "eusc-"):
+		return "amazonaws.eu"
 	default:
 		return "amazonaws.com"
 	}

@@ -8,17 +8,18 @@ import (
 	"outcrop/internal/llm"
 )
 
-var errNoStop = errors.New("the reply holds no stopReason")
+var errNoAnswer = errors.New("the reply holds no output.message.content or no stopReason")
 
 // reply decodes the answer of Converse into the events that ConverseStream would have sent.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 func (d *decoder) reply(body []byte) (events []llm.Event, err error) {
 	s := jsonscan.New(body)
+	answered := false
 	s.Object()
 	for key, ok := s.Member(); ok && err == nil; key, ok = s.Member() {
 		switch key {
 		case "output":
-			events, err = d.output(&s)
+			events, answered, err = d.output(&s)
 		case "stopReason":
 			d.stop(s.String())
 		case "usage":
@@ -34,13 +35,14 @@ func (d *decoder) reply(body []byte) (events []llm.Event, err error) {
 	if err := s.Err(); err != nil {
 		return nil, fmt.Errorf("converse reply: %w", err)
 	}
-	if !d.stopped {
-		return nil, errNoStop
+	if !d.stopped || !answered {
+		return nil, errNoAnswer
 	}
 	return append(events, d.finish), nil
 }
 
-func (d *decoder) output(s *jsonscan.Scanner) (events []llm.Event, err error) {
+// output reads the answer; answered is false when it holds no list of content, not even an empty one.
+func (d *decoder) output(s *jsonscan.Scanner) (events []llm.Event, answered bool, err error) {
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
 		if key != "message" {
@@ -53,15 +55,16 @@ func (d *decoder) output(s *jsonscan.Scanner) (events []llm.Event, err error) {
 				s.Skip()
 				continue
 			}
+			answered = true
 			s.Array()
 			for block := 0; s.Element(); block++ {
 				if events, err = d.block(s, block, events); err != nil {
-					return nil, err
+					return nil, false, err
 				}
 			}
 		}
 	}
-	return events, nil
+	return events, answered, nil
 }
 
 // block appends the events of one ContentBlock.
@@ -78,7 +81,14 @@ func (d *decoder) block(s *jsonscan.Scanner, block int, events []llm.Event) ([]l
 			if err != nil {
 				return nil, err
 			}
-			events = append(events, d.beginCall(block, call))
+			event, err := d.beginCall(block, call)
+			if err != nil {
+				return nil, err
+			}
+			if len(input) == 0 || input[0] != '{' {
+				return nil, fmt.Errorf("the input of tool use %d is not an object", block)
+			}
+			events = append(events, event)
 			if len(input) > len("{}") {
 				events = append(events, llm.ToolCallDelta{Index: len(d.callOf) - 1, Args: string(input)})
 			}

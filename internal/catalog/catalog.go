@@ -1,6 +1,7 @@
 package catalog
 
 import (
+	"errors"
 	"fmt"
 
 	"outcrop/internal/auth"
@@ -102,7 +103,11 @@ func New(deployments []*Deployment) (*Catalog, error) {
 func (c *Catalog) Resolve(caller auth.Caller, name string) (*Deployment, error) {
 	d, ok := c.byName[name]
 	if !ok {
-		return nil, &llm.Error{Kind: llm.KindNotFound, Message: fmt.Sprintf("There is no deployment named %q. GET /openai/models lists those you may use.", name)}
+		return nil, &llm.Error{
+			Kind:    llm.KindNotFound,
+			Message: fmt.Sprintf("There is no deployment named %.80q. GET /openai/models lists those you may use.", name),
+			Err:     errUnknown, // the name is the client's, and may be anything
+		}
 	}
 	if !d.open(caller) {
 		return nil, &llm.Error{Kind: llm.KindForbidden, Message: fmt.Sprintf("Forbidden deployment: %s. None of your roles may use it.", name)}
@@ -120,6 +125,8 @@ func (c *Catalog) List(caller auth.Caller) []*Deployment {
 	}
 	return visible
 }
+
+var errUnknown = errors.New("unknown deployment")
 
 func (d *Deployment) open(caller auth.Caller) bool {
 	return d.Roles == nil || caller.HasAny(d.Roles)

@@ -33,7 +33,21 @@ func New(baseURL, key string, h *http.Client) *Client {
 	if h == nil {
 		h = http.DefaultClient
 	}
-	return &Client{base: strings.TrimRight(baseURL, "/"), key: key, http: h}
+	own := *h
+	own.CheckRedirect = stayOnHost
+	return &Client{base: strings.TrimRight(baseURL, "/"), key: key, http: &own}
+}
+
+// stayOnHost refuses a redirect to another host: net/http would take the key along, since Api-Key is
+// not among the headers that it knows to be secret.
+func stayOnHost(next *http.Request, before []*http.Request) error {
+	if first := before[0].URL; next.URL.Host != first.Host || next.URL.Scheme != first.Scheme {
+		return fmt.Errorf("the server redirects to %s, which does not get the key", next.URL.Host)
+	}
+	if len(before) >= 10 {
+		return errors.New("more than 10 redirects")
+	}
+	return nil
 }
 
 // Error is a failure that the server told.

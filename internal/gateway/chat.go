@@ -1,11 +1,13 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"io"
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"outcrop/internal/auth"
@@ -22,6 +24,15 @@ func (g *Gateway) handleChat(x *exchange, r *http.Request, caller auth.Caller) e
 // looked at.
 func (g *Gateway) handleDeploymentChat(x *exchange, r *http.Request, caller auth.Caller) error {
 	return g.chat(x, r, caller, r.PathValue("name"))
+}
+
+// handleSlashedChat is handleDeploymentChat for a name with slashes that are not escaped.
+func (g *Gateway) handleSlashedChat(x *exchange, r *http.Request, caller auth.Caller) error {
+	name, ok := strings.CutSuffix(r.PathValue("rest"), "/chat/completions")
+	if !ok || name == "" {
+		return g.handleNoRoute(x, r)
+	}
+	return g.chat(x, r, caller, name)
 }
 
 // chat is the path of one request, from bytes to bytes.
@@ -53,7 +64,6 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 	if shape.Stream {
 		write = openai.WriteStream
 	}
-	req.Whole = !shape.Stream
 	return write(x, deployment.Chat.Chat(r.Context(), req), openai.Envelope{
 		ID: x.id, Model: deployment.Name, Created: x.began, Ignored: shape.Ignored, IncludeUsage: shape.IncludeUsage,
 	})
@@ -64,6 +74,8 @@ const (
 	maxBody = 64 << 20
 	// bodyTimeout is how long a client may take to send its request.
 	bodyTimeout = 5 * time.Minute
+	// unreadTimeout is how long it may take with a body that nobody wants.
+	unreadTimeout = 10 * time.Second
 	// maxPooled is the longest buffer that is kept for the next request, in bytes.
 	maxPooled = 1 << 20
 )
@@ -76,7 +88,7 @@ func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release f
 	if r.ContentLength > maxBody {
 		return nil, nil, errTooLarge()
 	}
-	if err := x.control.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := x.allow(time.Now().Add(bodyTimeout)); err != nil {
 		return nil, nil, err
 	}
 	buffer := g.bodies.Get().(*[]byte)
@@ -89,10 +101,10 @@ func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release f
 	}
 	if err != nil {
 		release()
-		return nil, nil, bodyError(err)
+		return nil, nil, bodyError(r.Context(), err)
 	}
 	// The connection is read on while the answer is written, to notice a client that leaves.
-	if err := x.control.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := x.allow(time.Time{}); err != nil {
 		release()
 		return nil, nil, err
 	}
@@ -119,7 +131,10 @@ func readInto(buf []byte, r io.Reader, size int64) ([]byte, error) {
 	}
 }
 
-func bodyError(err error) error {
+func bodyError(ctx context.Context, err error) error {
+	if cause := ctx.Err(); cause != nil {
+		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: cause}
+	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errTooLarge()
 	}

@@ -63,6 +63,14 @@ func (x *exchange) WriteHeader(status int) {
 	x.ResponseWriter.WriteHeader(status)
 }
 
+// allow gives the client until the time to send what it announced, if it can be given.
+func (x *exchange) allow(until time.Time) error {
+	if err := x.control.SetReadDeadline(until); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return err
+	}
+	return nil
+}
+
 // Write gives the client a minute: one that reads no more is a client that has gone.
 func (x *exchange) Write(b []byte) (int, error) {
 	if x.status == 0 {
@@ -72,6 +80,14 @@ func (x *exchange) Write(b []byte) (int, error) {
 		return 0, err
 	}
 	return x.ResponseWriter.Write(b)
+}
+
+// send writes a whole body. What fails is the client's connection.
+func (x *exchange) send(body []byte) error {
+	if _, err := x.Write(body); err != nil {
+		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: err}
+	}
+	return nil
 }
 
 // refuse answers with an error and returns it for the log.
@@ -86,14 +102,15 @@ func (g *Gateway) finish(x *exchange) {
 	if cause, ok := panicked.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
 		panic(panicked)
 	}
+	broken := panicked != nil && x.status != 0
 	if panicked != nil {
 		x.err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
-		if x.status == 0 {
+		if !broken {
 			openai.WriteError(x, x.err)
 		}
 	}
 	g.logExchange(x)
-	if panicked != nil {
+	if broken {
 		// The connection is cut, so that a reply that broke off does not look whole.
 		panic(http.ErrAbortHandler)
 	}
@@ -124,11 +141,15 @@ func (g *Gateway) logExchange(x *exchange) {
 	g.log.LogAttrs(context.Background(), level, "request", attrs...)
 }
 
-// logText is what the log may say of an error. The message to the client may quote the client, in
-// words of AWS; where there is a cause, it says the same without.
+// logText is what the log may say of an error. The message to the client may quote the client: where
+// there is a cause or a place, the log has that instead.
 func logText(e *llm.Error) string {
-	if e.Err != nil {
+	switch {
+	case e.Err != nil:
 		return e.Err.Error()
+	case e.Param != "":
+		return "at " + e.Param
+	default:
+		return e.Message
 	}
-	return e.Message
 }

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
+	"strings"
 	"sync"
 
 	"outcrop/internal/auth"
@@ -42,12 +44,13 @@ func New(o Options) *Gateway {
 
 	g.known("POST /openai/deployments/{name}/chat/completions", g.handleDeploymentChat)
 	g.known("POST /openai/v1/chat/completions", g.handleChat)
+	g.known("POST /openai/deployments/{rest...}", g.handleSlashedChat)
 	g.known("GET /openai/models", g.handleModels)
 	g.known("GET /openai/v1/models", g.handleModels)
-	g.known("GET /openai/models/{name}", g.handleModel)
-	g.known("GET /openai/v1/models/{name}", g.handleModel)
+	g.known("GET /openai/models/{name...}", g.handleModel)
+	g.known("GET /openai/v1/models/{name...}", g.handleModel)
 	g.known("GET /openai/deployments", g.handleDeployments)
-	g.known("GET /openai/deployments/{name}", g.handleDeployment)
+	g.known("GET /openai/deployments/{name...}", g.handleDeployment)
 	g.known("GET /v1/user/info", g.handleUserInfo)
 	return g
 }
@@ -58,7 +61,27 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	defer g.finish(x)
 	x.Header().Set(headerRequestID, x.id)
 	allowOrigin(x.Header(), r.Header)
-	g.routes.ServeHTTP(x, r)
+	if r.ContentLength != 0 {
+		// net/http reads a body that the handler leaves unread before it sends the reply.
+		if x.err = x.allow(x.began.Add(unreadTimeout)); x.err != nil {
+			return
+		}
+	}
+	g.routes.ServeHTTP(x, oneSlash(r))
+}
+
+// oneSlash is the request with one leading slash: DIAL's clients may send several.
+func oneSlash(r *http.Request) *http.Request {
+	if !strings.HasPrefix(r.URL.Path, "//") {
+		return r
+	}
+	clean, target := *r, *r.URL
+	target.Path = "/" + strings.TrimLeft(target.Path, "/")
+	if target.RawPath != "" {
+		target.RawPath = "/" + strings.TrimLeft(target.RawPath, "/")
+	}
+	clean.URL = &target
+	return &clean
 }
 
 // handler answers one request. The error that it returns has been told to the client; it is for the
@@ -102,16 +125,18 @@ func (g *Gateway) handleHealth(x *exchange, _ *http.Request) error {
 
 func (g *Gateway) handleVersion(x *exchange, _ *http.Request) error {
 	x.Header().Set("Content-Type", "text/plain; charset=utf-8")
-	_, err := x.Write([]byte(g.version))
-	return err
+	return x.send([]byte(g.version))
 }
 
 func (g *Gateway) handleNoRoute(x *exchange, r *http.Request) error {
 	return x.refuse(&llm.Error{
-		Kind:    llm.KindNotFound,
-		Message: "There is no route " + r.Method + " " + r.URL.Path + ". Chat is POST /openai/deployments/{name}/chat/completions or POST /openai/v1/chat/completions.",
+		Kind:    llm.KindNoRoute,
+		Message: fmt.Sprintf("There is no route %.10s %.200s. Chat is POST /openai/deployments/{name}/chat/completions or POST /openai/v1/chat/completions.", r.Method, r.URL.Path),
+		Err:     errNoRoute, // the path is the client's, and may be anything
 	})
 }
+
+var errNoRoute = errors.New("no such route")
 
 // handlePreflight answers browsers, as DIAL Core does: anything is allowed, for a day.
 func (g *Gateway) handlePreflight(x *exchange, _ *http.Request) error {

@@ -163,6 +163,5 @@ func (x *exchange) reply(value any) error {
 		return x.refuse(err)
 	}
 	x.Header().Set("Content-Type", "application/json")
-	_, err = x.Write(body)
-	return err
+	return x.send(body)
 }

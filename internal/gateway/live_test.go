@@ -169,20 +169,84 @@ func TestAPanicNeverLooksLikeAnAnswer(t *testing.T) {
 		t.Errorf("the stream ended as if it were whole: %q, %v", body, err)
 	}
 
-	w := httptest.NewRecorder()
-	func() {
-		defer func() {
-			if err, _ := recover().(error); !errors.Is(err, http.ErrAbortHandler) {
-				t.Error("the connection is not cut")
-			}
-		}()
-		serveModel(t, panicking{}, &log).ServeHTTP(w, chatRequest(t.Context(), strings.NewReader(streamed)))
-	}()
-	if w.Code != http.StatusInternalServerError || strings.Contains(w.Body.String(), "hunter2") {
-		t.Errorf("got %d %s", w.Code, w.Body)
+	early := httptest.NewServer(serveModel(t, panicking{}, &log))
+	defer early.Close()
+	r = chatRequest(t.Context(), strings.NewReader(streamed))
+	r.URL.Host = strings.TrimPrefix(early.URL, "http://")
+	refused, err := http.DefaultClient.Do(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer refused.Body.Close()
+	body, err := io.ReadAll(refused.Body)
+	if err != nil || refused.StatusCode != http.StatusInternalServerError || bytes.Contains(body, []byte("hunter2")) || refused.Header.Get("X-Request-Id") == "" {
+		t.Errorf("got %d %s, %v", refused.StatusCode, body, err)
 	}
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "live_test.go") {
 		t.Errorf("the log does not name the place: %s", log.String())
+	}
+}
+
+// TestABodyThatNeverComesIsGivenUp: neither a refusal nor a listing waits for ever for what was
+// announced.
+func TestABodyThatNeverComesIsGivenUp(t *testing.T) {
+	for _, head := range []string{
+		"POST /openai/v1/chat/completions HTTP/1.1\r\nHost: g\r\nContent-Length: 100\r\n\r\n",
+		"GET /openai/models HTTP/1.1\r\nHost: g\r\nApi-Key: k\r\nContent-Length: 100\r\n\r\n",
+		"POST /openai/v1/chat/completions HTTP/1.1\r\nHost: g\r\nApi-Key: k\r\nContent-Type: application/json\r\nContent-Length: 100\r\n\r\n{",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			transport := memnet.Serve(t, serveModel(t, llmtest.Echo{}, io.Discard))
+			conn, err := transport.DialContext(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer conn.Close()
+			if _, err := io.WriteString(conn, head); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			if _, err := io.ReadAll(conn); err != nil {
+				t.Logf("the connection ended with %v", err)
+			}
+			if d := time.Since(began); d > 6*time.Minute {
+				t.Errorf("%.20q was held for %v", head, d)
+			}
+		})
+	}
+}
+
+func TestNamesWithSlashes(t *testing.T) {
+	visible, err := catalog.New([]*catalog.Deployment{{Name: "team/model", Chat: llmtest.Echo{}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler := gateway.New(gateway.Options{Auth: keys, Catalog: visible, Log: slog.New(slog.DiscardHandler), Version: "test"})
+	for path, want := range map[string]int{
+		"/openai/deployments/team/model/chat/completions":   http.StatusOK,
+		"/openai/deployments/team%2Fmodel/chat/completions": http.StatusOK,
+		"//openai/deployments/team/model/chat/completions":  http.StatusOK,
+		"/openai/deployments/team/other/chat/completions":   http.StatusNotFound,
+		"/openai/deployments/team/model/nonsense":           http.StatusNotFound,
+		"/openai/models/team/model":                         http.StatusOK,
+		"/openai/models/team%2Fmodel":                       http.StatusOK,
+	} {
+		method := http.MethodPost
+		if strings.Contains(path, "/models/") {
+			method = http.MethodGet
+		}
+		r := httptest.NewRequestWithContext(t.Context(), method, "http://gateway"+path, strings.NewReader(streamed))
+		r.Header.Set("Api-Key", "k")
+		r.Header.Set("Content-Type", "application/json")
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		if w.Code != want {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
 	}
 }
 

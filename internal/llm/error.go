@@ -16,7 +16,8 @@ const (
 	KindContentFilter        // the request was refused for its content
 	KindUnauthenticated      // no or an unknown credential
 	KindForbidden            // the caller may not do this
-	KindNotFound             // no such deployment or route
+	KindNotFound             // no such deployment
+	KindNoRoute              // no such route
 	KindTooLarge             // the body is larger than allowed
 	KindUnsupportedType      // the body is not JSON
 	KindRateLimited          // too much; RetryAfter says when
@@ -29,7 +30,7 @@ const (
 // String names the kind for logs.
 func (k Kind) String() string {
 	names := [...]string{
-		"internal", "invalid", "context_length", "content_filter", "unauthenticated", "forbidden", "not_found",
+		"internal", "invalid", "context_length", "content_filter", "unauthenticated", "forbidden", "not_found", "no_route",
 		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled",
 	}
 	if int(k) < len(names) {

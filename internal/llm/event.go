@@ -28,8 +28,8 @@ type ToolCallStart struct {
 	Name  string
 }
 
-// ToolCallDelta is more of the arguments of the call with that index. Joined, they are a JSON
-// object; no delta at all means {}.
+// ToolCallDelta is more of the arguments of the call with that index. Joined, they are a JSON object
+// if the reply was not cut; no delta at all means FinishReason.EmptyArgs.
 type ToolCallDelta struct {
 	Index int
 	Args  string
@@ -67,6 +67,15 @@ const (
 	FinishToolCalls
 	FinishContentFilter
 )
+
+// EmptyArgs are the arguments of a tool call that has none: {} after a reply that ended of itself;
+// nothing after one that was cut, whose call must not look as if it could be run.
+func (r FinishReason) EmptyArgs() string {
+	if r == FinishStop || r == FinishToolCalls {
+		return "{}"
+	}
+	return ""
+}
 
 // String names the reason for logs.
 func (r FinishReason) String() string {

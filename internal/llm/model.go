@@ -1,6 +1,7 @@
 package llm
 
 import (
+	"cmp"
 	"context"
 	"iter"
 	"strings"
@@ -92,10 +93,7 @@ func (f *fold) close() *Reply {
 	f.closeThought("")
 	f.reply.Text = f.text.String()
 	for i, args := range f.args {
-		f.reply.ToolCalls[i].Args = args.String()
-		if args.Len() == 0 {
-			f.reply.ToolCalls[i].Args = "{}"
-		}
+		f.reply.ToolCalls[i].Args = cmp.Or(args.String(), f.reply.Finish.Reason.EmptyArgs())
 	}
 	return &f.reply
 }

@@ -31,6 +31,7 @@ func classify(k llm.Kind) class {
 		llm.KindUnauthenticated: {http.StatusUnauthorized, "authentication_error", "invalid_api_key"},
 		llm.KindForbidden:       {http.StatusForbidden, "permission_error", ""},
 		llm.KindNotFound:        {http.StatusNotFound, "invalid_request_error", "model_not_found"},
+		llm.KindNoRoute:         {http.StatusNotFound, "invalid_request_error", "unknown_url"},
 		llm.KindTooLarge:        {http.StatusRequestEntityTooLarge, "invalid_request_error", "request_too_large"},
 		llm.KindUnsupportedType: {http.StatusUnsupportedMediaType, "invalid_request_error", "unsupported_media_type"},
 		llm.KindRateLimited:     {http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded"},

@@ -158,8 +158,8 @@ func (s *stream) callArgs(index int, args string) {
 // still have come.
 func (s *stream) finish(e llm.Finish) {
 	for index, has := range s.hasArgs {
-		if !has {
-			s.callArgs(index, "{}")
+		if empty := e.Reason.EmptyArgs(); !has && empty != "" {
+			s.callArgs(index, empty)
 		}
 	}
 	s.open()

@@ -39,7 +39,7 @@ func (r *Reader) Next() (Frame, error) {
 	for {
 		line, err := r.readLine()
 		switch {
-		case errors.Is(err, io.EOF) && (started || len(line) > 0):
+		case err == io.EOF && (started || len(line) > 0): //nolint:errorlint // only a bare io.EOF is the end of a stream
 			return Frame{}, io.ErrUnexpectedEOF
 		case err != nil:
 			return Frame{}, err
@@ -90,7 +90,7 @@ func (r *Reader) readLine() ([]byte, error) {
 			r.line = append(r.line, part...)
 			line = r.line
 		}
-		if errors.Is(err, io.EOF) {
+		if err == io.EOF { //nolint:errorlint // see Next
 			return line, io.EOF
 		}
 		if err != nil {

@@ -31,7 +31,7 @@ const (
 	SlowStart       Fault = "a minute of silence first"
 )
 
-// Faults are all faults that TestChatModel provokes.
+// Faults are the faults that must end an answer with an error. SlowStart, which must not, is apart.
 func Faults() []Fault {
 	return []Fault{
 		Refused, Throttled, ExceptionFirst, ExceptionMiddle, CutBetween, CutInside, EndedEarly, BadChecksum, NoOutput,
