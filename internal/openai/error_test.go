@@ -23,6 +23,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		{401, "authentication_error", "invalid_api_key"},
 		{403, "permission_error", ""},
 		{404, "invalid_request_error", "model_not_found"},
+		{404, "invalid_request_error", "unknown_url"},
 		{413, "invalid_request_error", "request_too_large"},
 		{415, "invalid_request_error", "unsupported_media_type"},
 		{429, "rate_limit_error", "rate_limit_exceeded"},

@@ -66,11 +66,11 @@ type stream struct {
 
 func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
 	s := &stream{w: w, flusher: http.NewResponseController(w), env: env, buf: buf}
-	s.head = appendHead(append(make([]byte, 0, 192), "data: "...), "chat.completion.chunk", env)
+	s.head = appendHead(append(make([]byte, 0, 192), sse.Data...), "chat.completion.chunk", env)
 	s.delta = slices.Concat(s.head, []byte(`,"choices":[{"index":0,"delta":{`))
-	s.tail = `},"finish_reason":null}]}` + "\n\n"
+	s.tail = `},"finish_reason":null}]}` + sse.End
 	if env.IncludeUsage {
-		s.tail = `},"finish_reason":null}],"usage":null}` + "\n\n"
+		s.tail = `},"finish_reason":null}],"usage":null}` + sse.End
 	}
 	return s
 }
@@ -166,13 +166,13 @@ func (s *stream) finish(e llm.Finish) {
 	s.buf = append(s.buf, `},"finish_reason":"`...)
 	s.buf = append(s.buf, finishWord(e.Reason)...)
 	if s.env.IncludeUsage {
-		s.buf = append(s.buf, `"}],"usage":null}`+"\n\n"...)
+		s.buf = append(s.buf, `"}],"usage":null}`+sse.End...)
 		s.buf = append(s.buf, s.head...)
 		s.buf = append(s.buf, `,"choices":[],"usage":`...)
 		s.buf = appendUsage(s.buf, e.Usage)
-		s.buf = append(s.buf, "}\n\n"...)
+		s.buf = append(s.buf, "}"+sse.End...)
 	} else {
-		s.buf = append(s.buf, `"}]}`+"\n\n"...)
+		s.buf = append(s.buf, `"}]}`+sse.End...)
 	}
 	s.buf = append(s.buf, sse.Done...)
 	s.finished = true
@@ -209,9 +209,9 @@ func (s *stream) fail(err error) error {
 	case !s.opened:
 		WriteError(s.w, err)
 	default:
-		s.buf = append(s.buf, "data: "...)
+		s.buf = append(s.buf, sse.Data...)
 		s.buf = appendError(s.buf, llm.AsError(err))
-		s.buf = append(s.buf, "\n\n"...)
+		s.buf = append(s.buf, sse.End...)
 		// Whether or not the client is still there, err is why the reply ended.
 		_ = s.flush()
 	}

@@ -59,12 +59,11 @@ func TestReaderReportsABrokenConnection(t *testing.T) {
 }
 
 func FuzzRoundTrip(f *testing.F) {
-	f.Add([]byte(`{"a":1}`), "ping")
-	f.Add([]byte(""), "\n")
-	f.Fuzz(func(t *testing.T, payload []byte, comment string) {
-		stream := sse.AppendComment(nil, comment)
-		stream = sse.AppendData(stream, payload)
-		frames, err := readAll(bytes.NewReader(stream))
+	f.Add([]byte(`{"a":1}`))
+	f.Add([]byte(""))
+	f.Fuzz(func(t *testing.T, payload []byte) {
+		stream := sse.Data + string(payload) + sse.End
+		frames, err := readAll(strings.NewReader(stream))
 		if bytes.ContainsAny(payload, "\n\r") {
 			return
 		}
