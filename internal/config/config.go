@@ -116,8 +116,6 @@ type Upstream struct {
 	AssumeRoleARN string
 	// ExternalID and RoleSessionName go with AssumeRoleARN.
 	ExternalID, RoleSessionName string
-	// Extra names the fields of extraData that are not used here.
-	Extra []string
 }
 
 // Credentials says in words which credentials the upstream uses.

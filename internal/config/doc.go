@@ -5,7 +5,7 @@
 // that is wrong with them. It opens no socket, knows no other package of ours
 // but secret, and decides nothing: cmd/outcrop maps a [Config] to parts.
 //
-// The field tables (modelFields, upstreamFields, …) are the one place that says
+// The field tables (rootTable, modelTable, upstreamTable, …) are the one place that says
 // what a field is called, whether this version acts on it, and how it is read;
 // docs/config.md is printed from them.
 //

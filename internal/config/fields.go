@@ -94,7 +94,7 @@ func readObject[T any](l *loader, s spot, t table[T], into *T) {
 		if f.read != nil {
 			f.read(l, v, into)
 		}
-		wrong := slices.ContainsFunc(l.problems[before:], func(p Problem) bool { return p.Path == v.path })
+		wrong := slices.ContainsFunc(l.problems[before:], func(f finding) bool { return f.Path == v.path })
 		if !wrong && !v.isDefault(f.def) {
 			l.reportUse(v, f.use, f.remedy)
 		}

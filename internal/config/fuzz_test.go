@@ -99,11 +99,17 @@ func twice(n *node) bool {
 	return false
 }
 
-const canary = "hush-canary-0123456789"
+const (
+	canary = "hush-canary-0123456789"
+	// quotedCanary is a canary that %q, JSON and YAML write in another way.
+	quotedCanary  = `hush-"canary\0123456789`
+	escapedCanary = `hush-\"canary\\0123456789`
+)
 
-// frames are files in which the canary stands where secrets stand; the fuzzed
-// bytes go on after it.
+// frames are files in which a canary stands where secrets stand, in the later
+// ones also where names stand; the fuzzed bytes go on after it.
 func frames() []string {
+	const c, named = escapedCanary, `"models": {"` + escapedCanary + `": {"endpoint": "bedrock:amazon.nova-lite-v1:0", "userRoles": ["x` + escapedCanary + `", "` + escapedCanary + `"]}}, `
 	return []string{
 		`{"keys": {"` + canary + `": `,
 		`{"keys": {"` + canary + `": {"project": "p", "roles": ["r"]}, `,
@@ -111,6 +117,10 @@ func frames() []string {
 		`{"models": {"m": {"endpoint": "bedrock:amazon.nova-lite-v1:0", "upstreams": [{"secretExtraData": {"aws_secret_access_key": "` + canary + `"`,
 		`{"models": {"m": {"endpoint": "bedrock:amazon.nova-lite-v1:0", "upstreams": [{"extraData": {"aws_session_token": "` + canary + `"`,
 		`{"models": {"m": {"defaults": {"messages": "` + canary + `"`,
+		`{"keys": {"` + c + `": {"project": "` + c + `", "roles": ["` + c + `"]}}, ` + named,
+		`{"keys": [{"key": "` + c + `", "project": "p"}], ` + named,
+		`{"keys": {"p": "` + c + `"}, ` + named,
+		`{"keys": {"` + c + `": {"project": "p", "roles": ["` + c + `y"]}}, ` + named + `"roles": {"` + c + `": {"limits": {"` + c + `z": `,
 		"keys:\n  " + canary + ": ",
 		"keys:\n  " + canary + ": {project: p, roles: [r]}\n",
 		"models:\n  m:\n    endpoint: bedrock:amazon.nova-lite-v1:0\n    upstreams:\n    - key: " + canary,
@@ -126,9 +136,9 @@ func FuzzLoad(f *testing.F) {
 		f.Add(uint8(len(frames())-1), false, seed)
 		f.Add(uint8(len(frames())-1), true, seed)
 	}
-	for i := range frames() {
-		for _, tail := range []string{"", "}}", "{}}}", "\"", ", \"x\": 1}}", "}]}}}", "\n  x: 1\n", "\n\t", ": :", "7, \"models\": []}"} {
-			f.Add(uint8(i), i >= 6, []byte(tail))
+	for i, frame := range frames() {
+		for _, tail := range []string{"", "}}", "{}}}", "\"", ", \"x\": 1}}", "}]}}}", "\n  x: 1\n", "\n\t", ": :", "7, \"models\": []}", "\"z\": {}}", "\"zzzzz\": 1, \"keys\": {}}"} {
+			f.Add(uint8(i), !strings.HasPrefix(frame, "{"), []byte(tail))
 		}
 	}
 	f.Fuzz(func(t *testing.T, frame uint8, yaml bool, data []byte) {
@@ -156,8 +166,10 @@ func FuzzLoad(f *testing.F) {
 		if err := cfg.Dump(&out); err != nil {
 			t.Fatal(err)
 		}
-		if strings.Contains(out.String(), canary) {
-			t.Fatalf("the canary leaks: %s", out.String())
+		for _, form := range []string{canary, quotedCanary, escapedCanary} {
+			if strings.Contains(out.String(), form) {
+				t.Fatalf("the canary leaks: %s", out.String())
+			}
 		}
 	})
 }

@@ -26,15 +26,24 @@ func keyTable() table[keyDraft] {
 				k.project = v
 			}},
 		{"roles", "list of role names", "[]", enforced, "at least one, here or in `role`", "",
-			func(l *loader, v spot, k *keyDraft) { k.Roles = l.strs(v) }},
+			func(l *loader, v spot, k *keyDraft) {
+				k.Roles = l.strs(v)
+				for i := range v.items {
+					if item := v.item(i); slices.Contains(k.Roles, item.text) {
+						l.checkHeldRole(item, item.text)
+					}
+				}
+			}},
 		{"role", "string", "", enforced, "the role of a key that has one; counts only without `roles`", "",
-			func(l *loader, v spot, k *keyDraft) { l.str(v, &k.role) }},
+			func(l *loader, v spot, k *keyDraft) {
+				l.str(v, &k.role)
+				l.checkHeldRole(v, k.role)
+			}},
 		{"secured", "boolean", "false", enforced, "bodies of this key's requests are not logged; no body ever is", "",
 			func(l *loader, v spot, k *keyDraft) { l.boolean(v, &k.Secured) }},
 		{"allowedIpAddressRanges", "list of CIDRs", "[]", refused, "addresses the key may be used from", "the key would be good from every address; remove the list to accept that",
 			func(l *loader, v spot, _ *keyDraft) { l.strs(v) }},
-		{"key", "secret string", "", refused, "the key of an entry that is addressed by name, in DIAL's configuration API", "in a file the name of the entry is the key, so this name would be one; use the key as the name",
-			func(l *loader, v spot, _ *keyDraft) { l.hide(v.node) }},
+		{"key", "secret string", "", refused, "the key of an entry that is addressed by name, in DIAL's configuration API", "in a file the name of the entry is the key, so this name would be one; use the key as the name", nil},
 	}}
 }
 
@@ -45,6 +54,9 @@ func readKeys(l *loader, s spot, cfg *Config) {
 	first := map[string]spot{}
 	for i, m := range s.members {
 		v := s.member(i)
+		if l.isNull(v) {
+			continue
+		}
 		l.checkKey(v.namedAt(m.pos), m.name)
 		if !l.want(v, object) {
 			continue
@@ -62,6 +74,32 @@ func readKeys(l *loader, s spot, cfg *Config) {
 			continue
 		}
 		first[draft.Project] = draft.project
+	}
+}
+
+// hideKeys makes secrets of a file's keys, before anything is said about the
+// file. In a section of another shape the keys may be anything but fields.
+func (l *loader) hideKeys(n *node) {
+	if n.kind != object {
+		l.hide(n)
+	}
+	for _, m := range n.members {
+		l.secrets.add(m.name)
+		if m.value.kind != object {
+			l.hide(m.value)
+		}
+		for _, inner := range m.value.members {
+			if inner.name == "key" {
+				l.hide(inner.value)
+			}
+		}
+	}
+	for _, item := range n.items {
+		for _, m := range item.members {
+			if !keyTable().has(m.name) {
+				l.secrets.add(m.name)
+			}
+		}
 	}
 }
 
@@ -132,7 +170,7 @@ func roleLimitTable() table[RoleLimit] {
 func costTable() table[CostLimit] {
 	row := func(name string, into func(*CostLimit) *string) field[CostLimit] {
 		return field[CostLimit]{name: name, kind: "decimal", def: "unlimited", use: notEnforced, about: "USD",
-			read: func(l *loader, v spot, m *CostLimit) { l.decimal(v, into(m)) }}
+			read: func(l *loader, v spot, m *CostLimit) { l.signed(v, into(m)) }}
 	}
 	return table[CostLimit]{fields: []field[CostLimit]{
 		row("minute", func(m *CostLimit) *string { return &m.Minute }),
@@ -170,11 +208,29 @@ func readRoles(l *loader, s spot, cfg *Config) {
 		return
 	}
 	for i, m := range s.members {
-		role := Role{Name: m.name}
+		v, role := s.member(i), Role{Name: m.name}
 		if m.name == "" {
-			l.err(s.member(i).namedAt(m.pos), "an empty role name", "")
+			l.err(v.namedAt(m.pos), "an empty role name", "")
 		}
-		readObject(l, s.member(i), roleTable(), &role)
+		if v.kind != null {
+			readObject(l, v, roleTable(), &role)
+			l.checkCosts(v, m.name)
+		}
 		cfg.Roles = append(cfg.Roles, role)
+	}
+}
+
+// checkCosts reports a cost limit that admits nothing in DIAL (403), for a role
+// that may call a model served here.
+func (l *loader) checkCosts(s spot, role string) {
+	cost, ok := s.find("costLimit")
+	if !ok || !l.reaches(role) {
+		return
+	}
+	for i, m := range cost.members {
+		v := cost.member(i)
+		if costTable().has(m.name) && (v.kind == number || v.kind == text) && closes(v.text) {
+			l.err(v, "not enforced yet: a cost limit of 0 refuses every call in DIAL, here the models would stay open", "close them with their userRoles")
+		}
 	}
 }

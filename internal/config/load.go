@@ -43,7 +43,7 @@ func Load(files []string, o Options) (*Config, []Problem) {
 
 // loader collects what goes wrong, and what several parts need to know.
 type loader struct {
-	problems []Problem
+	problems []finding
 	// incomplete: a file could not be read, so what is missing may be in it.
 	incomplete bool
 	// secrets are wiped from every problem, whatever built it.
@@ -51,12 +51,16 @@ type loader struct {
 	// placeholders are the values already reported as such.
 	placeholders map[*node]bool
 	locale       string
-	roles        map[string]bool // named in roles or by a key
-	deployments  map[string]bool // what a role's limits may name
-	bedrock      map[string]bool // the models of this process
+	names
 }
 
-func (l *loader) report(p Problem) { l.problems = append(l.problems, p) }
+// A finding is a problem and the path of the model it stands in, "" for none.
+type finding struct {
+	Problem
+	model string
+}
+
+func (l *loader) report(p Problem) { l.problems = append(l.problems, finding{Problem: p}) }
 
 func (l *loader) err(s spot, message, remedy string) { l.say(Error, s, message, remedy) }
 
@@ -66,17 +70,25 @@ func (l *loader) say(severity Severity, s spot, message, remedy string) {
 	if l.placeholders[s.node] {
 		return // one mistake, one line
 	}
-	l.report(Problem{severity, s.file, s.line, s.col, s.path, message, remedy})
+	l.problems = append(l.problems, finding{Problem{severity, s.file, s.line, s.col, s.path, message, remedy}, s.model})
 }
 
+// finish is what was found, in order and without secrets. A mistake in a model
+// of another server is a warning: nothing is served of it, and DIAL starts with
+// most of them.
 func (l *loader) finish(files []string) []Problem {
 	l.secrets.longestFirst()
-	for i := range l.problems {
-		p := &l.problems[i]
+	var out []Problem
+	for _, found := range l.problems {
+		p := found.Problem
+		if l.foreign[found.model] {
+			p.Severity = Warning
+		}
 		p.Path, p.Message, p.Remedy = l.secrets.clean(p.Path), l.secrets.clean(p.Message), l.secrets.clean(p.Remedy)
+		out = append(out, p)
 	}
-	sortProblems(l.problems, files)
-	return l.problems
+	sortProblems(out, files)
+	return out
 }
 
 // readFile is the root object of the file, or nil with a problem reported.
@@ -89,6 +101,11 @@ func (l *loader) readFile(file string) *node {
 		l.incomplete = true
 		l.report(Problem{Error, file, bad.line, bad.col, "", bad.message, bad.remedy})
 		return nil
+	}
+	for _, m := range root.members { // also of a section that stands there twice
+		if m.name == keysSection {
+			l.hideKeys(m.value)
+		}
 	}
 	l.checkNames(spot{node: root})
 	return root
@@ -147,6 +164,9 @@ func (l *loader) checkNames(s spot) {
 		v := s.member(i)
 		l.checkNames(v)
 		if at, twice := first[m.name]; twice {
+			if s.path == modelsSection || s.path == s.model && m.name == "endpoint" {
+				v.model = "" // which of the two counts decides whose model it is
+			}
 			l.err(v.namedAt(m.pos), fmt.Sprintf("the same name twice: on line %d and on line %d", at.line, m.line), "only the last one would count; remove one")
 			for j := range kept {
 				if kept[j].name == m.name {
@@ -185,13 +205,13 @@ func isVariable(name string) bool {
 }
 
 // checkPlaceholders walks the whole tree: an error where the value decides who
-// may call what, a warning elsewhere. Prose and defaults may hold anything.
+// may call what of the models served here, a warning elsewhere. Prose and defaults may hold anything.
 func (l *loader) checkPlaceholders(s spot) {
 	const message = "a placeholder (like ${NAME}) was left in the value"
 	const remedy = "replace it before the file is read, for example with envsubst"
 	if s.kind == text && placeholder(s.text) {
 		severity := Warning
-		if top, _, _ := strings.Cut(s.path, "."); top == "models" || strings.HasPrefix(s.path, "models[") || strings.HasPrefix(s.path, keysSection+"[") {
+		if s.model != "" || strings.HasPrefix(s.path, keysSection+"[") {
 			severity = Error
 		}
 		l.say(severity, s, message, remedy)

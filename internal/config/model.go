@@ -1,7 +1,6 @@
 package config
 
 import (
-	"fmt"
 	"slices"
 	"strings"
 )
@@ -137,7 +136,13 @@ func elsewhereFields() []field[modelDraft] {
 func limitsTable() table[Limits] {
 	row := func(name, about string, into func(*Limits) *int64) field[Limits] {
 		return field[Limits]{name: name, kind: "integer ≥ 1", use: listed, about: about,
-			read: func(l *loader, v spot, m *Limits) { l.integer(v, 1, into(m)) }}
+			read: func(l *loader, v spot, m *Limits) {
+				if n, ok := v.whole(); ok && n == 0 {
+					l.warn(v, "a limit of 0 tokens is not shown", "remove it, or state the model's")
+					return
+				}
+				l.integer(v, 1, into(m))
+			}}
 	}
 	return table[Limits]{fields: []field[Limits]{
 		row("maxTotalTokens", "prompt and completion together", func(m *Limits) *int64 { return &m.MaxTotalTokens }),
@@ -180,6 +185,9 @@ func readModels(l *loader, s spot, cfg *Config) {
 	}
 	for i, m := range s.members {
 		v := s.member(i)
+		if l.isNull(v) {
+			continue
+		}
 		l.checkModelName(v.namedAt(m.pos), m.name)
 		if !l.want(v, object) {
 			continue
@@ -191,15 +199,13 @@ func readModels(l *loader, s spot, cfg *Config) {
 func (l *loader) readModel(s spot, name string) Model {
 	draft := modelDraft{Model: Model{Name: name, Type: typeChat, Features: DefaultFeatures(), MaxRetryAttempts: defaultAttempts}}
 	endpoint, has := s.find("endpoint")
-	s.quiet = !has || !strings.HasPrefix(endpoint.text, bedrockScheme)
+	s.quiet = l.foreign[s.model]
 	readObject(l, s, modelTable(), &draft)
 	m := &draft.Model
 	switch {
 	case has && endpoint.kind != null:
-	case s.get("interfaces") != nil:
-		l.warn(s, "not served yet: a model without an endpoint of its own", `this version serves "endpoint": "bedrock:<model id or ARN>"`)
 	default:
-		l.err(s, "the model has no endpoint", `add "endpoint": "bedrock:<model id or ARN>"`)
+		l.warn(s, "not served: the model has no endpoint", `this version serves "endpoint": "bedrock:<model id or ARN>"`)
 	}
 	if !s.quiet && !draft.typeSeen {
 		l.warn(s, "the model has no type; taken for chat", `add "type": "chat"`)
@@ -215,10 +221,12 @@ func (l *loader) readModel(s spot, name string) Model {
 
 // endpoint tells a model of this process from one that lives elsewhere.
 func (l *loader) endpoint(s spot, m *Model) {
-	l.str(s, &m.Endpoint)
+	if !l.want(s, text) {
+		return
+	}
+	m.Endpoint = s.text
 	id, ok := strings.CutPrefix(m.Endpoint, bedrockScheme)
 	switch {
-	case s.kind != text:
 	case ok:
 		m.Bedrock = id
 		if message, remedy := modelIDMistake(id); message != "" {
@@ -227,13 +235,13 @@ func (l *loader) endpoint(s spot, m *Model) {
 	case isURL(s.text):
 		l.warn(s, "not served yet: this version serves only models whose endpoint is bedrock:", "the model is left out")
 	default:
-		l.err(s, "the endpoint is neither bedrock:<model id or ARN> nor an http or https URL", "")
+		s.quiet = false // DIAL itself cannot call such an endpoint: it is nobody's
+		l.err(s, "the endpoint is neither bedrock:<model id or ARN> nor an http or https URL", "a model of Bedrock begins with bedrock: in small letters")
 	}
 }
 
 func (l *loader) modelID(s spot, into *string) {
-	l.str(s, into)
-	if s.quiet || s.kind != text {
+	if !l.str(s, into) || s.quiet {
 		return
 	}
 	if message, remedy := modelIDMistake(s.text); message != "" {
@@ -246,8 +254,8 @@ func (l *loader) userRoles(s spot) []string {
 	roles := l.strs(s)
 	for i := range s.items {
 		v := s.item(i)
-		if slices.Contains(roles, v.text) && !l.incomplete && !l.roles[v.text] {
-			l.warn(v, fmt.Sprintf("the role %q is named neither in roles nor by a key: nobody has it", v.text), closest(v.text, l.roles))
+		if slices.Contains(roles, v.text) {
+			l.checkAskedRole(v, v.text)
 		}
 	}
 	return roles
@@ -255,15 +263,18 @@ func (l *loader) userRoles(s spot) []string {
 
 // checkModelName reports a name that no client can put into a URL path:
 // clients write it as it is into /openai/deployments/{name}/chat/completions.
+// A slash is fine, but net/http cleans what is empty, . or .. between slashes.
 func (l *loader) checkModelName(s spot, name string) {
-	what := ""
+	what, parts := "", strings.Split(name, "/")
 	switch {
 	case name == "":
 		what = "an empty name"
-	case name == "." || name == "..":
+	case slices.Contains(parts, ""):
+		what = "a name with a slash at its end or two in a row"
+	case slices.Contains(parts, ".") || slices.Contains(parts, ".."):
 		what = "a name that URL paths reserve"
-	case strings.ContainsAny(name, `/\?#%`):
-		what = `a name with one of / \ ? # %`
+	case strings.ContainsAny(name, `\?#%`):
+		what = `a name with one of \ ? # %`
 	case strings.TrimSpace(name) != name:
 		what = "a name with a space at its end"
 	case strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f }):
@@ -271,5 +282,5 @@ func (l *loader) checkModelName(s spot, name string) {
 	default:
 		return
 	}
-	l.err(s, what+" cannot be addressed", "the name is part of the URL: use letters, digits, . - _ :")
+	l.err(s, what+" cannot be addressed", "the name is part of the URL: use letters, digits, . - _ : /")
 }

@@ -3,6 +3,8 @@ package config
 import (
 	"encoding/json"
 	"fmt"
+	"math"
+	"strconv"
 	"strings"
 )
 
@@ -35,6 +37,7 @@ type node struct {
 	kind    kind
 	text    string // boolean and number: the literal; text: the value
 	plain   bool   // a YAML scalar without quotes
+	changed bool   // text is a form of the YAML scalar that JSON has, not what the file says
 	members []member
 	items   []*node
 }
@@ -43,6 +46,14 @@ type member struct {
 	pos   // of the name
 	name  string
 	value *node
+}
+
+// all is the members of an object; a node that is not there has none.
+func (n *node) all() []member {
+	if n == nil {
+		return nil
+	}
+	return n.members
 }
 
 // get is the value of the named member, the last one if there are two, or nil.
@@ -67,9 +78,26 @@ func (n *node) isDefault(def string) bool {
 		return len(n.items) == 0
 	case object:
 		return len(n.members) == 0
+	case number:
+		stated, whole := n.whole()
+		return n.text == def || whole && strconv.FormatInt(stated, 10) == def
 	default:
 		return n.text == def
 	}
+}
+
+// whole is a whole number: 1 or "1", and of numbers also 1.0 and 1e3, up to where
+// a float64 is exact.
+func (n *node) whole() (int64, bool) {
+	const exact = 1 << 53
+	if i, err := strconv.ParseInt(n.text, 10, 64); err == nil || n.kind != number {
+		return i, err == nil
+	}
+	f, err := strconv.ParseFloat(n.text, 64)
+	if err != nil || f != math.Trunc(f) || math.Abs(f) > exact {
+		return 0, false
+	}
+	return int64(f), true
 }
 
 // appendJSON appends the value as compact JSON, names in their order.
@@ -129,12 +157,14 @@ type spot struct {
 	path string
 	// quiet: say nothing of what is not enforced here, none of it is served.
 	quiet bool
+	// model is the path of the model that the value stands in, "" for none.
+	model string
 }
 
 // member is the i-th member of an object.
 func (s spot) member(i int) spot {
 	m := s.members[i]
-	out := spot{node: m.value, quiet: s.quiet}
+	out := spot{node: m.value, quiet: s.quiet, model: s.model}
 	switch {
 	case s.path == "":
 		out.path = rootLabel(m, i)
@@ -144,6 +174,9 @@ func (s spot) member(i int) spot {
 		out.path = fmt.Sprintf("%s[#%d]", s.path, i+1)
 	default:
 		out.path = s.path + segment(m.name)
+	}
+	if s.path == modelsSection {
+		out.model = out.path
 	}
 	return out
 }
@@ -167,7 +200,7 @@ func (s spot) find(name string) (spot, bool) {
 
 // item is the i-th item of a list.
 func (s spot) item(i int) spot {
-	return spot{node: s.items[i], path: fmt.Sprintf("%s[%d]", s.path, i), quiet: s.quiet}
+	return spot{node: s.items[i], path: fmt.Sprintf("%s[%d]", s.path, i), quiet: s.quiet, model: s.model}
 }
 
 // namedAt is the spot with the position of its name instead of its value's.

@@ -2,6 +2,7 @@ package config
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"outcrop/internal/secret"
@@ -17,9 +18,15 @@ const minSecret = 8
 // where it is public (a project named like its key).
 type redactor []secret.String
 
+// add hides the text, also where a message or a path quotes it with %q.
 func (r *redactor) add(s string) {
-	if len(s) >= minSecret {
-		*r = append(*r, secret.New(s))
+	if len(s) < minSecret {
+		return
+	}
+	*r = append(*r, secret.New(s))
+	quoted := strconv.Quote(s)
+	if quoted = quoted[1 : len(quoted)-1]; quoted != s {
+		*r = append(*r, secret.New(quoted))
 	}
 }
 

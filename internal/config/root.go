@@ -1,8 +1,6 @@
 package config
 
 import (
-	"fmt"
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,17 +13,22 @@ func rootTable() table[Config] {
 	return table[Config]{
 		exact: true,
 		fields: []field[Config]{
-			{"models", "object: name → model", "{}", enforced, "the order is that of listings", "", readModels},
+			{modelsSection, "object: name → model", "{}", enforced, "the order is that of listings", "", readModels},
 			{keysSection, "object: key → entry", "{}", enforced, "who may call; the name of an entry is the key itself", "", readKeys},
-			{"roles", "object: name → role", "{}", enforced, "", "", readRoles},
+			{rolesSection, "object: name → role", "{}", enforced, "", "", readRoles},
 			{"retriableErrorCodes", "list of integers", "[]", notEnforced, "statuses that make DIAL ask another upstream, besides 429, 502, 503, 504", "one upstream is asked, once", readErrorCodes},
 			{"rateLimitSchedule", "object", "", notEnforced, "when the days, weeks and months of limits begin", "no request is refused for its limits",
 				func(l *loader, v spot, cfg *Config) {
 					v.quiet = true
 					readObject(l, v, scheduleTable(), &cfg.RateLimitSchedule)
 				}},
-			{"globalInterceptors", "list of names", "[]", refused, "deployments that see every request before the model", "requests would reach the models without passing them; remove the list to accept that",
-				func(l *loader, v spot, _ *Config) { l.strs(v) }},
+			{"globalInterceptors", "list of names", "[]", refused, "deployments that see every request before the model; only a warning while no `bedrock:` model is served", "requests would reach the models without passing them; remove the list to accept that",
+				func(l *loader, v spot, _ *Config) {
+					l.strs(v)
+					if !l.serves && !v.isDefault("") {
+						l.warn(v, "not enforced yet", "no model is served that requests could reach without passing them")
+					}
+				}},
 			{"defaultLocale", "string", "", listed, "which of several localized values is shown", "",
 				func(l *loader, v spot, cfg *Config) { l.str(v, &cfg.DefaultLocale) }},
 			section("applications", "deployments that are programs"),
@@ -71,8 +74,7 @@ func scheduleTable() table[RateLimitSchedule] {
 			}},
 		{"resetTime", "`HH:mm`", "00:00", notEnforced, "", "",
 			func(l *loader, v spot, r *RateLimitSchedule) {
-				l.str(v, &r.ResetTime)
-				if v.kind == text && !isClock(v.text) {
+				if l.str(v, &r.ResetTime) && !isClock(v.text) {
 					l.err(v, "must be a time of day like 00:00", "put it in quotes in YAML")
 				}
 			}},
@@ -91,8 +93,11 @@ func readErrorCodes(l *loader, s spot, cfg *Config) {
 		return
 	}
 	for i := range s.items {
-		code := 0
-		l.count(s.item(i), 400, &code)
+		v, code := s.item(i), 0
+		if l.isNull(v) {
+			continue
+		}
+		l.count(v, 400, &code)
 		if code > 0 {
 			cfg.RetriableErrorCodes = append(cfg.RetriableErrorCodes, code)
 		}
@@ -102,50 +107,13 @@ func readErrorCodes(l *loader, s spot, cfg *Config) {
 // notServedSection only looks at the shape: the warning has been given.
 func notServedSection(l *loader, s spot, _ *Config) { l.want(s, object) }
 
-// readRoot reads everything. The names that entries refer to each other by are
-// collected first: sections stand in any order.
 func (l *loader) readRoot(s spot, cfg *Config) {
+	l.names = collectNames(s.node)
 	l.checkPlaceholders(s)
-	l.deployments = map[string]bool{}
-	for _, section := range []string{"models", "applications", "toolsets", "routes", "interceptors"} {
-		l.collect(l.deployments, s.get(section))
-	}
-	l.bedrock = map[string]bool{}
-	if models := s.get("models"); models != nil {
-		for _, m := range models.members {
-			endpoint := m.value.get("endpoint")
-			l.bedrock[m.name] = endpoint != nil && strings.HasPrefix(endpoint.text, bedrockScheme)
-		}
-	}
-	l.roles = map[string]bool{}
-	l.collect(l.roles, s.get("roles"))
-	if keys := s.get(keysSection); keys != nil {
-		for _, m := range keys.members {
-			l.secrets.add(m.name)
-			l.collect(l.roles, m.value.get("roles"))
-			l.collect(l.roles, m.value.get("role"))
-		}
-	}
 	if locale := s.get("defaultLocale"); locale != nil {
 		l.locale = locale.text
 	}
 	readObject(l, s, rootTable(), cfg)
-}
-
-// collect adds the names that an object, a list or a string holds.
-func (l *loader) collect(into map[string]bool, n *node) {
-	if n == nil {
-		return
-	}
-	if n.kind == text {
-		into[n.text] = true
-	}
-	for _, item := range n.items {
-		l.collect(into, item)
-	}
-	for _, m := range n.members {
-		into[m.name] = true
-	}
 }
 
 // checkWhole looks at what only all files together can miss.
@@ -163,7 +131,7 @@ func (l *loader) checkWhole(root *node, files []string, cfg *Config) {
 		l.report(p)
 	}
 	switch {
-	case missing("models"):
+	case missing(modelsSection):
 		warn("there are no models", "add a section models")
 	case len(cfg.Models) > 0 && !slices.ContainsFunc(cfg.Models, func(m Model) bool { return m.NotServed() == "" }):
 		warn("none of the models is served by this version", `give one the endpoint "bedrock:<model id or ARN>"`)
@@ -171,18 +139,4 @@ func (l *loader) checkWhole(root *node, files []string, cfg *Config) {
 	if missing(keysSection) {
 		warn("there are no keys: nobody can call", "add a section keys")
 	}
-}
-
-// closest proposes the known name nearest to an unknown one.
-func closest(name string, known map[string]bool) string {
-	best, distance := "", len(name)/3+1
-	for _, k := range slices.Sorted(maps.Keys(known)) {
-		if d := editDistance(name, k); d < distance {
-			best, distance = k, d
-		}
-	}
-	if best == "" {
-		return ""
-	}
-	return fmt.Sprintf("did you mean %q?", best)
 }

@@ -60,8 +60,7 @@ func extraTable() table[Upstream] {
 			read: func(l *loader, v spot, u *Upstream) { l.given(v, into(u)) }}
 	}
 	unused := func(name, about, remedy string) field[Upstream] {
-		return field[Upstream]{name: name, kind: "string", use: notEnforced, about: about, remedy: remedy,
-			read: func(_ *loader, _ spot, u *Upstream) { u.Extra = append(u.Extra, name) }}
+		return field[Upstream]{name: name, kind: "string", use: notEnforced, about: about, remedy: remedy}
 	}
 	return table[Upstream]{exact: true, fields: []field[Upstream]{
 		{"region", "string", "", enforced, "AWS region; without it the ARN's, else the environment's", "",
@@ -87,7 +86,7 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 	var out []Upstream
 	for i := range s.items {
 		v := s.item(i)
-		if !l.want(v, object) {
+		if l.isNull(v) || !l.want(v, object) {
 			continue
 		}
 		out = append(out, l.readUpstream(v, m))
@@ -111,11 +110,6 @@ func (l *loader) readUpstream(s spot, m Model) Upstream {
 	for _, part := range []spot{extra, secretExtra} {
 		if !s.quiet {
 			readObject(l, part, extraTable(), u)
-		}
-		for _, m := range part.members {
-			if s.quiet || !extraTable().has(m.name) {
-				u.Extra = append(u.Extra, m.name)
-			}
 		}
 	}
 	for i, m := range secretExtra.members {
@@ -148,7 +142,7 @@ func (l *loader) checkRegions(parts []spot, u Upstream, m Model) {
 // extraObject is extraData or secretExtraData as an object, which may stand in
 // a string; an empty one when there is none.
 func (l *loader) extraObject(s spot) spot {
-	none := spot{node: &node{kind: object}, path: s.path, quiet: s.quiet}
+	none := spot{node: &node{kind: object}, path: s.path, quiet: s.quiet, model: s.model}
 	if s.node == nil || s.kind == text && s.text == "" {
 		return none
 	}
@@ -176,7 +170,7 @@ func (l *loader) extraObject(s spot) spot {
 
 // hide makes every text of the value a secret.
 func (l *loader) hide(n *node) {
-	if n.kind == text {
+	if n.kind == text || n.kind == number {
 		l.secrets.add(n.text)
 	}
 	for _, item := range n.items {
@@ -198,9 +192,18 @@ func (l *loader) secret(s spot, into *secret.String) {
 // given reads a string; an empty one, as templates leave it, is not given.
 func (l *loader) given(s spot, into *string) {
 	l.str(s, into)
-	if s.kind == text && s.text == "" && !s.quiet {
+	l.isEmpty(s)
+}
+
+// isEmpty reports an empty string, which is not given.
+func (l *loader) isEmpty(s spot) bool {
+	if s.kind != text || s.text != "" {
+		return false
+	}
+	if !s.quiet {
 		l.warn(s, "is empty, taken as not given", "remove it, or give it a value")
 	}
+	return true
 }
 
 func (l *loader) region(s spot, u *Upstream) {

@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"net/url"
 	"slices"
-	"strconv"
 	"strings"
 )
 
@@ -21,18 +20,34 @@ func (l *loader) want(s spot, k kind) bool {
 	return false
 }
 
-// str reads a string.
-func (l *loader) str(s spot, into *string) {
+// isNull reports an entry that is null, which is left out.
+func (l *loader) isNull(s spot) bool {
+	if s.kind != null {
+		return false
+	}
+	l.warn(s, "is null, taken as not given", "remove it, or give it a value")
+	return true
+}
+
+// str reads a string, and says whether there was one. A number is taken for its
+// text, as DIAL's reader does, unless YAML has another way to write it: 010 is 8.
+func (l *loader) str(s spot, into *string) bool {
+	if s.kind == number && !s.changed {
+		l.warn(s, "a number where a string belongs, taken as it is written", "put it in quotes")
+		*into = s.text
+		return true
+	}
 	if !l.want(s, text) {
-		return
+		return false
 	}
 	// YAML 1.1, which many tools still read, takes these for booleans; YAML 1.2
 	// takes them for strings. yaml.org/type/bool.html
 	if s.plain && slices.Contains([]string{"y", "n", "yes", "no", "on", "off"}, strings.ToLower(s.text)) {
 		l.err(s, "must be a string; without quotes some YAML readers take this word for a boolean", "put it in quotes")
-		return
+		return false
 	}
 	*into = s.text
+	return true
 }
 
 // oneOf reads one of the words.
@@ -59,16 +74,16 @@ func (l *loader) boolean(s spot, into *bool) {
 	}
 }
 
-// integer reads a whole number of at least least; also as a string, as DIAL's
-// reader does ("100000").
+// integer reads a whole number of at least least; also with a fraction of 0, and
+// as a string, as DIAL's reader does (1.0, "100000").
 func (l *loader) integer(s spot, least int64, into *int64) {
 	if s.kind != number && s.kind != text {
 		l.want(s, number)
 		return
 	}
-	n, err := strconv.ParseInt(s.text, 10, 64)
+	n, ok := s.whole()
 	switch {
-	case err != nil:
+	case !ok:
 		l.err(s, "must be a whole number", "")
 	case n < least:
 		l.err(s, fmt.Sprintf("must be at least %d", least), "")
@@ -98,6 +113,15 @@ func (l *loader) decimal(s spot, into *string) {
 	*into = s.text
 }
 
+// signed is decimal for what may also be negative.
+func (l *loader) signed(s spot, into *string) {
+	if number, negative := strings.CutPrefix(s.text, "-"); negative && isDecimal(number) {
+		*into = s.text
+		return
+	}
+	l.decimal(s, into)
+}
+
 // isDecimal accepts what Java's BigDecimal reads, without a sign.
 func isDecimal(s string) bool {
 	mantissa, exponent, hasExponent := s, "", false
@@ -109,6 +133,13 @@ func isDecimal(s string) bool {
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	return isDigits(whole+fraction) && (!hasExponent || isDigits(exponent) && len(exponent) <= 3)
+}
+
+// closes reports whether a decimal is 0 or less, as a limit that admits nothing.
+func closes(s string) bool {
+	positive, negative := strings.CutPrefix(s, "-")
+	mantissa, _, _ := strings.Cut(strings.ToLower(positive), "e")
+	return isDecimal(positive) && (negative || strings.Trim(mantissa, "0.") == "")
 }
 
 func isDigits(s string) bool {
@@ -125,6 +156,9 @@ func (l *loader) strs(s spot) []string {
 	}
 	for i := range s.items {
 		v, item := s.item(i), ""
+		if l.isNull(v) {
+			continue
+		}
 		l.str(v, &item)
 		if item != "" {
 			out = append(out, item)
@@ -145,8 +179,7 @@ func (l *loader) localized(s spot, into *string) {
 	best := -1
 	for i, m := range s.members {
 		var one string
-		l.str(s.member(i), &one)
-		if one == "" {
+		if s.members[i].value.kind == null || !l.str(s.member(i), &one) || one == "" {
 			continue
 		}
 		rank := 0
@@ -162,9 +195,12 @@ func (l *loader) localized(s spot, into *string) {
 	}
 }
 
-// address checks an http or https URL.
+// address checks an http or https URL; an empty one is not given.
 func (l *loader) address(s spot, into *string) {
 	if !l.want(s, text) {
+		return
+	}
+	if l.isEmpty(s) {
 		return
 	}
 	if !isURL(s.text) {

@@ -199,6 +199,7 @@ func (r *yamlReader) number(y *yaml.Node, n *node) *syntaxError {
 		return nil
 	}
 	var whole int64
+	n.changed = true
 	if y.ShortTag() == "!!int" && y.Decode(&whole) == nil { // it would cut a fraction off
 		n.text = strconv.FormatInt(whole, 10)
 		return nil

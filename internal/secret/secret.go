@@ -1,8 +1,6 @@
 package secret
 
 import (
-	"crypto/sha256"
-	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -14,8 +12,8 @@ const Redacted = "REDACTED"
 // String holds a secret text: a key, a password, a token. It prints as
 // [Redacted], and as nothing when it is empty, whatever prints it.
 //
-// The zero value is the empty secret. Two Strings are compared with
-// [String.Equal]; == compares identity, not text.
+// The zero value is the empty secret. == compares identity, not text: what
+// compares secrets compares their hashes.
 type String struct {
 	// A pointer, because fmt cannot call methods on an unexported field and
 	// prints its memory instead: of a pointer inside a struct it prints the
@@ -43,13 +41,6 @@ func (s String) Reveal() string {
 // IsZero reports whether there is no text. encoding/json (omitzero) and YAML
 // encoders look for this method by its name.
 func (s String) IsZero() bool { return s.text == nil }
-
-// Equal reports whether both hold the same text, in a time that tells nothing
-// of where they differ, nor of how long they are.
-func (s String) Equal(other String) bool {
-	a, b := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(other.Reveal()))
-	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
-}
 
 // String is [Redacted], or "" when there is no text.
 func (s String) String() string {

@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"reflect"
 	"strings"
 	"testing"
 	"text/template"
@@ -207,25 +206,5 @@ func TestTheEmptySecretPrintsAsNothing(t *testing.T) {
 	}
 	if zero.Reveal() != "" {
 		t.Errorf("Reveal of the empty secret = %q", zero.Reveal())
-	}
-}
-
-func TestEqual(t *testing.T) {
-	for _, tt := range []struct {
-		a, b string
-		want bool
-	}{
-		{text, text, true},
-		{text, text + "x", false},
-		{text, "hunter2-hunter3", false},
-		{"", "", true},
-		{"", "x", false},
-	} {
-		if got := secret.New(tt.a).Equal(secret.New(tt.b)); got != tt.want {
-			t.Errorf("Equal(%q, %q) = %t", tt.a, tt.b, got)
-		}
-	}
-	if !reflect.DeepEqual(secret.New(text), secret.New(text)) {
-		t.Error("reflect.DeepEqual should see equal secrets as equal")
 	}
 }

@@ -1,0 +1,135 @@
+package config
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+)
+
+const (
+	modelsSection = "models"
+	rolesSection  = "roles"
+	// defaultRole needs no declaration: its limits are everybody's fallback in DIAL.
+	defaultRole = "default"
+)
+
+// names are what entries refer to each other by. They are collected before
+// anything is read: sections stand in any order.
+type names struct {
+	deployments map[string]bool // what a role's limits may name
+	held        map[string]bool // roles that roles or a key names: what userRoles may name
+	asked       map[string]bool // roles that roles or a userRoles names: what a key may name
+	bedrock     map[string]bool // the models of this process
+	// foreign holds the paths of the models of other servers: those whose endpoint
+	// is not bedrock:. Their mistakes are no reason to serve nothing.
+	foreign map[string]bool
+	// opened are the roles that the models served here name in userRoles;
+	// openToAll is one without userRoles.
+	opened            map[string]bool
+	openToAll, serves bool
+}
+
+func collectNames(root *node) names {
+	n := names{
+		deployments: map[string]bool{}, held: map[string]bool{}, asked: map[string]bool{},
+		bedrock: map[string]bool{}, foreign: map[string]bool{}, opened: map[string]bool{},
+	}
+	for _, section := range []string{modelsSection, "applications", "toolsets", "routes", "interceptors"} {
+		entries := root.get(section)
+		collect(n.deployments, entries)
+		for _, m := range entries.all() {
+			if roles, ok := (spot{node: m.value}).find("userRoles"); ok {
+				collect(n.asked, roles.node)
+			}
+		}
+	}
+	for _, m := range root.get(modelsSection).all() {
+		if m.value.kind == object {
+			n.addModel(m)
+		}
+	}
+	collect(n.held, root.get(rolesSection))
+	collect(n.asked, root.get(rolesSection))
+	for _, m := range root.get(keysSection).all() {
+		collect(n.held, m.value.get("roles"))
+		collect(n.held, m.value.get("role"))
+	}
+	return n
+}
+
+func (n *names) addModel(m member) {
+	endpoint, kind := m.value.get("endpoint"), m.value.get("type")
+	switch {
+	case endpoint != nil && (endpoint.kind == list || endpoint.kind == object):
+		return // nobody's: DIAL cannot read it either
+	case endpoint == nil || !strings.HasPrefix(endpoint.text, bedrockScheme):
+		n.foreign[modelsSection+segment(m.name)] = true
+		return
+	}
+	n.bedrock[m.name] = true
+	if kind != nil && kind.kind != null && kind.text != typeChat {
+		return // not served
+	}
+	n.serves = true
+	if roles, ok := (spot{node: m.value}).find("userRoles"); ok && roles.kind != null {
+		collect(n.opened, roles.node)
+		return
+	}
+	n.openToAll = true
+}
+
+// reaches reports whether what closes the role in DIAL would close a model that
+// is served here.
+func (n *names) reaches(role string) bool {
+	return n.openToAll || n.opened[role] || role == defaultRole && len(n.opened) > 0
+}
+
+// collect adds the names that an object, a list or a string holds.
+func collect(into map[string]bool, n *node) {
+	if n == nil {
+		return
+	}
+	if n.kind == text || n.kind == number {
+		into[n.text] = true
+	}
+	for _, item := range n.items {
+		collect(into, item)
+	}
+	for _, m := range n.members {
+		into[m.name] = true
+	}
+}
+
+// checkHeldRole reports a role of a key that nothing asks for, as a misspelt
+// one is. Where nothing names a role at all, roles decide nothing.
+func (l *loader) checkHeldRole(s spot, role string) {
+	if role == "" || role == defaultRole || l.asked[role] || len(l.asked) == 0 || l.incomplete {
+		return
+	}
+	known := maps.Clone(l.asked)
+	known[defaultRole] = true
+	l.warn(s, fmt.Sprintf("the role %q stands neither in roles nor in any userRoles: it opens nothing", role), closest(role, known))
+}
+
+// checkAskedRole reports a role of userRoles that nobody can have.
+func (l *loader) checkAskedRole(s spot, role string) {
+	if l.held[role] || l.incomplete {
+		return
+	}
+	l.warn(s, fmt.Sprintf("the role %q is named neither in roles nor by a key: nobody has it", role), closest(role, l.held))
+}
+
+// closest proposes the known name nearest to an unknown one.
+func closest(name string, known map[string]bool) string {
+	best, distance := "", len(name)/3+1
+	for _, k := range slices.Sorted(maps.Keys(known)) {
+		if d := editDistance(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return fmt.Sprintf("did you mean %q?", best)
+}
