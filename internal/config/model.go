@@ -235,7 +235,7 @@ func (l *loader) endpoint(s spot, m *Model) {
 	case isURL(s.text):
 		l.warn(s, "not served yet: this version serves only models whose endpoint is bedrock:", "the model is left out")
 	default:
-		s.quiet = false // DIAL itself cannot call such an endpoint: it is nobody's
+		s.model = "" // DIAL itself cannot call such an endpoint: the model is nobody's
 		l.err(s, "the endpoint is neither bedrock:<model id or ARN> nor an http or https URL", "a model of Bedrock begins with bedrock: in small letters")
 	}
 }
