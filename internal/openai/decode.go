@@ -21,17 +21,16 @@ type Shape struct {
 	Ignored []string
 }
 
-// maxIgnored is how many ignored members are reported by name: the list goes into a header.
-const maxIgnored = 64
-
 // DecodeChat reads the body of a chat completion request (the wire is
 // https://platform.openai.com/docs/api-reference/chat/create, with DIAL's custom_content,
 // custom_fields and max_prompt_tokens). The values alias body, which must not change while they are
 // in use. An error is always an *llm.Error of KindInvalid; its Param is the path of the member that
-// is wrong, or "" when the body is not JSON, in which case the message gives line and column.
+// is wrong, or "" when that is the whole body; of a body that is not JSON the message gives line and
+// column. A list or object that is longer than the limits of decode_limit.go is refused where it
+// crosses them, so that memory is taken in proportion to the body.
 //
-// It checks what the wire prescribes, not what a model does: the order of messages, the number of
-// stop strings, the media types of images are the adapter's business.
+// It checks what the wire prescribes, not what a model does: the order of messages, how few stop
+// strings a model takes, the media types of images are the adapter's business.
 func DecodeChat(body []byte) (*llm.ChatRequest, Shape, error) {
 	d := decoder{s: jsonscan.New(body), body: body, req: &llm.ChatRequest{}, names: make([]string, 0, fewNames)}
 	d.chat()
@@ -52,9 +51,11 @@ type decoder struct {
 	req   *llm.ChatRequest
 	shape Shape
 
-	names []string   // of the members of every open object, to notice a second one
-	parts []llm.Part // of all messages, which hold slices of it
-	calls []llm.Part // of the current message
+	names []string              // of the members of every open object, to notice a second one
+	sets  []map[string]struct{} // the same, of open objects with many members: a stack
+	open  int                   // how many of the sets are in use
+	parts []llm.Part            // of the current message; its capacity is for the next ones too
+	calls []llm.Part            // of the current message
 
 	maxTokens, maxCompletion int
 	messagesAt, maxAt        int
@@ -124,64 +125,7 @@ func (d *decoder) err() error {
 	if param == "" {
 		return llm.Invalid("", "The body is not a chat request: "+f.reason+".")
 	}
-	return llm.Invalid(param, param+": "+f.reason+".")
-}
-
-// object iterates over the members of one JSON object.
-type object struct {
-	d     *decoder
-	base  int // its first name in d.names
-	value int // offset of the current member's value
-	many  map[string]struct{}
-}
-
-func (d *decoder) object() object {
-	d.s.Object()
-	return object{d: d, base: len(d.names)}
-}
-
-// next moves to the next member that is not null. Two members of one name end the decoding: readers
-// disagree about which one counts.
-func (o *object) next() (key string, ok bool) {
-	d := o.d
-	for {
-		key, ok = d.s.Member()
-		if !ok {
-			d.names = d.names[:o.base]
-			return "", false
-		}
-		o.value = d.s.Offset()
-		if o.again(key) {
-			d.fail(o.value, "", "given twice")
-			return "", false
-		}
-		if !d.s.Null() {
-			return key, true
-		}
-	}
-}
-
-// fewNames is up to how many members comparing beats hashing.
-const fewNames = 32
-
-func (o *object) again(key string) bool {
-	names := o.d.names[o.base:]
-	if o.many == nil && len(names) < fewNames {
-		if slices.Contains(names, key) {
-			return true
-		}
-		o.d.names = append(o.d.names, key)
-		return false
-	}
-	if o.many == nil {
-		o.many = make(map[string]struct{}, 2*fewNames)
-		for _, name := range names {
-			o.many[name] = struct{}{}
-		}
-	}
-	_, again := o.many[key]
-	o.many[key] = struct{}{}
-	return again
+	return llm.Invalid(param, cut(param, maxToldPath)+": "+f.reason+".")
 }
 
 // ignore skips a value and lists it, unless it says nothing.

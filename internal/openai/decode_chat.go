@@ -26,9 +26,9 @@ func (d *decoder) chat() {
 			d.req.Sampling.TopP = d.number(1)
 		case "max_tokens":
 			d.maxAt = o.value
-			d.maxTokens = d.atLeastOne()
+			d.maxTokens = d.replyTokens()
 		case "max_completion_tokens":
-			d.maxCompletion = d.atLeastOne()
+			d.maxCompletion = d.replyTokens()
 		case "stop":
 			d.stop()
 		case "tools":
@@ -139,11 +139,11 @@ func (d *decoder) number(top float64) *float64 {
 	return &f
 }
 
-func (d *decoder) atLeastOne() int {
+func (d *decoder) replyTokens() int {
 	at := d.s.Offset()
 	n := d.s.Int()
-	if n < 1 {
-		d.fail(at, "", "expected an integer of at least 1")
+	if n < 1 || n > maxReplyTokens {
+		d.fail(at, "", fmt.Sprintf("expected an integer from 1 to %d", maxReplyTokens))
 	}
 	return int(n)
 }
@@ -153,7 +153,7 @@ func (d *decoder) stop() {
 	case '"':
 		d.stopAt()
 	case '[':
-		for d.s.Array(); d.s.Element(); {
+		for a := d.array(maxStops, "strings"); a.more(); {
 			d.stopAt()
 		}
 	default:

@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 	"unicode/utf8"
 	"unsafe"
 
@@ -27,11 +26,11 @@ func TestDecodeInvalidUTF8(t *testing.T) {
 func TestIgnoredIsBounded(t *testing.T) {
 	var b strings.Builder
 	b.WriteString(`{"messages":[{"role":"user","content":"Hi"}]`)
-	for i := range 1000 {
+	for i := range 999 {
 		fmt.Fprintf(&b, `,"x%d":1`, i)
 	}
 	_, shape, err := DecodeChat([]byte(b.String() + "}"))
-	if err != nil || len(shape.Ignored) != 65 || shape.Ignored[0] != "x0" || shape.Ignored[63] != "x63" || shape.Ignored[64] != "…and 936 more" {
+	if err != nil || len(shape.Ignored) != 65 || shape.Ignored[0] != "x0" || shape.Ignored[63] != "x63" || shape.Ignored[64] != "…and 935 more" {
 		t.Errorf("%v, %d: %q", err, len(shape.Ignored), shape.Ignored)
 	}
 }
@@ -52,34 +51,6 @@ func TestManyMembersAreStillCheckedForDuplicates(t *testing.T) {
 		}
 	}
 }
-
-// Work that grew with the square of these bodies would take minutes.
-func TestHostileBodiesTakeLinearTime(t *testing.T) {
-	const n = 200_000
-	var names strings.Builder
-	for i := range n {
-		fmt.Fprintf(&names, `,"x%d":1`, i)
-	}
-	tests := map[string]string{
-		"members":         `{"messages":[{"role":"user","content":"a"` + names.String() + `}]` + names.String() + `}`,
-		"messages":        `{"messages":[` + repeat(`{"content":"a","role":"user","x":1}`, n) + `]}`,
-		"parts":           `{"messages":[{"role":"user","content":[` + repeat(`{"text":"a","type":"text","refusal":"x"}`, n) + `]}]}`,
-		"tool calls":      `{"messages":[{"role":"assistant","tool_calls":[` + repeat(`{"id":"a","function":{"name":"f","arguments":"{}"}}`, n) + `]}]}`,
-		"tools":           `{"messages":[{"role":"user","content":"a"}],"tools":[` + repeat(`{"function":{"name":"f"}}`, n) + `],"tool_choice":{"function":{"name":"g"}}}`,
-		"stop":            `{"messages":[{"role":"user","content":"a"}],"stop":[` + repeat(`"a"`, n) + `]}`,
-		"an unclosed end": `{"messages":[` + repeat(`{"content":"a","role":"user","x":1}`, n),
-		"a data URL":      `{"messages":[{"role":"user","content":[` + repeat(`{"type":"image_url","image_url":"data:image/png;;;;;;base64,AAAA"}`, n) + `]}]}`,
-	}
-	for name, body := range tests {
-		start := time.Now()
-		_, _, err := DecodeChat([]byte(body))
-		if took := time.Since(start); took > 20*time.Second {
-			t.Errorf("%s: %s for %d bytes (%v)", name, took, len(body), err)
-		}
-	}
-}
-
-func repeat(s string, n int) string { return strings.TrimSuffix(strings.Repeat(s+",", n), ",") }
 
 func TestIsBase64(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
@@ -127,7 +98,8 @@ func FuzzDecodeChat(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte) {
 		req, shape, err := DecodeChat(body)
 		if err != nil {
-			if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindInvalid || e.Message == "" || !utf8.ValidString(e.Message+e.Param) {
+			if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindInvalid || e.Message == "" || !utf8.ValidString(e.Message+e.Param) ||
+				len(e.Message) > longestMessage || len(e.Param) > longestParam {
 				t.Fatalf("%q: %v", body, err)
 			}
 			return

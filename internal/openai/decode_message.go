@@ -10,7 +10,6 @@ const (
 // message is a message whose members have been read but not yet judged: role may come last.
 type message struct {
 	at   int // offset of the message
-	from int // its first part in d.parts
 	role llm.Role
 
 	contentAt, imageAt, callsAt, idAt, refusalAt int
@@ -19,18 +18,24 @@ type message struct {
 }
 
 func (d *decoder) messages() {
-	d.s.Array()
-	for i := 0; d.s.Element(); i++ {
-		if d.req.Messages == nil {
-			d.req.Messages = make([]llm.Message, 0, 8)
-			d.parts = make([]llm.Part, 0, 8)
+	for a := d.array(maxMessages, "messages"); a.more(); {
+		if n := len(d.req.Messages); n == cap(d.req.Messages) {
+			// Twice as many, since append's quarter more would copy each message about four times.
+			d.req.Messages = append(make([]llm.Message, 0, 2*n+8), d.req.Messages...)
 		}
-		d.message(i)
+		d.message(a.n - 1)
 	}
 }
 
+// maxBatch is for how many parts room is made at once while no message has asked for more.
+const maxBatch = 512
+
 func (d *decoder) message(i int) {
-	m := message{at: d.s.Offset(), from: len(d.parts)}
+	m := message{at: d.s.Offset()}
+	d.parts = d.parts[len(d.parts):]
+	if cap(d.parts) == 0 {
+		d.parts = make([]llm.Part, 0, min(8+i, maxBatch))
+	}
 	d.calls = d.calls[:0]
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
@@ -120,7 +125,7 @@ func (d *decoder) check(m *message) {
 
 // place adds the message to the request.
 func (d *decoder) place(m *message, i int) {
-	from := m.from
+	from := 0
 	switch m.role {
 	case llm.RoleAssistant:
 		d.addText(m.refusal)
@@ -128,8 +133,8 @@ func (d *decoder) place(m *message, i int) {
 	case llm.RoleTool:
 		end := len(d.parts)
 		result := llm.ToolResult{ID: m.callID}
-		if end > from {
-			result.Parts = d.parts[from:end:end]
+		if end > 0 {
+			result.Parts = d.parts[:end:end]
 		}
 		d.parts = append(d.parts, result)
 		from = end

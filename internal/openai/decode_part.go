@@ -11,7 +11,7 @@ func (d *decoder) content(m *message) {
 	case '"':
 		d.addText(d.s.String())
 	case '[':
-		for d.s.Array(); d.s.Element(); {
+		for a := d.array(maxParts, "parts"); a.more(); {
 			d.part(m)
 		}
 	default:

@@ -3,6 +3,7 @@ package openai
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -11,7 +12,7 @@ import (
 
 func TestDecodeFixtures(t *testing.T) {
 	forEachFixture(t, "decode", 45, func(t *testing.T, f *fixture) {
-		req, shape, err := DecodeChat([]byte(f.section("request")))
+		req, shape, err := DecodeChat([]byte(expand(t, f.section("request"))))
 		if err != nil {
 			f.drop(t, "llm")
 			f.expect(t, "error", dumpError(t, err))
@@ -22,11 +23,35 @@ func TestDecodeFixtures(t *testing.T) {
 	})
 }
 
+// expand writes out what a fixture only counts: <<3 * "x#":1>> is "x0":1,"x1":1,"x2":1.
+func expand(t *testing.T, text string) string {
+	t.Helper()
+	var b strings.Builder
+	for {
+		before, rest, _ := strings.Cut(text, "<<")
+		b.WriteString(before)
+		if rest == "" {
+			return b.String()
+		}
+		count, rest, _ := strings.Cut(rest, " * ")
+		thing, after, ok := strings.Cut(rest, ">>")
+		n, err := strconv.Atoi(count)
+		if err != nil || !ok {
+			t.Fatalf("not a repetition: <<%s", rest)
+		}
+		b.WriteString(copies(n, thing))
+		text = after
+	}
+}
+
 func dumpError(t *testing.T, err error) string {
 	t.Helper()
 	e, ok := errors.AsType[*llm.Error](err)
 	if !ok || e.Kind != llm.KindInvalid {
 		t.Fatalf("not an invalid-request error: %v", err)
+	}
+	if len(e.Message) > longestMessage || len(e.Param) > longestParam {
+		t.Errorf("a message of %d bytes, a param of %d", len(e.Message), len(e.Param))
 	}
 	return fmt.Sprintf("param %s\n%s\n", e.Param, e.Message)
 }

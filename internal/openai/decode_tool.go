@@ -13,7 +13,7 @@ const functionWords = "only type function is supported by this version"
 
 // toolCalls reads the calls of an assistant message into d.calls.
 func (d *decoder) toolCalls() {
-	for d.s.Array(); d.s.Element(); {
+	for a := d.array(maxToolCalls, "tool calls"); a.more(); {
 		d.toolCall()
 	}
 }
@@ -90,7 +90,7 @@ func (d *decoder) typeFunction() {
 }
 
 func (d *decoder) tools() {
-	for d.s.Array(); d.s.Element(); {
+	for a := d.array(maxTools, "tools"); a.more(); {
 		d.tool()
 	}
 }
