@@ -48,7 +48,7 @@ breaks the reply on purpose. docs/sandbox.md describes every directive.`,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			ctx, stop := signal.NotifyContext(cmd.Context(), os.Interrupt, syscall.SIGTERM)
 			defer stop()
-			return f.run(ctx, cmd.OutOrStdout())
+			return f.run(ctx, cmd.OutOrStdout(), slog.New(slog.NewTextHandler(cmd.ErrOrStderr(), nil)))
 		},
 	}
 	flags := cmd.Flags()
@@ -63,8 +63,9 @@ breaks the reply on purpose. docs/sandbox.md describes every directive.`,
 	return cmd
 }
 
-// run serves until ctx ends.
-func (f *sandboxFlags) run(ctx context.Context, out io.Writer) error {
+// run serves until ctx ends. What goes wrong in the server itself is logged: a
+// panic in it would look to a client like one of the faults on demand.
+func (f *sandboxFlags) run(ctx context.Context, out io.Writer, log *slog.Logger) error {
 	if f.certOut != "" && !f.tls {
 		return errors.New("--tls-cert-out writes a certificate only together with --tls")
 	}
@@ -91,7 +92,7 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer) error {
 	if _, err := io.WriteString(out, f.greeting(listener.Addr())); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return runServer(ctx, newServer(handler, slog.New(slog.DiscardHandler)), listener, sandboxShutdown)
+	return runServer(ctx, newServer(handler, log), listener, sandboxShutdown)
 }
 
 // parseCredentials splits KEY:SECRET. The text of an error never holds the

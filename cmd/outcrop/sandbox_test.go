@@ -90,6 +90,44 @@ func TestSandboxCommandAnswers(t *testing.T) {
 	}
 }
 
+// What goes wrong in the server itself is told, here a client without TLS.
+func TestSandboxCommandLogs(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	out, outEnd := io.Pipe()
+	log, logEnd := io.Pipe()
+	cmd := newSandboxCommand()
+	cmd.SetArgs([]string{"--listen", "127.0.0.1:0", "--tls"})
+	cmd.SetOut(outEnd)
+	cmd.SetErr(logEnd)
+	done := make(chan error, 1)
+	go func() { done <- cmd.ExecuteContext(ctx) }()
+	part := make([]byte, 4096)
+	n, err := out.Read(part)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(part[:n]), "at https://")
+	address, _, _ := strings.Cut(rest, " ")
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(t.Context(), "tcp", address)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close() }()
+	if _, err := io.WriteString(conn, "GET / HTTP/1.1\r\nHost: x\r\n\r\n"); err != nil {
+		t.Fatal(err)
+	}
+	if n, err = log.Read(part); err != nil || !strings.Contains(string(part[:n]), "TLS handshake error") {
+		t.Errorf("%q, %v", part[:n], err)
+	}
+	_ = log.Close() // nobody reads on
+	cancel()
+	if err := <-done; err != nil {
+		t.Error(err)
+	}
+}
+
 func TestSandboxCommandRefusals(t *testing.T) {
 	var config net.ListenConfig
 	taken, err := config.Listen(t.Context(), "tcp", "127.0.0.1:0")

@@ -12,9 +12,8 @@ var catalogueJSON []byte
 
 // Catalogue holds the models by id. It is immutable and may be shared.
 type Catalogue struct {
-	generated string
-	models    []Model
-	byID      map[string]*Model
+	models []Model
+	byID   map[string]*Model
 }
 
 // Load reads the embedded catalogue (a few milliseconds; call it once and pass
@@ -25,13 +24,12 @@ func Load() (*Catalogue, error) {
 
 func parse(data []byte) (*Catalogue, error) {
 	var file struct {
-		Generated string  `json:"generated"`
-		Models    []Model `json:"models"`
+		Models []Model `json:"models"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("model catalogue: %w", err)
 	}
-	c := &Catalogue{generated: file.Generated, models: file.Models, byID: make(map[string]*Model, len(file.Models))}
+	c := &Catalogue{models: file.Models, byID: make(map[string]*Model, len(file.Models))}
 	for i := range c.models {
 		m := &c.models[i]
 		if m.Base == "" {
@@ -44,9 +42,6 @@ func parse(data []byte) (*Catalogue, error) {
 	}
 	return c, nil
 }
-
-// Generated is the day the facts were gathered, YYYY-MM-DD.
-func (c *Catalogue) Generated() string { return c.generated }
 
 // Lookup finds the model of an id, or of a foundation-model or system-defined
 // inference-profile ARN. An id with a geo prefix that the catalogue does not

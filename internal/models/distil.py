@@ -32,6 +32,9 @@ THINKING = {
     'reasoning_config: "low"|"high"': "level",
     "reasoning_config none..max (ListFoundationModels converse metadata)": "config",
 }
+# They reason without being asked (bedrock-api.md 10.1; the recorded case v027
+# shows it of Kimi), which no list of features says.
+ALWAYS = re.compile(r"moonshot(ai)?\.kimi-k2-thinking|minimax\.minimax-m2")
 SAMPLING = {
     "temperature and topP": "both",
     "temperature XOR topP": "one",
@@ -107,6 +110,8 @@ def cache(c):
 
 
 def thinking(m, text):
+    if ALWAYS.match(m["base_id"]):
+        return "always"
     if text is None:
         return None
     if text.startswith("r1: always"):
@@ -128,6 +133,14 @@ def converse(m):
     sampling = c.get("sampling_params")
     out["sampling"] = SAMPLING[sampling.strip()] if sampling else None
     return drop(out)
+
+
+def converse_max_tokens(m, stated):
+    """What Converse holds maxTokens against: what ListFoundationModels states,
+    or for Claude the published maximum (case c15). For others a publisher's
+    maximum is a habit, not a limit: Kimi K2 takes 262,144 where 16,000 are
+    published."""
+    return stated or (m.get("max_output_tokens") if m["provider"] == "anthropic" else None)
 
 
 def lifecycle(m):
@@ -162,6 +175,7 @@ def distil(m, group):
         "inference_types": inference_types(m, group),
         "context_window": shared(m, group, lambda x: x.get("context_window")),
         "max_output_tokens": shared(m, group, lambda x: x.get("max_output_tokens")),
+        "converse_max_tokens": converse_max_tokens(m, feature("max_tokens_maximum_converse")),
         "prices": prices(m) or None,
         "lifecycle": lifecycle(m),
         "reasoning": True if (talk or {}).get("thinking", "none") != "none" else feature("reasoning"),

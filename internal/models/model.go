@@ -60,7 +60,10 @@ type Model struct {
 	InferenceTypes []string `json:"inference_types"`
 
 	ContextWindow   int `json:"context_window"`    // tokens, input and output together
-	MaxOutputTokens int `json:"max_output_tokens"` // tokens
+	MaxOutputTokens int `json:"max_output_tokens"` // tokens, as the publisher says
+	// ConverseMaxTokens is the largest inferenceConfig.maxTokens that Converse
+	// takes, in tokens. It may be above MaxOutputTokens.
+	ConverseMaxTokens int `json:"converse_max_tokens"`
 
 	Prices    *Prices   `json:"prices"`
 	Lifecycle Lifecycle `json:"lifecycle"`

@@ -48,9 +48,6 @@ func TestEveryIDIsThere(t *testing.T) {
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("ids (-want +got):\n%s", diff)
 	}
-	if _, err := time.Parse(time.DateOnly, c.Generated()); err != nil {
-		t.Error(err)
-	}
 }
 
 // Whatever the sources hold, a program that reads the catalogue may count on
@@ -115,7 +112,7 @@ func TestFacts(t *testing.T) {
 		Geo: "us", Provider: "anthropic", Name: "Claude Sonnet 4.5 (US)", Kind: Chat,
 		Surfaces: []string{"converse"}, Input: []string{"text", "image", "pdf"}, Output: []string{"text"},
 		Streaming: Yes, InferenceTypes: []string{"INFERENCE_PROFILE"},
-		ContextWindow: 200000, MaxOutputTokens: 64000,
+		ContextWindow: 200000, MaxOutputTokens: 64000, ConverseMaxTokens: 64000,
 		Prices:    &Prices{Input: 3.3, Output: 16.5, CacheRead: 0.33, CacheWrite: 4.125},
 		Lifecycle: Lifecycle{Status: Active}, Reasoning: Yes, StructuredOutputs: Yes,
 		PromptCache: &PromptCache{Explicit: true, MinTokens: 1024, MaxCheckpoints: 4, TTL1h: true,
@@ -144,6 +141,14 @@ func TestFacts(t *testing.T) {
 		{"Sonnet 4.6 takes both kinds of thinking", get(t, "us.anthropic.claude-sonnet-4-6").Converse.Thinking == ThinkingEither},
 		{"R1 has no tools and always reasons", !get(t, "us.deepseek.r1-v1:0").Converse.Tools &&
 			get(t, "us.deepseek.r1-v1:0").Converse.Thinking == ThinkingAlways},
+		{"Kimi K2 thinking always reasons", get(t, "moonshot.kimi-k2-thinking").Converse.Thinking == ThinkingAlways},
+		{"so does MiniMax M2", get(t, "minimax.minimax-m2").Converse.Thinking == ThinkingAlways &&
+			get(t, "minimax.minimax-m2.5").Converse.Thinking == ThinkingAlways},
+		{"but not Kimi K2.5", get(t, "moonshotai.kimi-k2.5").Converse.Thinking != ThinkingAlways},
+		{"Kimi K2 may be asked for more than its publisher says", get(t, "moonshot.kimi-k2-thinking").ConverseMaxTokens == 262144 &&
+			get(t, "moonshot.kimi-k2-thinking").MaxOutputTokens == 16000},
+		{"Claude 3 Haiku may not", get(t, "anthropic.claude-3-haiku-20240307-v1:0").ConverseMaxTokens == 4096},
+		{"of Nova Lite no limit is stated", get(t, "us.amazon.nova-lite-v1:0").ConverseMaxTokens == 0},
 		{"V3 reasons by level", get(t, "deepseek.v3-v1:0").Converse.Thinking == ThinkingLevel},
 		{"Llama 4 has no tools in streams", !get(t, "us.meta.llama4-maverick-17b-instruct-v1:0").Converse.StreamingTools},
 		{"Nova 2 takes video under every prefix", slices.Contains(get(t, "eu.amazon.nova-2-lite-v1:0").Input, "video")},

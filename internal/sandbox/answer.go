@@ -146,7 +146,7 @@ func (q *question) say(calls []block) string {
 	case len(calls) > 0:
 		return q.announce(calls)
 	case q.schema != nil:
-		return string(encode(instance{root: q.schema, subject: subject(q.text)}.of(q.schema, "", 0)))
+		return string(encode(instantiate(q.schema, subject(q.text), new(maxInstanceBytes))))
 	}
 	var b strings.Builder
 	switch {
@@ -183,10 +183,12 @@ func (q *question) announce(calls []block) string {
 
 func callNames(calls []block) string {
 	var names []string
+	seen := map[string]bool{}
 	for _, c := range calls {
-		if !slices.Contains(names, c.name) {
+		if !seen[c.name] {
 			names = append(names, c.name)
 		}
+		seen[c.name] = true
 	}
 	return strings.Join(names, " and ")
 }

@@ -13,8 +13,10 @@ type anthropicDialect struct{}
 // model of the sandbox reads it.
 func fromAnthropic(body map[string]any) map[string]any {
 	out := map[string]any{
-		"inferenceConfig":              map[string]any{"maxTokens": body["max_tokens"], "stopSequences": body["stop_sequences"]},
-		"additionalModelRequestFields": pick(body, "thinking", "output_config"),
+		"inferenceConfig": map[string]any{
+			"maxTokens": body["max_tokens"], "stopSequences": body["stop_sequences"], "temperature": body["temperature"], "topP": body["top_p"],
+		},
+		"additionalModelRequestFields": pick(body, "thinking", "output_config", "top_k", "anthropic_beta"),
 	}
 	if system := converseBlocks(body["system"]); len(system) > 0 {
 		out["system"] = system
@@ -67,13 +69,19 @@ func converseBlock(from map[string]any) map[string]any {
 	case "text":
 		return map[string]any{"text": from["text"]}
 	case "image", "document":
-		return map[string]any{kind: map[string]any{"format": "pdf", "source": map[string]any{"bytes": dig(from, "source", "data")}}}
+		format := "pdf"
+		if image, ok := strings.CutPrefix(text(dig(from, "source", "media_type")), "image/"); ok {
+			format = image
+		}
+		return map[string]any{kind: map[string]any{"format": format, "source": map[string]any{"bytes": dig(from, "source", "data")}}}
 	case "tool_use":
 		return map[string]any{"toolUse": map[string]any{"toolUseId": from["id"], "name": from["name"], "input": from["input"]}}
 	case "tool_result":
 		return map[string]any{"toolResult": map[string]any{"toolUseId": from["tool_use_id"], "content": converseBlocks(from["content"])}}
 	case "thinking":
 		return map[string]any{"reasoningContent": map[string]any{"reasoningText": map[string]any{"text": from["thinking"]}}}
+	case "redacted_thinking":
+		return map[string]any{"reasoningContent": map[string]any{"redactedContent": from["data"]}}
 	}
 	return nil
 }
@@ -122,7 +130,7 @@ func stopSequence(a answer) any {
 // message is a message before anything was said.
 func (anthropicDialect) message(t epilogue) map[string]any {
 	u := t.usage
-	model := baseOf(t.call)
+	model := orElse(baseOf(t.call), "claude") // what an application inference profile stands for is not known
 	if _, name, ok := strings.Cut(model, "."); ok {
 		model = name
 	}

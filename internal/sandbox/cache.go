@@ -94,20 +94,34 @@ func (p *promptCache) remember(key [sha256.Size]byte, end time.Time) {
 // checkpoints lists the cache points of a body in the order in which a prompt is
 // read: tools, system, messages.
 func checkpoints(model string, body map[string]any) []checkpoint {
+	if !hasCachePoint(body) {
+		return nil
+	}
 	w := prefix{model: model, sofar: map[string]any{}}
 	w.walk(array(object(body["toolConfig"])["tools"]), func(kept []any) { w.sofar["toolConfig"] = map[string]any{"tools": kept} })
 	w.walk(array(body["system"]), func(kept []any) { w.sofar["system"] = kept })
 	var messages []any
 	for _, m := range array(body["messages"]) {
-		message := object(m)
-		w.walk(array(message["content"]), func(kept []any) {
-			turn := maps.Clone(message)
-			turn["content"] = kept
-			w.sofar["messages"] = append(slices.Clone(messages), turn)
-		})
-		messages = array(w.sofar["messages"])
+		if len(w.points) == maxCheckpoints {
+			break
+		}
+		turn := map[string]any{}
+		maps.Copy(turn, object(m))
+		messages = append(messages, turn)
+		w.sofar["messages"] = messages
+		w.walk(array(turn["content"]), func(kept []any) { turn["content"] = kept })
 	}
 	return w.points
+}
+
+// hasCachePoint spares a prompt without one the reading.
+func hasCachePoint(body map[string]any) bool {
+	marked := func(b any) bool { return object(b)["cachePoint"] != nil }
+	return slices.ContainsFunc(array(object(body["toolConfig"])["tools"]), marked) ||
+		slices.ContainsFunc(array(body["system"]), marked) ||
+		slices.ContainsFunc(array(body["messages"]), func(m any) bool {
+			return slices.ContainsFunc(array(object(m)["content"]), marked)
+		})
 }
 
 // maxCheckpoints is above what any model takes; it bounds the work.

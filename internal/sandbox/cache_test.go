@@ -120,7 +120,7 @@ func TestInstances(t *testing.T) {
 		{`{"type":"object","required":["me"],"properties":{"me":{"$ref":"#"}}}`, `{"me":{"me":{"me":{"me":{"me":{"me":{"me":null}}}}}}}`},
 	} {
 		schema := decodeObject([]byte(c.schema))
-		if got := string(encode(instance{root: schema, subject: "Rome"}.of(schema, "name", 0))); got != c.want {
+		if got := string(encode(instantiate(schema, "Rome", new(maxInstanceBytes)))); got != c.want {
 			t.Errorf("%s: %s, want %s", c.schema, got, c.want)
 		}
 	}
@@ -150,7 +150,7 @@ func TestMentions(t *testing.T) {
 		{"search the web", "web-search", true},
 		{"whether or not", "weather", false},
 	} {
-		if got := mentions(c.said, c.tool); got != c.want {
+		if got := listen(c.said).mentions(c.tool); got != c.want {
 			t.Errorf("%q mentions %s: %v", c.said, c.tool, got)
 		}
 	}

@@ -47,9 +47,6 @@ type mood struct {
 	// A name that does not exist is the caller's mistake and must be reported by
 	// whoever read it: validate treats it as none.
 	Refuse string
-	// RefuseEOL makes models past their end of life unusable, as at AWS. Off by
-	// default: the recorded cases use models that have been retired since.
-	RefuseEOL bool
 }
 
 // errorNamespace is what Bedrock writes after the colon of x-amzn-errortype.

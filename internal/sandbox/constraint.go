@@ -39,6 +39,8 @@ func (k *checker) verdict() *apiError {
 	return invalid("%d validation error%s detected: %s", len(k.found), plural, strings.Join(k.found, "; "))
 }
 
+const notAJSONObject = "The request body is not a JSON object."
+
 // undecodable is the framework's refusal of JSON that does not fit the model.
 func undecodable(text string) *apiError {
 	return &apiError{Status: 400, Type: "SerializationException", Message: text, Namespace: authNamespace}
@@ -98,6 +100,18 @@ func (k *checker) mismatch(text string) {
 func (k *checker) under(step segment, s *shape, v any) {
 	k.path = append(k.path, step)
 	k.check(s, v)
+	k.path = k.path[:len(k.path)-1]
+}
+
+// element checks an entry of a list or a map, which unlike a member must not be
+// null.
+func (k *checker) element(step segment, s *shape, v any) {
+	if v != nil || s.document {
+		k.under(step, s, v)
+		return
+	}
+	k.path = append(k.path, step)
+	k.violate(nil, "Member must not be null")
 	k.path = k.path[:len(k.path)-1]
 }
 
@@ -165,7 +179,7 @@ func (k *checker) list(s *shape, v any) {
 	}
 	k.size(s, len(items), nil)
 	for i, item := range items {
-		k.under(segment{index: i + 1}, s.elem, item)
+		k.element(segment{index: i + 1}, s.elem, item)
 	}
 }
 
@@ -179,7 +193,7 @@ func (k *checker) mapping(s *shape, v any) {
 	for _, name := range slices.Sorted(maps.Keys(entries)) {
 		k.path = append(k.path, segment{name: name})
 		k.under(segment{name: "key"}, s.key, name)
-		k.under(segment{name: "value"}, s.value, entries[name])
+		k.element(segment{name: "value"}, s.value, entries[name])
 		k.path = k.path[:len(k.path)-1]
 	}
 }

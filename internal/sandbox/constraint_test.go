@@ -50,6 +50,14 @@ func TestConstraints(t *testing.T) {
 		{"map keys and values", `{"requestMetadata":{"ok":"é","k*":"v"}}`,
 			"2 validation errors detected: Value at 'requestMetadata.k*.key' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9\\s:_@$#=/+,-.]{1,256}; " +
 				"Value at 'requestMetadata.ok.value' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z0-9\\s:_@$#=/+,-.]{0,256}"},
+		{"null blocks", `{"messages":[null,{"role":"user","content":[null,{"text":"x"}]}],"system":[null],"toolConfig":{"tools":[null]},"inferenceConfig":{"stopSequences":[null]}}`,
+			"5 validation errors detected: Value at 'messages.1.member' failed to satisfy constraint: Member must not be null; " +
+				"Value at 'messages.2.member.content.1.member' failed to satisfy constraint: Member must not be null; " +
+				"Value at 'system.1.member' failed to satisfy constraint: Member must not be null; " +
+				"Value at 'inferenceConfig.stopSequences.1.member' failed to satisfy constraint: Member must not be null; " +
+				"Value at 'toolConfig.tools.1.member' failed to satisfy constraint: Member must not be null"},
+		{"a null in a map", `{"requestMetadata":{"a":null}}`, one + "Value at 'requestMetadata.a.value' failed to satisfy constraint: Member must not be null"},
+		{"nulls in a document", `{"additionalModelRequestFields":{"a":[null,{"b":null}]}}`, ""},
 		{"an empty map", `{"requestMetadata":{}}`,
 			one + "Value at 'requestMetadata' failed to satisfy constraint: Member must have length greater than or equal to 1"},
 		{"lengths count characters", `{"messages":[{"role":"user","content":[{"document":{"name":"` + strings.Repeat("é", 200) + `","source":{"text":"x"}}}]}]}`, ""},

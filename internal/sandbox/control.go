@@ -48,12 +48,25 @@ func (s *Server) serveControl(w http.ResponseWriter, r *http.Request, body []byt
 		writeError(w, refused)
 		return
 	}
+	if general := s.generalRefusal(); general != nil {
+		writeError(w, general)
+		return
+	}
 	out, refused := s.controlOp(segments)(controlCall{who: who, id: segments[len(segments)-1], query: r.URL.Query()})
 	if refused != nil {
 		writeError(w, refused)
 		return
 	}
 	writeJSON(w, http.StatusOK, out)
+}
+
+// generalRefusal is the refusal that the sandbox's state has for calls of every
+// service, nil for none.
+func (s *Server) generalRefusal() *apiError {
+	if !refusals()[s.mood.Refuse].everywhere {
+		return nil
+	}
+	return known(s.mood.Refuse)
 }
 
 // foundationModels are the models as the control plane knows them: base ids that

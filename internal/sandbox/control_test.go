@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
@@ -91,7 +92,10 @@ func TestGetFoundationModel(t *testing.T) {
 }
 
 func TestInferenceProfiles(t *testing.T) {
-	for region, want := range map[string]string{"us-west-2": "us", "eu-central-1": "eu", "ap-northeast-1": "jp", "us-gov-west-1": "us-gov"} {
+	for region, want := range map[string][]string{
+		"us-west-2": {"us", "global"}, "eu-central-1": {"eu", "global"}, "ca-central-1": {"us", "ca", "global"},
+		"ap-northeast-1": {"apac", "jp", "global"}, "us-gov-west-1": {"us-gov"},
+	} {
 		client := controlClient(t, region, Options{})
 		pages := bedrock.NewListInferenceProfilesPaginator(client, &bedrock.ListInferenceProfilesInput{
 			MaxResults: aws.Int32(7), TypeEquals: types.InferenceProfileTypeSystemDefined})
@@ -106,7 +110,7 @@ func TestInferenceProfiles(t *testing.T) {
 			}
 			for _, p := range page.InferenceProfileSummaries {
 				geo, _, _ := strings.Cut(*p.InferenceProfileId, ".")
-				if geo != want && geo != "apac" && geo != "global" {
+				if !slices.Contains(want, geo) {
 					t.Errorf("%s in %s", *p.InferenceProfileId, region)
 				}
 				if len(*p.InferenceProfileName) > 80 || len(p.Models) == 0 || len(p.Models) > 5 || p.CreatedAt == nil || p.Status != types.InferenceProfileStatusActive {
@@ -140,6 +144,54 @@ func TestInferenceProfiles(t *testing.T) {
 	for _, in := range []bedrock.ListInferenceProfilesInput{{MaxResults: aws.Int32(1001)}, {NextToken: aws.String("never")}, {TypeEquals: "ODD"}} {
 		if _, err := client.ListInferenceProfiles(t.Context(), &in); code(err) != "ValidationException" {
 			t.Errorf("%+v: %v", in, err)
+		}
+	}
+}
+
+// A state of the account, of its credentials or of the service meets all three
+// services, each in its own words; a state of a model stays with the runtime.
+func TestMoodsReachEveryService(t *testing.T) {
+	const identity, web = "Action=GetCallerIdentity", "Action=AssumeRoleWithWebIdentity&RoleSessionName=me&RoleArn=" + roleARN
+	xml := func(status int, code, fault string) string {
+		return fmt.Sprintf("%d <Type>%s</Type><Code>%s</Code>", status, fault, code)
+	}
+	for _, c := range []struct{ mood, runtime, control, sts, unsigned string }{
+		{"", "200", "200", "200", xml(400, "ValidationError", "Sender")},
+		{"unknown-key", "403 UnrecognizedClientException", "403 UnrecognizedClientException", xml(403, "InvalidClientTokenId", "Sender"), xml(400, "ValidationError", "Sender")},
+		{"expired-token", "403 ExpiredTokenException", "403 ExpiredTokenException", xml(403, "ExpiredToken", "Sender"), xml(400, "ValidationError", "Sender")},
+		{"bad-api-key", "403 AccessDeniedException", "403 AccessDeniedException", "200", xml(400, "ValidationError", "Sender")},
+		{"throttle-requests", "429 ThrottlingException", "429 ThrottlingException", xml(400, "Throttling", "Sender"), xml(400, "Throttling", "Sender")},
+		{"internal", "500 InternalServerException", "500 InternalServerException", xml(500, "InternalFailure", "Receiver"), xml(500, "InternalFailure", "Receiver")},
+		{"unavailable", "503 ServiceUnavailableException", "503 ServiceUnavailableException", xml(503, "ServiceUnavailable", "Receiver"), xml(503, "ServiceUnavailable", "Receiver")},
+		{"plain-503", "503", "503", "503", "503"},
+		{"iam", "403 AccessDeniedException", "200", "200", xml(400, "ValidationError", "Sender")},
+		{"legacy-idle", "404 ResourceNotFoundException", "200", "200", xml(400, "ValidationError", "Sender")},
+		{"model-not-ready", "429 ModelNotReadyException", "200", "200", xml(400, "ValidationError", "Sender")},
+		{"model-error", "424 ModelErrorException", "200", "200", xml(400, "ValidationError", "Sender")},
+	} {
+		srv := serve(t, Options{Mood: c.mood})
+		answer := func(service, path, body string) string {
+			r := wire{srv, sandboxKey, service}.request(t, path, []byte(body))
+			if body == "" { // a GET, which an API key spares signing again
+				r.Method, r.Body = http.MethodGet, http.NoBody
+				r.Header.Set("Authorization", "Bearer sandbox")
+			}
+			got := send(t, srv, r)
+			kind, _, _ := strings.Cut(got.header.Get("X-Amzn-Errortype"), ":")
+			if _, from, found := strings.Cut(string(got.body), "<Error>"); found {
+				kind, _, _ = strings.Cut(from, "<Message>")
+			}
+			return strings.TrimSpace(fmt.Sprint(got.status, " ", kind))
+		}
+		for what, pair := range map[string][2]string{
+			"runtime":       {answer("bedrock", novaPath, helloBody), c.runtime},
+			"control plane": {answer("bedrock", "/foundation-models", ""), c.control},
+			"STS":           {answer("sts", "/", identity), c.sts},
+			"STS, unsigned": {answer("sts", "/", web), c.unsigned},
+		} {
+			if pair[0] != pair[1] {
+				t.Errorf("%q, %s: %s, want %s", c.mood, what, pair[0], pair[1])
+			}
 		}
 	}
 }
@@ -178,7 +230,9 @@ func TestOddRequests(t *testing.T) {
 		{"POST", novaPath, "{} {}", 400, "SerializationException"},
 		{"POST", novaPath, `{"messages":"hi"}`, 400, "SerializationException"},
 		{"POST", novaPath, "", 400, "ValidationException"},
-		{"POST", novaPath, strings.Repeat(" ", maxBody+1), 413, "RequestEntityTooLargeException"},
+		{"POST", novaPath, strings.Repeat(" ", maxBody+1), 400, "ValidationException"},
+		{"POST", opPath(opInvoke, claudeID, escapeAll), strings.Repeat(" ", maxBody+1), 400, "ValidationException"},
+		{"POST", "/foundation-models", strings.Repeat(" ", maxBody+1), 413, "RequestEntityTooLargeException"},
 		{"POST", opPath(opInvoke, "meta.llama3-8b-instruct-v1:0", escapeAll), `{"prompt":"hi"}`, 400, "ValidationException"},
 	} {
 		r := wire{srv, sandboxKey, "bedrock"}.request(t, c.path, []byte(c.body))
@@ -190,6 +244,22 @@ func TestOddRequests(t *testing.T) {
 		kind, _, _ := strings.Cut(got.header.Get("X-Amzn-Errortype"), ":")
 		if got.status != c.status || kind != c.kind || text(decodeObject(got.body)["message"]) == "" {
 			t.Errorf("%s %s %.20s: %d %s %s, want %d %s", c.method, c.path, c.body, got.status, kind, got.body, c.status, c.kind)
+		}
+	}
+}
+
+// A body that is too long is refused by validate, in each operation's words.
+func TestTooLongBodies(t *testing.T) {
+	s := newServer(t, Options{})
+	for op, want := range map[string]string{
+		opConverse: inputTooLong, opConverseStream: inputTooLong, opCountTokens: inputTooLong,
+		opInvoke: "1 validation error detected: Value at 'body' failed to satisfy constraint: Member must have length less than or equal to 25000000",
+	} {
+		for _, size := range []int{maxBody + 1, maxBody + 1000} {
+			rec := post(t, s, call{Op: op, ModelID: claudeID, Raw: make([]byte, size)})
+			if got := text(decodeObject(rec.Body.Bytes())["message"]); rec.Code != 400 || got != want {
+				t.Errorf("%s: %d %s, want %s", op, rec.Code, got, want)
+			}
 		}
 	}
 }

@@ -144,7 +144,11 @@ func (t epilogue) responseFields() map[string]any {
 // guardrailTrace is the report of a guardrail that looked and let pass, or, with
 // the directive stop=guardrail_intervened, did not.
 func (t epilogue) guardrailTrace(guard map[string]any) map[string]any {
-	id, reason := text(guard["guardrailIdentifier"]), "No action."
+	arn, reason := text(guard["guardrailIdentifier"]), "No action."
+	if !strings.HasPrefix(arn, "arn:") {
+		arn = "arn:aws:bedrock:" + orElse(t.call.Region, "us-east-1") + ":" + callerAccount(t.call) + ":guardrail/" + arn
+	}
+	id := arn[strings.LastIndex(arn, "/")+1:]
 	if t.answer.stop == "guardrail_intervened" {
 		reason = "Guardrail blocked."
 	}
@@ -158,6 +162,10 @@ func (t epilogue) guardrailTrace(guard map[string]any) map[string]any {
 				"topicPolicyUnits": units, "contentPolicyUnits": units, "wordPolicyUnits": 0, "sensitiveInformationPolicyUnits": 0,
 				"sensitiveInformationPolicyFreeUnits": 0, "contextualGroundingPolicyUnits": 0,
 			},
+		},
+		"appliedGuardrailDetails": map[string]any{
+			"guardrailId": id, "guardrailVersion": guard["guardrailVersion"], "guardrailArn": arn,
+			"guardrailOrigin": []any{"REQUEST"}, "guardrailOwnership": "SELF",
 		},
 	}
 	return map[string]any{

@@ -3,7 +3,6 @@ package sandbox
 import (
 	"encoding/base64"
 	"strconv"
-	"strings"
 
 	"outcrop/internal/models"
 )
@@ -11,10 +10,10 @@ import (
 // invoke answers InvokeModel and its stream in the model's own JSON.
 func (s *Server) invoke(e *exchange) {
 	c := e.call
-	switch base := baseOf(c); {
-	case strings.HasPrefix(base, "anthropic.") && c.Body["messages"] != nil:
+	switch native := nativeFamily(c); {
+	case native == familyClaude:
 		s.speak(e, fromAnthropic(c.Body), anthropicDialect{})
-	case strings.HasPrefix(base, "amazon.nova-") && c.Body["messages"] != nil:
+	case native == familyNova:
 		s.speak(e, fromNova(c.Body), novaDialect{})
 	case c.Model != nil && c.Model.Kind == models.Embedding && !c.streams():
 		embed(e)
@@ -91,7 +90,12 @@ func fromNova(body map[string]any) map[string]any {
 	if limit == nil {
 		limit = config["max_new_tokens"]
 	}
-	out["inferenceConfig"] = map[string]any{"maxTokens": limit, "stopSequences": config["stopSequences"]}
+	out["inferenceConfig"] = body["inferenceConfig"]
+	if config != nil {
+		renamed := pick(config, "stopSequences", "temperature", "topP")
+		renamed["maxTokens"] = limit
+		out["inferenceConfig"] = renamed
+	}
 	out["additionalModelRequestFields"] = pick(body, "reasoningConfig")
 	return out
 }

@@ -85,6 +85,36 @@ func TestAnthropicInvoke(t *testing.T) {
 	}
 }
 
+// The ARN of an application inference profile does not say what model is behind
+// it; the body does.
+func TestNativeBodiesBehindAProfile(t *testing.T) {
+	srv := serve(t, Options{})
+	got := native(t, srv, idApplication, claudeBody)
+	if got["type"] != "message" || got["model"] != "claude" || got["stop_reason"] != "tool_use" || text(dig(array(got["content"])[0], "signature")) == "" {
+		t.Errorf("%v", got)
+	}
+	if chunks := nativeStream(t, srv, idApplication, claudeBody); chunks[0]["type"] != "message_start" {
+		t.Errorf("%v", chunks[0])
+	}
+	got = native(t, srv, idApplication, `{"schemaVersion":"messages-v1","messages":[{"role":"user","content":[{"text":"hi"}]}]}`)
+	if got["stopReason"] != "end_turn" {
+		t.Errorf("%v", got)
+	}
+}
+
+// What always reasons shows it without being asked.
+func TestWhoReasons(t *testing.T) {
+	s := newServer(t, Options{})
+	for id, want := range map[string]bool{
+		"moonshot.kimi-k2-thinking": true, "minimax.minimax-m2": true, "minimax.minimax-m2.5": true, "us.deepseek.r1-v1:0": true, "openai.gpt-oss-20b-1:0": true,
+		"moonshotai.kimi-k2.5": false, "us.meta.llama3-1-8b-instruct-v1:0": false, claudeID: false,
+	} {
+		if rec := post(t, s, call{Op: opConverse, ModelID: id, Raw: []byte(helloBody)}); strings.Contains(rec.Body.String(), "reasoningContent") != want {
+			t.Errorf("%s: %s", id, rec.Body)
+		}
+	}
+}
+
 func TestInvokeHeaders(t *testing.T) {
 	srv := serve(t, Options{})
 	got := send(t, srv, wire{srv, sandboxKey, "bedrock"}.request(t, opPath(opInvoke, claudeID, escapeAll),

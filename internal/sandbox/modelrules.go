@@ -201,9 +201,12 @@ func structuredOutput(v *conversation) *apiError {
 	return nil
 }
 
+// modelSaysPrefix is what Converse writes before a model's own words.
+const modelSaysPrefix = "The model returned the following errors: "
+
 // modelSays wraps what a model answers to its native body.
 func modelSays(format string, args ...any) *apiError {
-	return invalid("The model returned the following errors: "+format, args...)
+	return invalid(modelSaysPrefix+format, args...)
 }
 
 // contextWindow compares the estimate with the model's window. Families say it

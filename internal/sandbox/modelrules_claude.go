@@ -241,7 +241,7 @@ func sampling(v *conversation) *apiError {
 
 func prefill(v *conversation) *apiError {
 	all := merged(v.turns)
-	if len(all) == 0 || all[len(all)-1].role != "assistant" {
+	if len(all) == 0 || all[len(all)-1].role != "assistant" || len(all[len(all)-1].content) == 0 {
 		return nil
 	}
 	if v.traits().Prefill == models.No { // m23

@@ -8,11 +8,17 @@ import (
 	"unicode/utf8"
 )
 
-// invokeRules are what models say to their native bodies. Embedding models
-// validate with a JSON schema, Claude with its own rules; other bodies pass.
+// invokeRules are what models say to their native bodies. Embedding models and
+// Nova validate with a JSON schema, Claude with its own rules; other bodies pass.
 func invokeRules(c *call) *apiError {
 	if c.Body == nil {
 		return invalid("Malformed input request, please reformat your input and try again.")
+	}
+	switch nativeFamily(c) {
+	case familyClaude:
+		return claudeNative(c)
+	case familyNova:
+		return novaNative(c)
 	}
 	if c.Model == nil {
 		return nil
@@ -30,8 +36,6 @@ func invokeRules(c *call) *apiError {
 	case strings.HasPrefix(base, "amazon.nova-2-multimodal-embeddings"):
 		return nativeSchema{required: []string{"taskType"}, optional: []string{"schemaVersion", "singleEmbeddingParams", "segmentedEmbeddingParams"},
 			texts: map[string][]string{"taskType": {"SINGLE_EMBEDDING", "SEGMENTED_EMBEDDING"}}}.check(c.Body)
-	case claudeVersion(c.Model) >= 3:
-		return claudeNative(c.Body)
 	}
 	return nil
 }
@@ -129,30 +133,6 @@ func titanEmbed(body map[string]any, schema nativeSchema) *apiError {
 	}
 	if n := countTokens(body); n > titanMaxTokens { // i04
 		return invalid("400 Bad Request: Too many input tokens. Max input tokens: %d, request input token count: %d", titanMaxTokens, n)
-	}
-	return nil
-}
-
-// claudeNative: the Messages body, whose model and stream are in the path.
-// https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html
-func claudeNative(body map[string]any) *apiError {
-	for _, name := range []string{"messages", "max_tokens", "anthropic_version"} {
-		if body[name] == nil {
-			return invalid("%s: Field required", name)
-		}
-	}
-	for _, name := range []string{"model", "stream"} {
-		if body[name] != nil {
-			return invalid("%s: Extra inputs are not permitted", name)
-		}
-	}
-	if len(array(body["messages"])) == 0 {
-		return invalid("messages: at least one message is required")
-	}
-	for i, m := range array(body["messages"]) {
-		if role := text(object(m)["role"]); role != "user" && role != "assistant" {
-			return invalid("messages.%d.role: Input should be 'user' or 'assistant'", i)
-		}
 	}
 	return nil
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"crypto/sha256"
 	"fmt"
+	"math"
 	"net/http"
 	"slices"
 	"strings"
@@ -116,7 +117,7 @@ func ask(c *call, body map[string]any, wish directive) *question {
 	q := &question{
 		model: c.ModelID, family: familyOf(c), seed: sha256.Sum256(c.Raw), wish: wish,
 		system: len(array(body["system"])) > 0, media: map[string]int{},
-		maxTokens: int(number(config["maxTokens"])), schema: answerSchema(body),
+		maxTokens: int(min(number(config["maxTokens"]), math.MaxInt32)), schema: answerSchema(body),
 	}
 	if c.Model != nil {
 		q.model = c.Model.Name
@@ -257,6 +258,9 @@ const (
 
 // familyOf tells a family by the beginning of the model's base id.
 func familyOf(c *call) family {
+	if c.Model == nil && !c.isConverse() {
+		return nativeFamily(c)
+	}
 	base := baseOf(c)
 	for _, known := range []struct {
 		prefix string

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -32,8 +33,23 @@ func isModelMood(name string) bool { return refusals()[name].model }
 
 // refused is one entry of the table of refusals.
 type refused struct {
-	err   apiError
-	model bool // the model refuses, after everything else has been checked
+	err        apiError
+	model      bool // the model refuses, after everything else has been checked
+	everywhere bool // as a state of the account it meets the control plane and STS too
+}
+
+// known is the refusal of that name as AWS words it, for those who refuse for
+// cause.
+func known(name string) *apiError {
+	err := refusals()[name].err
+	return &err
+}
+
+// knownf is that refusal with a text for the occasion.
+func knownf(name, format string, args ...any) *apiError {
+	err := known(name)
+	err.Message = fmt.Sprintf(format, args...)
+	return err
 }
 
 // refusals maps names to errors. The texts are AWS's: observed, reported or
@@ -42,10 +58,13 @@ type refused struct {
 // type in the API reference.
 func refusals() map[string]refused {
 	out := accountRefusals()
-	maps.Copy(out, throttles())
-	maps.Copy(out, authRefusals())
 	maps.Copy(out, modelMoods())
-	maps.Copy(out, serviceFaults())
+	for _, general := range []map[string]refused{throttles(), authRefusals(), serviceFaults()} {
+		for name, r := range general {
+			r.everywhere = true
+			out[name] = r
+		}
+	}
 	return out
 }
 
@@ -76,6 +95,8 @@ func accountRefusals() map[string]refused {
 			Message: "Your request exceeds the service quota for your account."}},
 		"conflict": {err: apiError{Status: 400, Type: "ConflictException",
 			Message: "Error occurred because of a conflict while performing an operation."}},
+		"model-not-ready": {err: apiError{Status: 429, Type: "ModelNotReadyException",
+			Message: "Model is not ready for inference. Wait and try your request again."}},
 		"not-found": missing("The specified resource ARN was not found. Check the ARN and try your request again."),
 	}
 }
@@ -88,8 +109,6 @@ func throttles() map[string]refused {
 		"throttle-tokens":   throttled("tokens"),         // r13
 		"throttle-day":      throttled("tokens per day"), // r14
 		"throttle-requests": throttled("requests"),       // r15
-		"model-not-ready": {err: apiError{Status: 429, Type: "ModelNotReadyException",
-			Message: "Model is not ready for inference. Wait and try your request again."}},
 	}
 }
 
@@ -104,8 +123,8 @@ func authRefusals() map[string]refused {
 			Message: "Authentication failed: Please make sure your API Key is valid."}}, // r12
 		"bad-signature": coral("InvalidSignatureException", "The request signature we calculated does not match the signature you provided. "+
 			"Check your AWS Secret Access Key and signing method. Consult the service documentation for details."),
-		"incomplete-signature": coral("IncompleteSignatureException", "Authorization header requires 'Credential' parameter. "+
-			"Authorization header requires 'Signature' parameter. Authorization header requires 'SignedHeaders' parameter."),
+		"incomplete-signature": {err: apiError{Status: 400, Type: "IncompleteSignatureException", Namespace: authNamespace,
+			Message: strings.Join(missingParameters(nil), " ")}},
 		"no-token": coral("MissingAuthenticationTokenException", "Missing Authentication Token"),
 	}
 }

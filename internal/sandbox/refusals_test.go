@@ -29,7 +29,7 @@ func TestEveryRefusal(t *testing.T) {
 		"ResourceNotFoundException": 404, "ModelTimeoutException": 408, "ModelErrorException": 424, "ModelStreamErrorException": 424,
 		"ThrottlingException": 429, "ModelNotReadyException": 429, "InternalServerException": 500, "ServiceUnavailableException": 503,
 		"UnrecognizedClientException": 403, "ExpiredTokenException": 403, "InvalidSignatureException": 403,
-		"IncompleteSignatureException": 403, "MissingAuthenticationTokenException": 403,
+		"IncompleteSignatureException": 400, "MissingAuthenticationTokenException": 403,
 	} {
 		if types[kind] != status {
 			t.Errorf("no refusal with %d %s (%d)", status, kind, types[kind])

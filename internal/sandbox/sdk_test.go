@@ -221,7 +221,7 @@ func corpusServer(t testing.TB, id string) (*httptest.Server, Credential) {
 // the Go SDK where its model can express the request, and signed by hand always.
 func TestCorpusOverTheWire(t *testing.T) {
 	catalogue := testCatalogue(t)
-	var typed, byHand int
+	byHand, untyped := 0, []string(nil)
 	for _, file := range []string{"requests-valid.json", "requests-invalid.json", "requests-known.json"} {
 		for _, cc := range readCorpus(t, file) {
 			if cc.Expect.Obsolete {
@@ -238,16 +238,21 @@ func TestCorpusOverTheWire(t *testing.T) {
 				}
 				byHand++
 				checkWire(t, cc, send(t, srv, r))
-				if ok, err := viaSDK(t, cfg, cc.call(t, catalogue)); ok {
-					typed++
-					checkSDK(t, cc, err)
+				ok, err := viaSDK(t, cfg, cc.call(t, catalogue))
+				if !ok {
+					untyped = append(untyped, cc.ID)
+					return
 				}
+				checkSDK(t, cc, err)
 			})
 		}
 	}
-	t.Logf("%d cases by hand, %d of them through the SDK too", byHand, typed)
-	if byHand < 130 || typed < byHand-12 {
-		t.Errorf("%d cases by hand, %d through the SDK: the corpus or the builder of typed input has shrunk", byHand, typed)
+	if byHand < 130 {
+		t.Errorf("%d cases", byHand)
+	}
+	// k19 sets two members of a union, which the SDK's types have no place for.
+	if diff := cmp.Diff([]string{"k19"}, untyped); diff != "" {
+		t.Errorf("cases that did not go through the SDK (-want +got):\n%s", diff)
 	}
 }
 

@@ -169,10 +169,10 @@ func startsWithUser(v *conversation) *apiError {
 }
 
 func maxTokens(v *conversation) *apiError {
-	if v.model == nil || v.model.MaxOutputTokens == 0 {
+	if v.model == nil || v.model.ConverseMaxTokens == 0 {
 		return nil
 	}
-	limit := v.model.MaxOutputTokens
+	limit := v.model.ConverseMaxTokens
 	if number(dig(v.body, "inferenceConfig", "maxTokens")) > float64(limit) { // c15
 		return invalid("The maximum tokens you requested exceeds the model limit of %d. Try again with a maximum tokens value that is lower than %d.", limit, limit)
 	}

@@ -6,7 +6,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -46,8 +45,10 @@ type Options struct {
 	Pace time.Duration
 	// Now is the clock of signatures and sessions; nil means time.Now.
 	Now func() time.Time
-	// Mood names a refusal that every call meets, "" none: the state of an
-	// account that lacks access, for example. docs/sandbox.md lists the names.
+	// Mood names a refusal that every call of the runtime meets, "" none: the
+	// state of an account that lacks access, for example. Those of the signature
+	// layer, of throttles and of a failing service meet the control plane and STS
+	// as well. docs/sandbox.md lists the names.
 	Mood string
 }
 
@@ -125,7 +126,8 @@ func newVerifier(o Options, s *Server) (*verifier, error) {
 	return v, nil
 }
 
-// maxBody is the largest request Bedrock takes.
+// maxBody is the largest request Bedrock takes, of InvokeModel and Converse
+// alike (docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-call.html).
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
 const maxBody = 25_000_000
 
@@ -136,17 +138,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	// The SDKs correct their clock by this header, so it follows the clock that
 	// judges signatures.
 	w.Header().Set("Date", s.now().UTC().Format(http.TimeFormat))
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	// One byte more tells a body that is too long; the rest is left unread.
+	body, err := io.ReadAll(io.LimitReader(r.Body, maxBody+1))
 	if err != nil {
-		writeError(w, unreadable(err))
+		writeError(w, undecodable("The request body ended early."))
 		return
 	}
 	segments, ok := pathSegments(r.URL)
 	switch {
-	case len(segments) == 0:
-		s.serveSTS(w, r, body, id)
 	case ok && r.Method == http.MethodPost && len(segments) == 3 && segments[0] == "model" && runtimeOp(segments[2]) != "":
 		s.serveRuntime(w, r, &call{Op: runtimeOp(segments[2]), ModelID: segments[1], Raw: body})
+	case len(body) > maxBody:
+		writeError(w, &apiError{
+			Status: http.StatusRequestEntityTooLarge, Type: "RequestEntityTooLargeException",
+			Message: fmt.Sprintf("Request body exceeds %d bytes; send less.", maxBody),
+		})
+	case len(segments) == 0:
+		s.serveSTS(w, r, body, id)
 	case ok && r.Method == http.MethodGet && len(segments) <= 2 && s.controlOp(segments) != nil:
 		s.serveControl(w, r, body, segments)
 	default:
@@ -155,16 +163,6 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Message: "The sandbox has no operation " + r.Method + " " + r.URL.EscapedPath() + "; docs/sandbox.md lists what it has.",
 		})
 	}
-}
-
-func unreadable(err error) *apiError {
-	if tooLarge := (*http.MaxBytesError)(nil); errors.As(err, &tooLarge) {
-		return &apiError{
-			Status: http.StatusRequestEntityTooLarge, Type: "RequestEntityTooLargeException",
-			Message: fmt.Sprintf("Request body exceeds %d bytes; send less.", maxBody),
-		}
-	}
-	return &apiError{Status: http.StatusBadRequest, Type: "SerializationException", Message: "The request body ended early."}
 }
 
 // pathSegments splits the path as it came over the wire, so that an ARN whose
@@ -205,6 +203,10 @@ func runtimeOp(segment string) string {
 // serveRuntime is the line of one runtime request: who, what, which wishes,
 // refuse or answer.
 func (s *Server) serveRuntime(w http.ResponseWriter, r *http.Request, c *call) {
+	if len(c.Raw) > maxBody { // what was not read cannot be verified
+		writeError(w, constraints(c))
+		return
+	}
 	who, refused := s.verifier.verify(r, c.Raw, "bedrock")
 	if refused != nil {
 		writeError(w, refused)
@@ -246,7 +248,7 @@ func (s *Server) serveRuntime(w http.ResponseWriter, r *http.Request, c *call) {
 // that AWS would give.
 func (s *Server) refuse(c *call, who identity, wish directive) *apiError {
 	if wish.throttle > 0 && s.throttled.add(c.conversation(who.Key)) <= wish.throttle {
-		return exceptionError("ThrottlingException", 0, "Too many requests, please wait before trying again.")
+		return known("throttle-requests")
 	}
 	if wish.errorType != "" {
 		return exceptionError(wish.errorType, wish.status, wish.message)
@@ -274,7 +276,7 @@ func (c *call) decode() *apiError {
 		c.Body = decodeObject(c.Raw)
 	}
 	if c.Body == nil && c.Op != opInvoke && c.Op != opInvokeStream {
-		return &apiError{Status: http.StatusBadRequest, Type: "SerializationException", Message: "The request body is not a JSON object."}
+		return undecodable(notAJSONObject)
 	}
 	return nil
 }

@@ -65,14 +65,14 @@ func (s *sessions) lookUp(keyID, token string) (identity, string, *apiError) {
 	encoded, mac, _ := strings.Cut(token, ".")
 	payload, err := base64.RawURLEncoding.DecodeString(encoded)
 	if err != nil || !hmac.Equal([]byte(s.seal(payload)), []byte(mac)) {
-		return identity{}, "", unknownToken()
+		return identity{}, "", known("unknown-key")
 	}
 	var role session
 	if err := json.Unmarshal(payload, &role); err != nil || role.Key != keyID {
-		return identity{}, "", unknownToken()
+		return identity{}, "", known("unknown-key")
 	}
 	if !s.now().Before(role.Expires) {
-		return identity{}, "", authError("ExpiredTokenException", "The security token included in the request is expired")
+		return identity{}, "", known("expired-token")
 	}
 	return identity{Account: role.Account, ARN: role.arn(), UserID: role.userID(), Key: keyID, Role: true}, s.secret(keyID), nil
 }

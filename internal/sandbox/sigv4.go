@@ -56,7 +56,7 @@ type signature struct {
 func (v *verifier) verify(r *http.Request, body []byte, service string) (identity, *apiError) {
 	header := r.Header.Get("Authorization")
 	if header == "" {
-		return identity{}, authError("MissingAuthenticationTokenException", "Missing Authentication Token")
+		return identity{}, known("no-token")
 	}
 	if token, ok := cutBearer(header); ok && service == "bedrock" {
 		return v.bearer(token)
@@ -87,18 +87,15 @@ func (v *verifier) verify(r *http.Request, body []byte, service string) (identit
 // bearer accepts a Bedrock API key.
 func (v *verifier) bearer(token string) (identity, *apiError) {
 	sum := sha256.Sum256([]byte(token))
-	for _, known := range v.apiKeys {
-		if subtle.ConstantTimeCompare(known[:], sum[:]) == 1 {
+	for _, accepted := range v.apiKeys {
+		if subtle.ConstantTimeCompare(accepted[:], sum[:]) == 1 {
 			return identity{
 				Account: v.account, ARN: "arn:aws:iam::" + v.account + ":user/sandbox-api-key",
 				UserID: "AIDASANDBOXAPIKEY", Region: "us-east-1", Key: "bearer:" + hex.EncodeToString(sum[:8]),
 			}, nil
 		}
 	}
-	return identity{}, &apiError{
-		Status: http.StatusForbidden, Type: "AccessDeniedException", BodyKey: "Message",
-		Message: "Authentication failed: Please make sure your API Key is valid.",
-	}
+	return identity{}, known("bad-api-key")
 }
 
 // cutBearer returns the token of "Bearer <token>"; the scheme is case-insensitive.
@@ -109,11 +106,11 @@ func cutBearer(header string) (string, bool) {
 
 // lookUp returns the owner and the secret of an access key.
 func (v *verifier) lookUp(keyID, token string) (identity, string, *apiError) {
-	if known, ok := v.keys[keyID]; ok {
-		if subtle.ConstantTimeCompare([]byte(known.SessionToken), []byte(token)) != 1 {
-			return identity{}, "", unknownToken()
+	if owned, ok := v.keys[keyID]; ok {
+		if subtle.ConstantTimeCompare([]byte(owned.SessionToken), []byte(token)) != 1 {
+			return identity{}, "", known("unknown-key")
 		}
-		return v.user(keyID), known.SecretAccessKey, nil
+		return v.user(keyID), owned.SecretAccessKey, nil
 	}
 	return v.sessions.lookUp(keyID, token)
 }
@@ -137,26 +134,21 @@ func parseAuthorization(r *http.Request, header string) (signature, *apiError) {
 			params[k] = val
 		}
 	}
-	var missing []string
-	for _, k := range []string{"Credential", "Signature", "SignedHeaders"} {
-		if params[k] == "" {
-			missing = append(missing, fmt.Sprintf("Authorization header requires '%s' parameter.", k))
-		}
-	}
+	missing := missingParameters(params)
 	stamp := r.Header.Get("X-Amz-Date")
 	if stamp == "" {
 		missing = append(missing, "Authorization header requires existence of either a 'X-Amz-Date' or a 'Date' header.")
 	}
 	if len(missing) > 0 {
-		return signature{}, incomplete("%s (Hashed with SHA-256 and encoded with Base64) Authorization=%s", strings.Join(missing, " "), digest(header))
+		return signature{}, knownf("incomplete-signature", "%s (Hashed with SHA-256 and encoded with Base64) Authorization=%s", strings.Join(missing, " "), digest(header))
 	}
 	at, err := time.Parse(amzTime, stamp)
 	if err != nil {
-		return signature{}, incomplete("Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", stamp)
+		return signature{}, knownf("incomplete-signature", "Date must be in ISO-8601 'basic format'. Got '%s'. See http://en.wikipedia.org/wiki/ISO_8601", stamp)
 	}
 	scope := strings.Split(params["Credential"], "/")
 	if len(scope) < 5 {
-		return signature{}, incomplete("Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got %d", len(scope))
+		return signature{}, knownf("incomplete-signature", "Credential must have exactly 5 slash-delimited elements, e.g. keyid/date/region/service/term, got %d", len(scope))
 	}
 	// An access key id may hold slashes, the rest of the scope may not.
 	last := scope[len(scope)-4:]
@@ -164,6 +156,17 @@ func parseAuthorization(r *http.Request, header string) (signature, *apiError) {
 		keyID: strings.Join(scope[:len(scope)-4], "/"), date: last[0], region: last[1], service: last[2], end: last[3],
 		headers: strings.Split(strings.ToLower(params["SignedHeaders"]), ";"), mac: params["Signature"], time: at,
 	}, nil
+}
+
+// missingParameters says what an Authorization header lacks.
+func missingParameters(params map[string]string) []string {
+	var missing []string
+	for _, k := range []string{"Credential", "Signature", "SignedHeaders"} {
+		if params[k] == "" {
+			missing = append(missing, fmt.Sprintf("Authorization header requires '%s' parameter.", k))
+		}
+	}
+	return missing
 }
 
 // regionPattern is the shape of an AWS region; every region is served.
@@ -195,18 +198,18 @@ func (s signature) checkScope(service string) *apiError {
 	if len(faults) == 0 {
 		return nil
 	}
-	return badSignature("%s", strings.Join(faults, " "))
+	return knownf("bad-signature", "%s", strings.Join(faults, " "))
 }
 
 // checkClock refuses a signature made more than five minutes ago or ahead.
 func (s signature) checkClock(now time.Time) *apiError {
 	now = now.UTC().Truncate(time.Second)
 	if edge := now.Add(-clockSkew); s.time.Before(edge) {
-		return badSignature("Signature expired: %s is now earlier than %s (%s - 5 min.)",
+		return knownf("bad-signature", "Signature expired: %s is now earlier than %s (%s - 5 min.)",
 			s.time.Format(amzTime), edge.Format(amzTime), now.Format(amzTime))
 	}
 	if edge := now.Add(clockSkew); s.time.After(edge) {
-		return badSignature("Signature not yet current: %s is still later than %s (%s + 5 min.)",
+		return knownf("bad-signature", "Signature not yet current: %s is still later than %s (%s + 5 min.)",
 			s.time.Format(amzTime), edge.Format(amzTime), now.Format(amzTime))
 	}
 	return nil
@@ -315,28 +318,15 @@ func headerValue(r *http.Request, name string) string {
 	}
 	folded := make([]string, len(values))
 	for i, v := range values {
-		folded[i] = strings.Join(strings.Fields(v), " ")
+		folded[i] = foldSpaces(v)
 	}
 	return strings.Join(folded, ",")
 }
 
-// authError is a refusal of the layer in front of the service.
-func authError(kind, message string) *apiError {
-	return &apiError{Status: http.StatusForbidden, Type: kind, Message: message, Namespace: authNamespace}
-}
-
-func unknownToken() *apiError {
-	return authError("UnrecognizedClientException", "The security token included in the request is invalid.")
-}
-
-func badSignature(format string, args ...any) *apiError {
-	return authError("InvalidSignatureException", fmt.Sprintf(format, args...))
-}
-
-func incomplete(format string, args ...any) *apiError {
-	e := authError("IncompleteSignatureException", fmt.Sprintf(format, args...))
-	e.Status = http.StatusBadRequest
-	return e
+// foldSpaces writes runs of spaces as one and drops those at the ends. Other
+// blanks are signed as they are.
+func foldSpaces(v string) string {
+	return strings.Join(slices.DeleteFunc(strings.Split(v, " "), func(s string) bool { return s == "" }), " ")
 }
 
 // mismatch tells what should have been signed, as AWS does, so that a client's
@@ -345,9 +335,8 @@ func mismatch(r *http.Request, canonical, toSign string) *apiError {
 	if token := r.Header.Get("X-Amz-Security-Token"); token != "" {
 		canonical = strings.ReplaceAll(canonical, token, "REDACTED")
 	}
-	return badSignature("The request signature we calculated does not match the signature you provided. "+
-		"Check your AWS Secret Access Key and signing method. Consult the service documentation for details.\n\n"+
-		"The Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n", canonical, toSign)
+	return knownf("bad-signature", "%s\n\nThe Canonical String for this request should have been\n'%s'\n\nThe String-to-Sign should have been\n'%s'\n",
+		known("bad-signature").Message, canonical, toSign)
 }
 
 // digest is how AWS shows an Authorization header that it could not read.

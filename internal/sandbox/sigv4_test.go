@@ -175,6 +175,16 @@ func TestAPIKeys(t *testing.T) {
 	}
 }
 
+// Signers fold spaces and nothing else: tabs and U+00A0 are signed as they are.
+func TestBlanksInSignedHeaders(t *testing.T) {
+	srv := serve(t, Options{})
+	for _, value := range []string{"text='a   b'", "text='a\tb'", "text='a\u00a0b'", "  text='a'  ", "text='a \t b'", "text='\u3000'"} {
+		if got := send(t, srv, wire{srv, sandboxKey, "bedrock"}.request(t, novaPath, []byte(helloBody), "X-Sandbox", value)); got.status != 200 {
+			t.Errorf("%q: %d %s", value, got.status, got.body)
+		}
+	}
+}
+
 func TestCanonicalQuery(t *testing.T) {
 	for in, want := range map[string]string{
 		"":            "",

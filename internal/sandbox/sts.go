@@ -46,7 +46,11 @@ type stsCall struct {
 // serveSTS answers POST / with a form, and GET / with a query.
 func (s *Server) serveSTS(w http.ResponseWriter, r *http.Request, body []byte, id string) {
 	action, results, refused := s.sts(r, body)
-	if refused != nil {
+	switch {
+	case refused != nil && refused.Type == "": // whatever stands in front fails, in its own words
+		writeError(w, refused)
+		return
+	case refused != nil:
 		writeSTSError(w, id, refused)
 		return
 	}
@@ -73,16 +77,20 @@ func (s *Server) sts(r *http.Request, body []byte) (action string, results []ele
 	}
 	c := stsCall{form: form, now: s.now().UTC()}
 	action = form.Get("Action")
-	if action == "AssumeRoleWithWebIdentity" { // not signed: the token in the form is the proof
-		results, refused = s.assumeRoleWithWebIdentity(c)
-		return action, results, refused
+	signed := action != "AssumeRoleWithWebIdentity" // there the token in the form is the proof
+	if signed {
+		if c.who, refused = s.verifier.verify(r, body, "sts"); refused != nil {
+			return action, nil, refused
+		}
 	}
-	if c.who, refused = s.verifier.verify(r, body, "sts"); refused != nil {
+	if refused = s.stsRefusal(signed); refused != nil {
 		return action, nil, refused
 	}
 	switch action {
 	case "GetCallerIdentity":
 		results = []element{{name: "Arn", text: c.who.ARN}, {name: "UserId", text: c.who.UserID}, {name: "Account", text: c.who.Account}}
+	case "AssumeRoleWithWebIdentity":
+		results, refused = s.assumeRoleWithWebIdentity(c)
 	case "AssumeRole":
 		results, refused = s.assumeRole(c)
 	case "":
@@ -91,6 +99,21 @@ func (s *Server) sts(r *http.Request, body []byte) (action string, results []ele
 		refused = stsError("InvalidAction", "Could not find operation %s; the sandbox has %s.", action, stsActions)
 	}
 	return action, results, refused
+}
+
+// stsRefusal is the general refusal as STS has it: a call that is not signed
+// meets none of the signature layer, and API keys are nothing to STS.
+// https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html
+func (s *Server) stsRefusal(signed bool) *apiError {
+	e := s.generalRefusal()
+	switch {
+	case e == nil, e.Namespace == authNamespace && !signed, s.mood.Refuse == "bad-api-key":
+		return nil
+	case e.Type == "ThrottlingException":
+		return stsError("Throttling", "Rate exceeded")
+	}
+	e.Type = stsCode(e.Type)
+	return e
 }
 
 // assumeRole gives a signer the credentials of a role. Every role of a
@@ -218,7 +241,7 @@ func valueError(member, value, constraint string) *apiError {
 		clip(value, 100), member, constraint)
 }
 
-// stsCode is what STS calls a refusal of the signature layer.
+// stsCode is what STS calls a refusal that Bedrock has too.
 func stsCode(kind string) string {
 	switch kind {
 	case "UnrecognizedClientException":
@@ -231,19 +254,28 @@ func stsCode(kind string) string {
 		return "IncompleteSignature"
 	case "MissingAuthenticationTokenException":
 		return "MissingAuthenticationToken"
+	case "ValidationException":
+		return "ValidationError"
+	case "InternalServerException":
+		return "InternalFailure"
+	case "ServiceUnavailableException":
+		return "ServiceUnavailable"
 	}
 	return kind
 }
 
 func writeSTSError(w http.ResponseWriter, id string, e *apiError) {
-	code := e.Type
+	code, fault := e.Type, "Sender"
 	if e.Namespace == authNamespace {
 		code = stsCode(code)
+	}
+	if e.Status >= http.StatusInternalServerError {
+		fault = "Receiver"
 	}
 	writeXML(w, e.Status, element{
 		name: `ErrorResponse xmlns="` + stsNamespace + `"`,
 		children: []element{
-			{name: "Error", children: []element{{name: "Type", text: "Sender"}, {name: "Code", text: code}, {name: "Message", text: e.Message}}},
+			{name: "Error", children: []element{{name: "Type", text: fault}, {name: "Code", text: code}, {name: "Message", text: e.Message}}},
 			{name: "RequestId", text: id},
 		},
 	})

@@ -22,9 +22,10 @@ func (q *question) calls() []block {
 	if q.wish.tools > 0 {
 		n = q.wish.tools
 	}
-	calls := make([]block, n)
+	calls, left, about := make([]block, n), maxInstanceBytes, subject(q.text)
 	for i := range calls {
-		calls[i] = q.call(chosen[i%len(chosen)], i)
+		t := chosen[i%len(chosen)]
+		calls[i] = q.call(t, i, instantiate(t.schema, about, &left))
 	}
 	return calls
 }
@@ -44,8 +45,9 @@ func (q *question) choose() []tool {
 		return nil
 	}
 	var named []tool
+	said := listen(q.text)
 	for _, t := range q.tools {
-		if mentions(q.text, t.name) {
+		if said.mentions(t.name) {
 			named = append(named, t)
 		}
 	}
@@ -58,22 +60,40 @@ func (q *question) choose() []tool {
 	return nil
 }
 
-// mentions says whether a text names a tool, as it is written or by the words
-// it is made of: "weather" is enough for get_current_weather.
-func mentions(text, name string) bool {
-	split := func(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+// speech is what a text says, taken apart once for all tools.
+type speech struct {
+	words map[string]bool // letters and digits, in lower case
+	names map[string]bool // likewise, with the - and _ that names of tools have
+}
+
+func listen(text string) speech {
+	s := speech{words: map[string]bool{}, names: map[string]bool{}}
 	text = strings.ToLower(text)
-	if strings.Contains(text, strings.ToLower(name)) {
+	for w := range strings.FieldsFuncSeq(text, betweenWords) {
+		s.words[w] = true
+	}
+	for w := range strings.FieldsFuncSeq(text, func(r rune) bool { return r != '-' && r != '_' && betweenWords(r) }) {
+		s.names[w] = true
+	}
+	return s
+}
+
+func betweenWords(r rune) bool { return !unicode.IsLetter(r) && !unicode.IsDigit(r) }
+
+// mentions says whether a tool is named, as it is written or by the words it is
+// made of: "weather" is enough for get_current_weather.
+func (s speech) mentions(name string) bool {
+	name = strings.ToLower(name)
+	if s.names[name] {
 		return true
 	}
-	words := strings.FieldsFunc(text, split)
 	found := false
-	for w := range strings.FieldsFuncSeq(strings.ToLower(name), split) {
+	for w := range strings.FieldsFuncSeq(name, betweenWords) {
 		switch w {
 		case "get", "set", "current", "fetch", "find", "lookup", "call", "run", "do", "make", "the", "a", "of", "for", "in", "by", "to":
 			continue
 		}
-		if !slices.Contains(words, w) {
+		if !s.words[w] {
 			return false
 		}
 		found = true
@@ -81,9 +101,9 @@ func mentions(text, name string) bool {
 	return found
 }
 
-// call makes the n-th tool call, with an input that fits the tool's schema.
-func (q *question) call(t tool, n int) block {
-	input, ok := instance{root: t.schema, subject: subject(q.text)}.of(t.schema, "", 0).(map[string]any)
+// call makes the n-th tool call of an answer.
+func (q *question) call(t tool, n int, value any) block {
+	input, ok := value.(map[string]any)
 	if !ok {
 		input = map[string]any{} // a tool's input is an object whatever its schema says
 	}

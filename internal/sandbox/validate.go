@@ -33,20 +33,12 @@ func validate(c *call, m *mood) *apiError {
 	if ok && !isModelMood(m.Refuse) {
 		return refused
 	}
-	for _, check := range []func(*call) *apiError{m.lifecycle, route, constraints, rules} {
+	for _, check := range []func(*call) *apiError{route, constraints, rules} {
 		if err := check(c); err != nil {
 			return err
 		}
 	}
 	return refused
-}
-
-// lifecycle refuses retired models, if the mood says so.
-func (m *mood) lifecycle(c *call) *apiError {
-	if !m.RefuseEOL || c.Model == nil || c.Model.Lifecycle.Status != models.EndOfLife {
-		return nil
-	}
-	return &apiError{Status: 404, Type: "ResourceNotFoundException", Message: endOfLife}
 }
 
 // route says whether the model id may be called with this operation.
@@ -106,17 +98,13 @@ func constraints(c *call) *apiError {
 		return &apiError{Status: 404, Type: "UnknownOperationException", Namespace: authNamespace}
 	case input.kind == "blob": // the body as a whole is the one member
 		return checkBodySize(input, len(c.Raw))
-	case c.isConverse() && len(c.Raw) > maxConverseBody:
+	case len(c.Raw) > maxBody:
 		return invalid(inputTooLong)
 	case c.Body == nil:
-		return undecodable("The request body is not a JSON object.")
+		return undecodable(notAJSONObject)
 	}
 	return checkConstraints(input, c.Body)
 }
-
-// maxConverseBody is what Converse takes, in bytes
-// (docs.aws.amazon.com/bedrock/latest/userguide/conversation-inference-call.html).
-const maxConverseBody = 25_000_000
 
 func checkBodySize(s *shape, n int) *apiError {
 	k := checker{path: []segment{{name: "body"}}}

@@ -43,6 +43,8 @@ func short(body string) string {
 	).Replace(body)
 }
 
+const idApplication = "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"
+
 func TestRouting(t *testing.T) {
 	for _, tt := range []struct{ op, id, want string }{
 		{opConverse, "us.amazon.nova-micro-v1:0", ""},
@@ -83,8 +85,8 @@ func TestEndOfLife(t *testing.T) {
 	if err := validate(c, &mood{}); err != nil {
 		t.Errorf("by default a retired model answers, but: %v", err)
 	}
-	if err := validate(c, &mood{RefuseEOL: true}); err == nil || err.Status != 404 || err.Message != endOfLife {
-		t.Errorf("RefuseEOL: %v", err)
+	if err := validate(c, &mood{Refuse: "end-of-life"}); err == nil || err.Status != 404 || err.Message != endOfLife {
+		t.Errorf("end-of-life: %v", err)
 	}
 }
 
@@ -149,6 +151,9 @@ func TestRules(t *testing.T) {
 		{"a GIF that says it is a PNG", idSonnet45, `{"messages":[{"role":"user","content":[{"text":"x"},{"image":{"format":"png","source":{"bytes":"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"}}}]}]}`, "the image appears to be a image/gif image"},
 		{"high effort with a limit on Nova 2", idNova2, `{$HI,"inferenceConfig":{"maxTokens":5},"additionalModelRequestFields":{"reasoningConfig":{"type":"enabled","maxReasoningEffort":"high"}}}`, "maxTokens must be unset"},
 		{"a text document inside a result on Nova", idNova2, `{$TOOLS,"messages":[$USER,$CALL,{"role":"user","content":[{"toolResult":{"toolUseId":"t1","content":[{"document":{"format":"txt","name":"d","source":{"text":"x"}}}]}}]}]}`, ""},
+		{"more tokens than the publisher says", "moonshot.kimi-k2-thinking", `{$HI,"inferenceConfig":{"maxTokens":32000}}`, ""},
+		{"more than Converse's own limit", "moonshot.kimi-k2-thinking", `{$HI,"inferenceConfig":{"maxTokens":262145}}`, "exceeds the model limit of 262144"},
+		{"no stated limit", "us.amazon.nova-lite-v1:0", `{$HI,"inferenceConfig":{"maxTokens":200000}}`, ""},
 		{"gpt-oss always reasons", "openai.gpt-oss-120b-1:0", `{$HI,"additionalModelRequestFields":{"reasoning_effort":"none"}}`, "reasoning_effort: Input should be"},
 	} {
 		got := refusalOf(t, opConverse, tt.id, short(tt.body))
@@ -174,7 +179,7 @@ func TestContextWindow(t *testing.T) {
 			t.Errorf("%s: got %.200s, want %s", tt.what, got, tt.want)
 		}
 	}
-	c := &call{Op: opConverse, ModelID: idNova2, Raw: make([]byte, maxConverseBody+1), Body: decodeObject([]byte(short(`{$HI}`)))}
+	c := &call{Op: opConverse, ModelID: idNova2, Raw: make([]byte, maxBody+1), Body: decodeObject([]byte(short(`{$HI}`)))}
 	c.Model, _ = testCatalogue(t).Lookup(c.ModelID)
 	if err := validate(c, nil); err == nil || err.Message != inputTooLong {
 		t.Errorf("a body of more than 25 MB: %v", err)
@@ -242,9 +247,45 @@ func TestInvokeBodies(t *testing.T) {
 		{"Claude with a model", "us.anthropic.claude-sonnet-4-6", `{"anthropic_version":"x","max_tokens":1,"messages":[{"role":"user","content":"x"}],"model":"m"}`, "model: Extra inputs are not permitted"},
 		{"Claude without messages", "us.anthropic.claude-sonnet-4-6", `{"anthropic_version":"x","max_tokens":1,"messages":[]}`, "at least one message is required"},
 		{"a role of its own", "us.anthropic.claude-sonnet-4-6", `{"anthropic_version":"x","max_tokens":1,"messages":[{"role":"tool","content":"x"}]}`, "messages.0.role: Input should be 'user' or 'assistant'"},
+		{"Claude without tokens", idSonnet45, `{"anthropic_version":"x","max_tokens":0,"messages":[{"role":"user","content":"x"}]}`, "max_tokens: Input should be greater than or equal to 1"},
+		{"Claude with too many", idSonnet45, `{"anthropic_version":"x","max_tokens":64001,"messages":[{"role":"user","content":"x"}]}`,
+			"max_tokens: 64001 > 64000, which is the maximum allowed number of output tokens for claude-sonnet-4-5-20250929-v1:0"},
+		{"half a token", idSonnet45, `{"anthropic_version":"x","max_tokens":1.5,"messages":[{"role":"user","content":"x"}]}`, "max_tokens: Input should be a valid integer"},
+		{"a hot Claude", idSonnet45, `{$CLAUDE,"temperature":5}`, "temperature: Input should be less than or equal to 1"},
+		{"a temperature in words", idSonnet45, `{$CLAUDE,"temperature":"high"}`, "temperature: Input should be a valid number"},
+		{"both kinds of sampling", idSonnet45, `{$CLAUDE,"temperature":0.5,"top_p":0.5}`, "`temperature` and `top_p` cannot both be specified"},
+		{"no content", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":[]}]}`, "messages.0: all messages must have non-empty content"},
+		{"an empty last turn of the assistant", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[]}]}`, ""},
+		{"a block that is a text", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":["x"]}]}`, "messages.0.content.0: Input should be a valid dictionary"},
+		{"a block without a type", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":[{"text":"x"}]}]}`, "messages.0.content.0.type: Field required"},
+		{"a message that is a text", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":["x"]}`, "messages.0: Input should be a valid dictionary"},
+		{"messages that are a text", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":"x"}`, "messages: Input should be a valid list"},
+		{"a small budget", idSonnet45, `{$CLAUDE,"thinking":{"type":"enabled","budget_tokens":5}}`, "thinking.enabled.budget_tokens: Input should be greater than or equal to 1024"},
+		{"thinking and a forced tool", idSonnet45, `{$CLAUDE,"thinking":{"type":"enabled","budget_tokens":1024},"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"any"}}`, "Thinking may not be enabled when tool_choice forces tool use."},
+		{"a tool that is not there", idSonnet45, `{$CLAUDE,"tools":[{"name":"f","input_schema":{"type":"object"}}],"tool_choice":{"type":"tool","name":"g"}}`, "Tool 'g' not found"},
+		{"Anthropic's own tool, forced", idSonnet45, `{$CLAUDE,"tools":[{"type":"bash_20250124","name":"bash"}],"tool_choice":{"type":"tool","name":"bash"}}`, ""},
+		{"an open schema of a tool", idSonnet45, `{$CLAUDE,"tools":[{"name":"f","input_schema":{"type":"string"}}]}`, "tools.0.custom.input_schema.type: Input should be 'object'"},
+		{"an open schema of the answer", idSonnet45, `{$CLAUDE,"output_config":{"format":{"type":"json_schema","schema":{"type":"object"}}}}`, "must be explicitly set to false"},
+		{"a call without a result", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"f","input":{}}]},{"role":"user","content":"y"}]}`,
+			"messages.1: `tool_use` ids were found without `tool_result` blocks immediately after: t1."},
+		{"a result without a call", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":[{"type":"tool_result","tool_use_id":"t9","content":"y"}]}]}`,
+			"messages.0: unexpected `tool_use_id` found in `tool_result` blocks: t9."},
+		{"a PNG that says so", idSonnet45, `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image","source":{"type":"base64","media_type":"image/gif","data":"R0lGODlhAQABAIAAAAAAAP///yH5BAEAAAAALAAAAAABAAEAAAIBRAA7"}}]}]}`, ""},
+		{"prefill on 4.6", "us.anthropic.claude-sonnet-4-6", `{"anthropic_version":"x","max_tokens":9,"messages":[{"role":"user","content":"x"},{"role":"assistant","content":"y"}]}`, "This model does not support assistant message prefill."},
+		{"redacted thinking comes back", idSonnet45, `{"anthropic_version":"x","max_tokens":2000,"thinking":{"type":"enabled","budget_tokens":1024},"tools":[{"name":"f","input_schema":{"type":"object"}}],"messages":[{"role":"user","content":"x"},
+			{"role":"assistant","content":[{"type":"redacted_thinking","data":"x"},{"type":"tool_use","id":"t1","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"y"}]}]}`, ""},
+		{"Nova with Converse's range", idNova2, `{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"temperature":5}}`, "inferenceConfig.temperature"},
+		{"Nova's other name of a limit", idNova2, `{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"max_new_tokens":0}}`, "inferenceConfig.maxTokens"},
+		{"Nova with Claude's members", idNova2, `{"messages":[{"role":"user","content":[{"text":"x"}]}],"max_tokens":5}`, "#: extraneous key [max_tokens] is not permitted"},
+		{"Nova with a text for a list", idNova2, `{"messages":"x"}`, "Malformed input request: Expected list or null"},
+		{"Nova without messages", idNova2, `{"messages":[]}`, "#/messages: expected minimum item count: 1, found: 0"},
+		{"Nova with an empty message", idNova2, `{"messages":[{"role":"user","content":[]}]}`, "is empty"},
+		{"Nova at high effort with a limit", idNova2, `{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"maxTokens":5},"reasoningConfig":{"type":"enabled","maxReasoningEffort":"high"}}`, "maxTokens must be unset"},
+		{"a Claude body behind a profile of one's own", idApplication, `{$CLAUDE}`, ""},
+		{"an odd one", idApplication, `{"anthropic_version":"x","max_tokens":9,"messages":[1]}`, "messages.0: Input should be a valid dictionary"},
 		{"a body nobody knows", "stability.sd3-5-large-v1:0", `{"prompt":"x"}`, ""},
 	} {
-		got := refusalOf(t, opInvoke, tt.id, tt.body)
+		got := refusalOf(t, opInvoke, tt.id, strings.Replace(tt.body, "$CLAUDE", `"anthropic_version":"x","max_tokens":2000,"messages":[{"role":"user","content":"x"}]`, 1))
 		if got == "" && tt.want != "" || got != "" && tt.want == "" || !strings.Contains(got, tt.want) {
 			t.Errorf("%s: got %s, want %s", tt.what, got, tt.want)
 		}
