@@ -90,7 +90,7 @@ func (r *Reader) readLine() ([]byte, error) {
 			r.line = append(r.line, part...)
 			line = r.line
 		}
-		if err == io.EOF { //nolint:errorlint // see Next
+		if err == io.EOF {
 			return line, io.EOF
 		}
 		if err != nil {

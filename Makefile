@@ -1,0 +1,73 @@
+# make build   the binary, bin/outcrop
+# make test    every test that needs nothing but Go
+# make check   test, and format, vet, lint, race, guards and a short fuzz of every target
+# make e2e     strangers' clients against the real binary (fetches their packages first)
+# make perf    what docs/performance.md says of cold start, memory and size
+
+SHELL       := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+GO       ?= go
+FUZZTIME ?= 30s
+
+# The lint's own dependencies stay out of the product's go.sum.
+LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
+
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps bench perf clean
+
+all: build
+
+build:
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/outcrop ./cmd/outcrop
+
+test:
+	$(GO) test ./...
+
+check: format vet lint guards race fuzz
+
+# gofmt by itself, so that its word does not hang on the lint's configuration.
+format:
+	@unformatted=$$(gofmt -l cmd internal bench e2e); \
+	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w:"; echo "$$unformatted"; exit 1; fi
+
+vet:
+	$(GO) vet ./...
+	$(GO) vet -tags e2e ./e2e/...
+
+lint:
+	$(LINT) run
+
+race:
+	$(GO) test -race ./...
+
+# The import table and the habits, by name; they are part of test too.
+guards:
+	$(GO) test -count=1 ./internal/importtest
+	$(GO) mod verify
+	$(GO) mod tidy -diff
+
+# Every fuzz target of the module for FUZZTIME, one after the other: go test fuzzes one per call.
+# Minimizing each new input for go's default of a minute would leave little of so short a time.
+fuzz:
+	@mkdir -p bin
+	@$(GO) test -list '^Fuzz' ./... | awk '/^Fuzz/ {names[n++] = $$1} /^ok/ {for (i = 0; i < n; i++) print $$2, names[i]; n = 0}' >bin/fuzz-targets
+	@test -s bin/fuzz-targets || { echo "no fuzz targets found"; exit 1; }
+	@while read -r package target; do \
+		echo "$$package $$target, $(FUZZTIME)"; \
+		$(GO) test "$$package" -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x || exit 1; \
+	done <bin/fuzz-targets
+
+e2e: build e2e-deps
+	$(GO) test -tags e2e -count=1 -v ./e2e/...
+
+e2e-deps:
+	e2e/install
+
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+perf: build
+	$(GO) run ./bench/coldstart bin/outcrop
+
+clean:
+	rm -rf bin e2e/.venv e2e/node/node_modules
