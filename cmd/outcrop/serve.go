@@ -64,7 +64,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(f, stderr)
+	cfg, err := loadConfig(f, stderr, log)
 	if err != nil {
 		return err
 	}
@@ -107,8 +107,9 @@ func newLog(f serveFlags, stderr io.Writer) (*slog.Logger, error) {
 	}
 }
 
-// loadConfig reads the files; their mistakes go to stderr, all of them.
-func loadConfig(f serveFlags, stderr io.Writer) (*config.Config, error) {
+// loadConfig reads the files. With errors among them all mistakes go to stderr, as config check prints
+// them; warnings alone go to the log.
+func loadConfig(f serveFlags, stderr io.Writer, log *slog.Logger) (*config.Config, error) {
 	if len(f.configs) == 0 {
 		if f.sandbox {
 			return demoConfig(), nil
@@ -116,15 +117,18 @@ func loadConfig(f serveFlags, stderr io.Writer) (*config.Config, error) {
 		return nil, errors.New("nothing to serve: give --config FILE, or --sandbox to try it without AWS")
 	}
 	cfg, problems := config.Load(f.configs, f.merge)
+	if !config.HasErrors(problems) {
+		for _, problem := range problems {
+			log.Warn("configuration", "warning", problem.String())
+		}
+		return cfg, nil
+	}
 	for _, problem := range problems {
 		if _, err := fmt.Fprintln(stderr, problem); err != nil {
 			return nil, err
 		}
 	}
-	if config.HasErrors(problems) {
-		return nil, errors.New("the configuration has errors, nothing is served")
-	}
-	return cfg, nil
+	return nil, errors.New("the configuration has errors, nothing is served")
 }
 
 // announce says what is served, where, and how to call it.

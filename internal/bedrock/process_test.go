@@ -128,12 +128,15 @@ func FuzzEscapeLabel(f *testing.F) {
 	f.Add("us.anthropic.claude-sonnet-4-5-20250929-v1:0")
 	f.Add("arn:aws:bedrock:us-east-1:123456789012:inference-profile/us.x-v1:0")
 	f.Add("../../x?y#z %2F")
+	catalogue, err := models.Load()
+	if err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, id string) {
 		if err := CheckModelID(id); err != nil {
 			return
 		}
-		c := &Client{base: "http://h"}
-		c.catalogue, _ = models.Load()
+		c := &Client{base: "http://h", catalogue: catalogue}
 		chat, err := c.Chat(id)
 		if err != nil {
 			t.Fatal(err)

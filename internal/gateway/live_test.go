@@ -169,6 +169,7 @@ func TestAPanicNeverLooksLikeAnAnswer(t *testing.T) {
 		t.Errorf("the stream ended as if it were whole: %q, %v", body, err)
 	}
 
+	server.Close() // its handler has written its log line then
 	early := httptest.NewServer(serveModel(t, panicking{}, &log))
 	defer early.Close()
 	r = chatRequest(t.Context(), strings.NewReader(streamed))
@@ -182,6 +183,7 @@ func TestAPanicNeverLooksLikeAnAnswer(t *testing.T) {
 	if err != nil || refused.StatusCode != http.StatusInternalServerError || bytes.Contains(body, []byte("hunter2")) || refused.Header.Get("X-Request-Id") == "" {
 		t.Errorf("got %d %s, %v", refused.StatusCode, body, err)
 	}
+	early.Close()
 	if !strings.Contains(log.String(), "level=ERROR") || !strings.Contains(log.String(), "live_test.go") {
 		t.Errorf("the log does not name the place: %s", log.String())
 	}

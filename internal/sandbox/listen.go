@@ -29,7 +29,7 @@ func Listen(ctx context.Context, addr string, useTLS bool) (l net.Listener, cert
 		return nil, nil, fmt.Errorf("the address %s is in use: stop the program that holds it, or choose another with --listen", addr)
 	}
 	if err != nil {
-		return nil, nil, fmt.Errorf("cannot listen at %s: %w", addr, err)
+		return nil, nil, fmt.Errorf("cannot listen at %s, --listen wants HOST:PORT: %w", addr, err)
 	}
 	if !useTLS {
 		return l, nil, nil
