@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -17,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
+	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
 	"outcrop/internal/secret"
@@ -69,6 +71,9 @@ func New(o Options) (*Client, error) {
 	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
 		return nil, fmt.Errorf("the Bedrock endpoint must be http(s)://host[:port], got %q", o.Endpoint)
 	}
+	if u.Scheme == "http" && !o.APIKey.IsZero() && !isLoopback(u.Hostname()) {
+		return nil, fmt.Errorf("an API key is sent over https only, not to %s", o.Endpoint)
+	}
 	return &Client{
 		base:      u.Scheme + "://" + u.Host,
 		region:    o.Region,
@@ -78,6 +83,12 @@ func New(o Options) (*Client, error) {
 		transport: o.Transport,
 		catalogue: o.Catalogue,
 	}, nil
+}
+
+// isLoopback says whether a host is this machine, where a key may travel in the clear.
+func isLoopback(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Region is the region of the upstream.
@@ -278,10 +289,14 @@ func (m *model) readWhole(ctx context.Context, body io.Reader, start llm.Start, 
 	}
 }
 
-// contentMessage tells a client apart what we cannot carry from what we cannot read.
+// contentMessage tells a client apart what we cannot carry, what broke off, and what makes no sense.
 func contentMessage(err error) string {
 	if unknown, ok := errors.AsType[*unknownContent](err); ok {
 		return "The model answered with " + unknown.Error() + ", which this version cannot pass on."
 	}
-	return textIncomplete
+	syntax, ok := errors.AsType[*jsonscan.Error](err)
+	if errors.Is(err, errNoAnswer) || ok && !syntax.Mismatch {
+		return textIncomplete
+	}
+	return textUnreadable
 }

@@ -231,7 +231,9 @@ func (c *converse) toolResult(m *llm.Message, r llm.ToolResult) error {
 	c.body = append(c.body, `{"toolResult":{"toolUseId":`...)
 	c.body = jsonscan.AppendString(c.body, r.ID)
 	c.body = append(c.body, `,"content":[`...)
-	if err := c.parts(&llm.Message{Role: m.Role, Index: m.Index, Parts: r.Parts}); err != nil {
+	inner := &llm.Message{Role: m.Role, Index: m.Index, Parts: r.Parts}
+	c.reportBlanks(inner)
+	if err := c.parts(inner); err != nil {
 		return err
 	}
 	c.body = append(c.body, ']')

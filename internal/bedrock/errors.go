@@ -106,6 +106,7 @@ const (
 	textNotFound      = "Amazon Bedrock does not know this model, or it is not available in the deployment's region. The operator has to check the deployment's model id and region."
 	textBroken        = "The connection to Amazon Bedrock broke before the answer was complete."
 	textIncomplete    = "The answer of Amazon Bedrock ended before it was complete."
+	textUnreadable    = "The answer of Amazon Bedrock could not be understood."
 	textUnreachable   = "Amazon Bedrock could not be reached."
 	textTimeout       = "Amazon Bedrock did not answer in time."
 	textUpstream      = "Amazon Bedrock failed to answer."

@@ -82,7 +82,8 @@ const (
 
 // readBody reads a JSON body once, whole. The request's values alias the buffer until release.
 func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release func(), err error) {
-	if media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type")); err != nil || media != "application/json" {
+	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != "application/json" {
 		return nil, nil, &llm.Error{Kind: llm.KindUnsupportedType, Message: "Only application/json is supported: set the Content-Type header."}
 	}
 	if r.ContentLength > maxBody {
