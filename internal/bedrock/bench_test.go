@@ -215,9 +215,9 @@ func BenchmarkStream(b *testing.B) {
 	b.Run("outcrop", func(b *testing.B) {
 		b.ReportAllocs()
 		for b.Loop() {
-			m := &model{}
 			n := 0
-			m.readStream(b.Context(), bytes.NewReader(stream), llm.Start{}, func(llm.Event, error) bool { n++; return true })
+			a := &answer{yield: func(llm.Event, error) bool { n++; return true }}
+			a.readStream(b.Context(), bytes.NewReader(stream))
 			if n < 98 {
 				b.Fatal(n)
 			}

@@ -143,9 +143,9 @@ func (m *model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 			return
 		}
 		whole := req.Whole || m.wholeOnly || m.wholeTools && call.tools
-		target, read := m.converseStream, m.readStream
+		target, read := m.converseStream, (*answer).readStream
 		if whole {
-			target, read = m.converse, m.readWhole
+			target, read = m.converse, (*answer).readWhole
 		}
 		resp, err := m.client.post(ctx, target, call.body)
 		if err != nil {
@@ -153,13 +153,33 @@ func (m *model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 			return
 		}
 		defer resp.Body.Close()
+		a := &answer{
+			req: req, decoder: decoder{names: call.names}, yield: yield,
+			start: llm.Start{ID: resp.Header.Get("X-Amzn-Requestid"), Model: m.id, Ignored: call.ignored},
+		}
 		if resp.StatusCode != http.StatusOK {
-			yield(nil, refusal(resp))
+			a.refuse(refusal(resp))
 			return
 		}
-		start := llm.Start{ID: resp.Header.Get("X-Amzn-Requestid"), Model: m.id, Ignored: call.ignored}
-		read(ctx, resp.Body, start, yield)
+		read(a, ctx, resp.Body)
 	}
+}
+
+// answer is Bedrock's answer to one request on its way up.
+type answer struct {
+	req     *llm.ChatRequest
+	start   llm.Start
+	decoder decoder
+	yield   func(llm.Event, error) bool
+}
+
+// refuse ends the answer with an error of AWS, which may blame a field of Converse: the client is told
+// which of its own that is.
+func (a *answer) refuse(err error) {
+	if e, ok := errors.AsType[*llm.Error](err); ok && e.Kind == llm.KindInvalid && e.Param == "" {
+		e.Param = locate(a.req, e.Message)
+	}
+	a.yield(nil, err)
 }
 
 // post sends one call. The body is in memory, so head and body leave together and the transport may
@@ -209,14 +229,13 @@ func (c *Client) authorize(r *http.Request, body []byte) error {
 }
 
 // readStream yields the events of a ConverseStream answer.
-func (m *model) readStream(ctx context.Context, body io.Reader, start llm.Start, yield func(llm.Event, error) bool) {
+func (a *answer) readStream(ctx context.Context, body io.Reader) {
 	frames := frameReader{r: body}
-	var d decoder
 	begun := false
 	for {
 		fr, ok, err := frames.next()
 		if err == nil && !ok {
-			if begun && !yield(llm.Pause{}, nil) {
+			if begun && !a.yield(llm.Pause{}, nil) {
 				return
 			}
 			if err = frames.fill(); err == nil {
@@ -224,25 +243,25 @@ func (m *model) readStream(ctx context.Context, body io.Reader, start llm.Start,
 			}
 		}
 		if err != nil {
-			m.end(ctx, &d, err, yield)
+			a.end(ctx, err)
 			return
 		}
 		if fr.messageType != "event" {
-			yield(nil, exception(fr, start.ID))
+			a.refuse(exception(fr, a.start.ID))
 			return
 		}
 		if !begun {
 			begun = true
-			if !yield(start, nil) {
+			if !a.yield(a.start, nil) {
 				return
 			}
 		}
-		event, err := d.event(fr.eventType, fr.payload)
+		event, err := a.decoder.event(fr.eventType, fr.payload)
 		if err != nil {
-			yield(nil, broken(ctx, contentMessage(err), err))
+			a.yield(nil, broken(ctx, contentMessage(err), err))
 			return
 		}
-		if event != nil && !yield(event, nil) {
+		if event != nil && !a.yield(event, nil) {
 			return
 		}
 	}
@@ -250,14 +269,14 @@ func (m *model) readStream(ctx context.Context, body io.Reader, start llm.Start,
 
 // end closes a stream that gives no more frames: well, if the body ended after messageStop (the
 // usage may then be missing, the answer is not), else with an error.
-func (m *model) end(ctx context.Context, d *decoder, err error, yield func(llm.Event, error) bool) {
+func (a *answer) end(ctx context.Context, err error) {
 	switch {
 	case err != io.EOF: //nolint:errorlint // only a bare io.EOF is an end in good order; one that is wrapped is a failure
-		yield(nil, broken(ctx, textBroken, err))
-	case !d.stopped:
-		yield(nil, broken(ctx, textIncomplete, errNoMessageStop))
+		a.yield(nil, broken(ctx, textBroken, err))
+	case !a.decoder.stopped:
+		a.yield(nil, broken(ctx, textIncomplete, errNoMessageStop))
 	default:
-		yield(d.finish, nil)
+		a.yield(a.decoder.finish, nil)
 	}
 }
 
@@ -267,23 +286,22 @@ var errNoMessageStop = errors.New("the stream ended without messageStop")
 const maxReply = 64 << 20
 
 // readWhole yields the events of a Converse answer.
-func (m *model) readWhole(ctx context.Context, body io.Reader, start llm.Start, yield func(llm.Event, error) bool) {
+func (a *answer) readWhole(ctx context.Context, body io.Reader) {
 	data, err := io.ReadAll(io.LimitReader(body, maxReply))
 	if err != nil {
-		yield(nil, broken(ctx, textBroken, err))
+		a.yield(nil, broken(ctx, textBroken, err))
 		return
 	}
-	var d decoder
-	events, err := d.reply(data)
+	events, err := a.decoder.reply(data)
 	if err != nil {
-		yield(nil, broken(ctx, contentMessage(err), err))
+		a.yield(nil, broken(ctx, contentMessage(err), err))
 		return
 	}
-	if !yield(start, nil) {
+	if !a.yield(a.start, nil) {
 		return
 	}
 	for _, event := range events {
-		if !yield(event, nil) {
+		if !a.yield(event, nil) {
 			return
 		}
 	}

@@ -15,8 +15,9 @@ import (
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 type converse struct {
 	body    []byte
-	tools   bool     // the body holds toolConfig
-	ignored []string // fields of the request that the body does not carry
+	tools   bool              // the body holds toolConfig
+	ignored []string          // fields of the request that the body does not carry
+	names   map[string]string // tool names that AWS would refuse, by what stands for them
 }
 
 // build translates a request.
@@ -68,38 +69,32 @@ func estimate(req *llm.ChatRequest) int {
 	return n
 }
 
-// addMessages writes the turns. Neighbours of one role become one turn: Converse knows only user and
-// assistant, and wants all results of parallel calls in the one turn after them.
+// addMessages writes the turns.
 func (c *converse) addMessages(req *llm.ChatRequest) error {
-	c.body = append(c.body, `{"messages":[`...)
-	turn := ""
 	for i := range req.Messages {
-		m := &req.Messages[i]
-		if m.Role == llm.RoleSystem {
-			continue
-		}
-		c.reportBlanks(m)
-		if !hasContent(m.Parts) {
-			continue
-		}
-		role := "user"
-		if m.Role == llm.RoleAssistant {
-			role = "assistant"
-		}
-		if role != turn {
-			if turn != "" {
+		c.reportBlanks(&req.Messages[i])
+	}
+	c.body = append(c.body, `{"messages":[`...)
+	turn := -1
+	for p := range blocks(req) {
+		if p.turn == turn {
+			c.body = append(c.body, ',')
+		} else {
+			if turn >= 0 {
 				c.body = append(c.body, `]},`...)
 			}
+			turn = p.turn
+			role := "user"
+			if p.m.Role == llm.RoleAssistant {
+				role = "assistant"
+			}
 			c.body = append(append(append(c.body, `{"role":"`...), role...), `","content":[`...)
-			turn = role
-		} else {
-			c.body = append(c.body, ',')
 		}
-		if err := c.parts(m); err != nil {
+		if err := c.part(p.m, p.m.Parts[p.part]); err != nil {
 			return err
 		}
 	}
-	if turn == "" {
+	if turn < 0 {
 		return llm.Invalid("messages", "No message has any content: at least one user message must hold text or an image.")
 	}
 	c.body = append(c.body, `]}]`...)
@@ -113,31 +108,10 @@ func (c *converse) reportBlanks(m *llm.Message) {
 	}
 }
 
-// hasContent is false for parts that Bedrock would refuse as blank and that say nothing.
-func hasContent(parts []llm.Part) bool {
-	return slices.ContainsFunc(parts, func(p llm.Part) bool { return !blank(p) })
-}
-
+// blank is true for a text that Bedrock would refuse and that says nothing.
 func blank(p llm.Part) bool {
 	text, ok := p.(llm.Text)
 	return ok && strings.TrimSpace(text.Text) == ""
-}
-
-func (c *converse) parts(m *llm.Message) error {
-	first := true
-	for _, part := range m.Parts {
-		if blank(part) {
-			continue
-		}
-		if !first {
-			c.body = append(c.body, ',')
-		}
-		first = false
-		if err := c.part(m, part); err != nil {
-			return err
-		}
-	}
-	return nil
 }
 
 func (c *converse) part(m *llm.Message, part llm.Part) error {
@@ -218,9 +192,9 @@ func (c *converse) reasoning(r llm.Reasoning) {
 
 func (c *converse) toolUse(t llm.ToolCall) {
 	c.body = append(c.body, `{"toolUse":{"toolUseId":`...)
-	c.body = jsonscan.AppendString(c.body, t.ID)
+	c.body = jsonscan.AppendString(c.body, toolID(t.ID))
 	c.body = append(c.body, `,"name":`...)
-	c.body = jsonscan.AppendString(c.body, t.Name)
+	c.body = jsonscan.AppendString(c.body, c.toolName(t.Name))
 	c.body = append(c.body, `,"input":`...)
 	c.body = append(c.body, t.Args...)
 	c.body = append(c.body, `}}`...)
@@ -229,12 +203,20 @@ func (c *converse) toolUse(t llm.ToolCall) {
 // toolResult writes a result. An empty one is an empty list: a blank text would be refused.
 func (c *converse) toolResult(m *llm.Message, r llm.ToolResult) error {
 	c.body = append(c.body, `{"toolResult":{"toolUseId":`...)
-	c.body = jsonscan.AppendString(c.body, r.ID)
+	c.body = jsonscan.AppendString(c.body, toolID(r.ID))
 	c.body = append(c.body, `,"content":[`...)
-	inner := &llm.Message{Role: m.Role, Index: m.Index, Parts: r.Parts}
-	c.reportBlanks(inner)
-	if err := c.parts(inner); err != nil {
-		return err
+	c.reportBlanks(&llm.Message{Index: m.Index, Parts: r.Parts})
+	open := len(c.body)
+	for _, part := range r.Parts {
+		if blank(part) {
+			continue
+		}
+		if len(c.body) > open {
+			c.body = append(c.body, ',')
+		}
+		if err := c.part(m, part); err != nil {
+			return err
+		}
 	}
 	c.body = append(c.body, ']')
 	if r.Failed {
@@ -247,27 +229,18 @@ func (c *converse) toolResult(m *llm.Message, r llm.ToolResult) error {
 // addSystem writes the system messages, wherever they stood, in their order.
 func (c *converse) addSystem(req *llm.ChatRequest) error {
 	open := false
-	for i := range req.Messages {
-		m := &req.Messages[i]
-		if m.Role != llm.RoleSystem {
-			continue
+	for m, part := range systemTexts(req) {
+		text, ok := part.(llm.Text)
+		if !ok {
+			return llm.Invalid(param(m), "A system message can hold text only.")
 		}
-		c.reportBlanks(m)
-		for _, part := range m.Parts {
-			text, ok := part.(llm.Text)
-			switch {
-			case !ok:
-				return llm.Invalid(param(m), "A system message can hold text only.")
-			case blank(part):
-				continue
-			case open:
-				c.body = append(c.body, ',')
-			default:
-				c.body = append(c.body, `,"system":[`...)
-				open = true
-			}
-			c.text(text.Text)
+		if open {
+			c.body = append(c.body, ',')
+		} else {
+			c.body = append(c.body, `,"system":[`...)
+			open = true
 		}
+		c.text(text.Text)
 	}
 	if open {
 		c.body = append(c.body, ']')
@@ -353,7 +326,7 @@ func (c *converse) addTools(req *llm.ChatRequest) error {
 		c.body = append(c.body, `,"toolChoice":{"any":{}}`...)
 	case llm.ToolNamed:
 		c.body = append(c.body, `,"toolChoice":{"tool":{"name":`...)
-		c.body = jsonscan.AppendString(c.body, req.ToolChoice.Name)
+		c.body = jsonscan.AppendString(c.body, c.toolName(req.ToolChoice.Name))
 		c.body = append(c.body, `}}`...)
 	case llm.ToolAuto, llm.ToolNone:
 		// Without a choice the model decides.
@@ -364,7 +337,7 @@ func (c *converse) addTools(req *llm.ChatRequest) error {
 
 func (c *converse) toolSpec(t *llm.Tool) {
 	c.body = append(c.body, `{"toolSpec":{"name":`...)
-	c.body = jsonscan.AppendString(c.body, t.Name)
+	c.body = jsonscan.AppendString(c.body, c.toolName(t.Name))
 	if t.Description != "" {
 		c.body = append(c.body, `,"description":`...)
 		c.body = jsonscan.AppendString(c.body, t.Description)

@@ -12,7 +12,7 @@ import (
 	"outcrop/internal/llm"
 )
 
-func answer(status int, errorType, body string) *http.Response {
+func httpAnswer(status int, errorType, body string) *http.Response {
 	h := http.Header{"X-Amzn-Requestid": {"req-1"}}
 	if errorType != "" {
 		h.Set("X-Amzn-Errortype", errorType+":http://internal.amazon.com/coral/com.amazon.bedrock/")
@@ -59,7 +59,7 @@ func TestEveryExceptionHasItsKind(t *testing.T) {
 		{418, "TeapotException", "short and stout", llm.KindUpstream, "short and stout"},
 	}
 	for _, tt := range tests {
-		err := llm.AsError(refusal(answer(tt.status, tt.errorType, `{"message":"`+tt.text+`"}`)))
+		err := llm.AsError(refusal(httpAnswer(tt.status, tt.errorType, `{"message":"`+tt.text+`"}`)))
 		want := tt.kind
 		if strings.HasPrefix(tt.text, "Authentication failed") {
 			want = llm.KindUpstream
@@ -81,7 +81,7 @@ func TestEveryExceptionHasItsKind(t *testing.T) {
 }
 
 func TestTheBodyMayHoldTheTypeAndACapitalMessage(t *testing.T) {
-	err := llm.AsError(refusal(answer(429, "", `{"__type":"com.amazon#ThrottlingException","Message":"slow down"}`)))
+	err := llm.AsError(refusal(httpAnswer(429, "", `{"__type":"com.amazon#ThrottlingException","Message":"slow down"}`)))
 	if err.Kind != llm.KindRateLimited || err.Message != "slow down" {
 		t.Errorf("got %v", err)
 	}
@@ -91,14 +91,14 @@ func TestTheBodyMayHoldTheTypeAndACapitalMessage(t *testing.T) {
 		`{"code":"ValidationException"}`:                      llm.KindInvalid,
 		`{"__type":"a#ModelTimeoutException","message":null}`: llm.KindTimeout,
 	} {
-		if err := llm.AsError(refusal(answer(502, "", body))); err.Kind != kind || err.Message != textUpstream {
+		if err := llm.AsError(refusal(httpAnswer(502, "", body))); err.Kind != kind || err.Message != textUpstream {
 			t.Errorf("%s: got %v", body, err)
 		}
 	}
 }
 
 func TestADailyQuotaIsNotRetriedSoon(t *testing.T) {
-	err := llm.AsError(refusal(answer(429, "ThrottlingException", `{"message":"Too many tokens per day, please wait before trying again."}`)))
+	err := llm.AsError(refusal(httpAnswer(429, "ThrottlingException", `{"message":"Too many tokens per day, please wait before trying again."}`)))
 	if err.RetryAfter < time.Hour {
 		t.Errorf("retry after %v", err.RetryAfter)
 	}
@@ -107,7 +107,7 @@ func TestADailyQuotaIsNotRetriedSoon(t *testing.T) {
 // TestWhatTheClientAndTheLogMayKnow: the operator's account does not reach the client, the client's
 // text does not reach the log.
 func TestWhatTheClientAndTheLogMayKnow(t *testing.T) {
-	err := llm.AsError(refusal(answer(400, "ValidationException",
+	err := llm.AsError(refusal(httpAnswer(400, "ValidationException",
 		`{"message":"1 validation error detected: Value 'my secret plan' at 'messages.1.x' failed for arn:aws:bedrock:us-east-1:123456789012:inference-profile/x in account 123456789012"}`)))
 	for _, word := range []string{"123456789012", "arn:aws"} {
 		if strings.Contains(err.Message, word) {
@@ -121,7 +121,7 @@ func TestWhatTheClientAndTheLogMayKnow(t *testing.T) {
 	if log := quoting.Error(); strings.Contains(log, "SECRET") || !strings.Contains(log, "messages.1.x") {
 		t.Errorf("the log reads: %s", log)
 	}
-	long := llm.AsError(refusal(answer(400, "ValidationException", `{"message":"`+strings.Repeat("é", 4000)+`"}`)))
+	long := llm.AsError(refusal(httpAnswer(400, "ValidationException", `{"message":"`+strings.Repeat("é", 4000)+`"}`)))
 	if len(long.Err.Error()) > maxLogged+200 {
 		t.Errorf("the log gets %d bytes", len(long.Err.Error()))
 	}

@@ -41,6 +41,7 @@ func stopReason(word string) (reason llm.FinishReason, detail string) {
 
 // decoder turns the content of a reply, streamed or whole, into events.
 type decoder struct {
+	names   map[string]string // what the request's tools are really called
 	finish  llm.Finish
 	stopped bool  // a stop reason has come
 	callOf  []int // content block index + 1 of each call, in order
@@ -218,6 +219,9 @@ func (d *decoder) blockStart(s *jsonscan.Scanner) (event llm.Event, err error) {
 func (d *decoder) beginCall(block int, call llm.ToolCallStart) (llm.Event, error) {
 	if call.ID == "" || call.Name == "" {
 		return nil, fmt.Errorf("tool use %d has no id or no name", block)
+	}
+	if name, ok := d.names[call.Name]; ok {
+		call.Name = name
 	}
 	call.Index = len(d.callOf)
 	d.callOf = append(d.callOf, block+1)

@@ -1,0 +1,87 @@
+package bedrock
+
+import (
+	"strings"
+	"testing"
+
+	"outcrop/internal/llm"
+)
+
+// conversation has turns that merge, blanks that are left out, and calls beside text.
+func conversation() *llm.ChatRequest {
+	text := func(s string) llm.Part { return llm.Text{Text: s} }
+	return &llm.ChatRequest{
+		Messages: []llm.Message{
+			{Role: llm.RoleSystem, Index: 0, Parts: []llm.Part{text("be brief")}},
+			{Role: llm.RoleUser, Index: 1, Parts: []llm.Part{text("a")}},                                                         // turn 0, block 0
+			{Role: llm.RoleUser, Index: 2, Parts: []llm.Part{text(" "), text("b"), llm.Blob{MIME: "image/png", Base64: "AAAA"}}}, // turn 0, blocks 1, 2
+			{Role: llm.RoleAssistant, Index: 3, Parts: []llm.Part{text("c"), llm.ToolCall{ID: "1"}, llm.ToolCall{ID: "2"}}},      // turn 1, blocks 0 to 2
+			{Role: llm.RoleTool, Index: 4, Parts: []llm.Part{llm.ToolResult{ID: "1"}}},                                           // turn 2, block 0
+			{Role: llm.RoleTool, Index: 5, Parts: []llm.Part{llm.ToolResult{ID: "2"}}},                                           // turn 2, block 1
+			{Role: llm.RoleSystem, Index: 6, Parts: []llm.Part{text("in French")}},
+			{Role: llm.RoleUser, Index: 7, Parts: []llm.Part{text("d")}}, // turn 2, block 2
+		},
+		Tools: []llm.Tool{{Name: "f"}, {Name: "g"}},
+	}
+}
+
+func TestBedrocksPathsBecomeTheClients(t *testing.T) {
+	tests := map[string]string{
+		"Value '' at 'messages.1.member.content.1.member.text' failed":                            "messages[1].content",
+		"Value 'jpg' at 'messages.1.member.content.3.member.image.format' failed":                 "messages[2].content[2]",
+		"Value '$x' at 'messages.2.member.content.2.member.toolUse.name' failed":                  "messages[3].tool_calls[0].function.name",
+		"The format of the value at messages.1.content.2.toolUse.input is invalid.":               "messages[3].tool_calls[1].function.arguments",
+		"Value 'a/b' at 'messages.3.member.content.2.member.toolResult.toolUseId' failed":         "messages[5].tool_call_id",
+		"The content field at messages.2.content.0.toolResult cannot be empty":                    "messages[4].content",
+		"Expected toolResult blocks at messages.2.content for the following Ids: 1":               "messages[4].content",
+		"The text field in the ContentBlock object at messages.2.content.2 is blank.":             "messages[7].content",
+		"The model returned the following errors: messages.1.content.0.type: Expected `thinking`": "messages[3].content[0]",
+		"Value '' at 'system.2.member.text' failed":                                               "messages[6].content",
+		"Value 'a b' at 'toolConfig.tools.2.member.toolSpec.name' failed to satisfy":              "tools[1].function.name",
+		"Value '' at 'toolConfig.tools.1.member.toolSpec.description' failed":                     "tools[0].function.description",
+		"toolConfig.tools.0.toolSpec.inputSchema.json is no schema":                               "tools[0].function.parameters",
+		"Malformed input request: #/toolConfig/tools/1: extraneous key":                           "",
+		"Value '1.5' at 'inferenceConfig.temperature' failed":                                     "temperature",
+		"The maximum tokens you requested exceeds the model limit of 4096.":                       "max_tokens",
+		"This model doesn't support the toolConfig.toolChoice.tool field.":                        "tool_choice",
+		"messages.99.content.0 is odd":                                                            "",
+		"messages.99999999999999999999.content.0 is odd":                                          "",
+		"something else entirely": "",
+	}
+	for text, want := range tests {
+		if got := locate(conversation(), text); got != want {
+			t.Errorf("%s: got %q, want %q", text, got, want)
+		}
+	}
+}
+
+func TestToolWords(t *testing.T) {
+	long := strings.Repeat("a", 65)
+	seen := map[string]string{}
+	for _, word := range []string{"weather", "get.weather", "get weather", "get/weather", "wetter_für_köln", long, long + "b", "", "日本"} {
+		alias := toolWord(word, "")
+		if again := toolWord(word, ""); again != alias {
+			t.Errorf("%q became %q and %q", word, alias, again)
+		}
+		if other, taken := seen[alias]; taken {
+			t.Errorf("%q and %q both became %q", word, other, alias)
+		}
+		seen[alias] = word
+		if toolWord(alias, "") != alias {
+			t.Errorf("%q became %q, which Bedrock would refuse", word, alias)
+		}
+	}
+	if toolWord("weather", "") != "weather" || toolID("call_1.a:b") != "call_1.a:b" || toolID("a/b") == "a/b" {
+		t.Error("a word is changed that need not be, or is not that must")
+	}
+}
+
+func FuzzLocate(f *testing.F) {
+	f.Add("Value '' at 'messages.1.member.content.1.member.text' failed")
+	f.Add("toolConfig.tools.9.member.toolSpec.name system.3")
+	f.Fuzz(func(t *testing.T, text string) {
+		if got := locate(conversation(), text); len(got) > 100 {
+			t.Errorf("%q", got)
+		}
+	})
+}
