@@ -4,12 +4,14 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -309,4 +311,33 @@ func TestRequestIDsFromClientsAreChecked(t *testing.T) {
 			t.Errorf("%q became %q", id, got)
 		}
 	}
+}
+
+// TestRequestsDoNotMix: bodies are read into buffers that requests share one after the other, and a
+// request's strings alias its buffer. Whatever is asked at once, everybody gets their own words back.
+func TestRequestsDoNotMix(t *testing.T) {
+	server := httptest.NewServer(serveModel(t, llmtest.Echo{}, io.Discard))
+	defer server.Close()
+	var wg sync.WaitGroup
+	for i := range 16 {
+		wg.Go(func() {
+			for j := range 25 {
+				words := strings.Repeat(fmt.Sprintf("word-%d-%d ", i, j), 1+(i*j)%40) + "end"
+				body := fmt.Sprintf(`{"model":"m","stream":%v,"messages":[{"role":"user","content":%q}]}`, j%2 == 0, words)
+				r := chatRequest(t.Context(), strings.NewReader(body))
+				r.URL.Host = strings.TrimPrefix(server.URL, "http://")
+				resp, err := http.DefaultClient.Do(r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				reply, err := io.ReadAll(resp.Body)
+				_ = resp.Body.Close()
+				if got := strings.Count(string(reply), fmt.Sprintf("word-%d-%d ", i, j)); err != nil || got != 1+(i*j)%40 || strings.Count(string(reply), "word-") != got {
+					t.Errorf("asked %q, got %q, %v", words, reply, err)
+				}
+			}
+		})
+	}
+	wg.Wait()
 }
