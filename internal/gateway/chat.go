@@ -66,10 +66,14 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 	}
 	return write(x, deployment.Chat.Chat(r.Context(), req), openai.Envelope{
 		ID: x.id, Model: deployment.Name, Created: x.began, Ignored: shape.Ignored, IncludeUsage: shape.IncludeUsage,
+		Heartbeat: heartbeat,
 	})
 }
 
 const (
+	// heartbeat is after how much silence a stream gets a comment: proxies commonly close a connection
+	// that is silent for 30 or 60 seconds, and models may think for longer.
+	heartbeat = 15 * time.Second
 	// maxBody is the longest request, in bytes, as in DIAL Core (resources.maxSize).
 	maxBody = 64 << 20
 	// bodyTimeout is how long a client may take to send its request.

@@ -141,6 +141,40 @@ func TestAnAnswerMayTakeLong(t *testing.T) {
 	})
 }
 
+func TestASilentModelKeepsTheConnectionAwake(t *testing.T) {
+	late := func(steps ...llmtest.Step) *llmtest.Script { return &llmtest.Script{Steps: steps} }
+	const wait, comment = 40 * time.Second, ": waiting for the model\n\n"
+	answer := []llmtest.Step{{Wait: wait, Event: llm.TextDelta{Text: "a"}}, {Event: llm.Pause{}}, {Wait: wait, Event: llm.Finish{Reason: llm.FinishStop}}}
+	tests := []struct {
+		name  string
+		model llm.ChatModel
+		code  int
+		beats int
+		ends  string
+	}{
+		{"before and after the first word", late(append([]llmtest.Step{{Event: llm.Start{}}}, answer...)...), http.StatusOK, 4, "data: [DONE]"},
+		{"not before the model has begun", late(answer...), http.StatusOK, 2, "data: [DONE]"},
+		{"an error after a heartbeat is an event", late(llmtest.Step{Event: llm.Start{}}, llmtest.Step{Wait: wait, Err: llm.Invalid("", "no")}), http.StatusOK, 2, `"code":null}}`},
+		{"an error before it is a status", late(llmtest.Step{Event: llm.Start{}}, llmtest.Step{Wait: time.Second, Err: llm.Invalid("", "no")}), http.StatusBadRequest, 0, `"code":null}}`},
+	}
+	for _, tt := range tests {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := &http.Client{Transport: memnet.Serve(t, serveModel(t, tt.model, io.Discard))}
+				resp, err := client.Do(chatRequest(t.Context(), strings.NewReader(streamed)))
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer resp.Body.Close()
+				body, err := io.ReadAll(resp.Body)
+				if n := strings.Count(string(body), comment); err != nil || resp.StatusCode != tt.code || n != tt.beats || !strings.HasSuffix(strings.TrimSpace(string(body)), tt.ends) {
+					t.Errorf("%d, %d heartbeats, %q, %v", resp.StatusCode, n, body, err)
+				}
+			})
+		})
+	}
+}
+
 // panicking yields its events and then panics.
 type panicking []llm.Event
 

@@ -24,6 +24,8 @@ type Envelope struct {
 	Created      time.Time // when the reply was begun
 	Ignored      []string  // Shape.Ignored
 	IncludeUsage bool      // Shape.IncludeUsage; WriteReply always tells the usage
+	// Heartbeat is after how much silence WriteStream writes a comment; 0 means never.
+	Heartbeat time.Duration
 }
 
 // maxIgnoredHeader bounds the header in bytes: common proxies give 4 KiB to all headers of a reply.

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"time"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
@@ -23,6 +24,9 @@ const flushAt = 16 << 10
 // WriteError, an error after it becomes a last frame, data: {"error":…}, without [DONE]. Whether the
 // frames between had been flushed makes no difference.
 //
+// With env.Heartbeat, a comment goes out after each such time of silence, but not before the sequence's
+// Start: the headers then say what the model ignores. It fixes the status like any other frame.
+//
 // It returns the error that ended the reply, of which the client has been told, for the log; nil
 // after [DONE]. When the client is gone it leaves the sequence, which releases the upstream, and
 // returns an error of KindCanceled.
@@ -30,26 +34,28 @@ func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Env
 	buf := getBuffer()
 	s := newStream(w, &env, *buf)
 	defer func() {
-		*buf = s.buf
+		*buf = s.close()
 		putBuffer(buf)
 	}()
+	s.wake()
 	for event, err := range seq {
-		if err == nil {
-			err = s.add(event)
-		} else {
-			err = s.fail(err)
-		}
-		if err != nil {
+		if err := s.take(event, err); err != nil {
 			return err
 		}
 	}
 	if !s.finished {
-		return s.fail(&llm.Error{Kind: llm.KindInternal, Message: "The reply ended without a finish."})
+		return s.take(nil, &llm.Error{Kind: llm.KindInternal, Message: "The reply ended without a finish."})
 	}
 	return nil
 }
 
+// stream is a reply on its way out. The handler's goroutine adds events, and the heart's timer writes
+// a comment where there are none; turn keeps them apart.
 type stream struct {
+	turn     chan struct{} // holds a token while somebody writes
+	heart    *time.Timer   // nil without heartbeats
+	gone     error         // of a heartbeat that could not be written
+	closed   bool          // the handler returns; the response is no longer ours
 	w        http.ResponseWriter
 	flusher  *http.ResponseController
 	env      *Envelope
@@ -57,6 +63,7 @@ type stream struct {
 	head     []byte // of every chunk, up to its choices
 	delta    []byte // of a chunk with a delta, up to what the delta says
 	tail     string // of a chunk with a delta, after what it says
+	started  bool   // the Start has come
 	ignored  []string
 	hasArgs  []bool // of every tool call: some arguments have come
 	opened   bool   // the chunk with the role is written or held
@@ -65,7 +72,7 @@ type stream struct {
 }
 
 func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
-	s := &stream{w: w, flusher: http.NewResponseController(w), env: env, buf: buf}
+	s := &stream{turn: make(chan struct{}, 1), w: w, flusher: http.NewResponseController(w), env: env, buf: buf}
 	s.head = appendHead(append(make([]byte, 0, 192), sse.Data...), "chat.completion.chunk", env)
 	s.delta = slices.Concat(s.head, []byte(`,"choices":[{"index":0,"delta":{`))
 	s.tail = `},"finish_reason":null}]}` + sse.End
@@ -75,6 +82,60 @@ func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
 	return s
 }
 
+// take takes what the sequence yields. Its error ends the reply.
+func (s *stream) take(event llm.Event, err error) error {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	switch {
+	case s.gone != nil:
+		return s.gone
+	case err != nil:
+		return s.fail(err)
+	default:
+		return s.add(event)
+	}
+}
+
+// heartbeat is a comment, which clients skip: proxies close a connection that is silent for long.
+const heartbeat = ": waiting for the model" + sse.End
+
+// wake starts the heart, if there is to be one.
+func (s *stream) wake() {
+	s.turn <- struct{}{} // the first beat may come before the timer is known
+	defer func() { <-s.turn }()
+	if s.env.Heartbeat > 0 {
+		s.heart = time.AfterFunc(s.env.Heartbeat, s.beat)
+	}
+}
+
+// beat writes a heartbeat, once the Start has told what the headers have to say. From then on the
+// status is fixed.
+func (s *stream) beat() {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	if s.closed || s.finished || s.gone != nil {
+		return
+	}
+	if s.started || s.opened {
+		s.buf = append(s.buf, heartbeat...)
+		if s.gone = s.flush(); s.gone != nil {
+			return
+		}
+	}
+	s.heart.Reset(s.env.Heartbeat)
+}
+
+// close ends the heart and returns the buffer.
+func (s *stream) close() []byte {
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	s.closed = true
+	if s.heart != nil {
+		s.heart.Stop()
+	}
+	return s.buf
+}
+
 // add takes one event; its error says that the client is gone.
 func (s *stream) add(event llm.Event) error {
 	if s.finished {
@@ -82,7 +143,7 @@ func (s *stream) add(event llm.Event) error {
 	}
 	switch e := event.(type) {
 	case llm.Start:
-		s.ignored = e.Ignored
+		s.started, s.ignored = true, e.Ignored
 	case llm.TextDelta:
 		s.text(`"content":"`, e.Text)
 	case llm.ReasoningDelta:
@@ -191,6 +252,9 @@ func (s *stream) flush() error {
 		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
 		setIgnored(h, slices.Concat(s.env.Ignored, s.ignored))
 	}
+	if s.heart != nil {
+		s.heart.Reset(s.env.Heartbeat)
+	}
 	_, err := s.w.Write(s.buf)
 	s.buf = s.buf[:0]
 	if err == nil {
@@ -206,7 +270,7 @@ func (s *stream) flush() error {
 func (s *stream) fail(err error) error {
 	switch {
 	case s.finished:
-	case !s.opened:
+	case !s.opened && !s.sent:
 		WriteError(s.w, err)
 	default:
 		s.buf = append(s.buf, sse.Data...)
