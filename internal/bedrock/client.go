@@ -61,10 +61,10 @@ func New(o Options) (*Client, error) {
 	if o.APIKey.IsZero() && o.Credentials == nil {
 		return nil, errors.New("neither an API key nor credentials")
 	}
+	if !regionPattern.MatchString(o.Region) {
+		return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)
+	}
 	if o.Endpoint == "" {
-		if !regionPattern.MatchString(o.Region) {
-			return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)
-		}
 		o.Endpoint = "https://bedrock-runtime." + o.Region + "." + dnsSuffix(o.Region)
 	}
 	u, err := url.Parse(o.Endpoint)
@@ -202,7 +202,10 @@ func (c *Client) post(ctx context.Context, target *url.URL, body []byte) (*http.
 		return nil, err
 	}
 	resp, err := c.transport.RoundTrip(r)
-	if err != nil {
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ended(ctx)
+	case err != nil:
 		return nil, classifyNetwork(err)
 	}
 	return resp, nil
@@ -215,8 +218,8 @@ func (c *Client) authorize(r *http.Request, body []byte) error {
 	}
 	credentials, err := c.wallet.get(r.Context())
 	if err != nil {
-		if cause := r.Context().Err(); cause != nil {
-			return classifyNetwork(cause)
+		if r.Context().Err() != nil {
+			return ended(r.Context())
 		}
 		return &llm.Error{Kind: llm.KindUpstream, Message: textNoCredentials, Err: err}
 	}

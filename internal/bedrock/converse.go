@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -91,6 +92,9 @@ func (c *converse) addMessages(req *llm.ChatRequest) error {
 			c.body = append(append(append(c.body, `{"role":"`...), role...), `","content":[`...)
 		}
 		if err := c.part(p.m, p.m.Parts[p.part]); err != nil {
+			if e, ok := errors.AsType[*llm.Error](err); ok {
+				e.Param = p.path("")
+			}
 			return err
 		}
 	}

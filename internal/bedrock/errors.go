@@ -32,12 +32,24 @@ func (e *awsError) Error() string {
 	if e.requestID != "" {
 		text += ", request " + e.requestID
 	}
-	// AWS quotes the value that it refuses, which is the client's.
-	message := valuePattern.ReplaceAllString(firstLine(e.message), "Value [withheld] at '")
+	return text + ": " + e.loggable()
+}
+
+// loggable is what the log gets of AWS's text. A text about the request or the reply may quote either,
+// so only those about the account, the service and the model are logged, and the few others whose
+// words are known. The client reads the whole.
+func (e *awsError) loggable() string {
+	switch e.code {
+	case "ValidationException", "ConflictException", "SerializationException", "ModelErrorException", "ModelStreamErrorException", "UnknownError":
+		if !isContextLength(e.message) && !isModelID(e.message) {
+			return "(AWS's text may quote the request and is not logged)"
+		}
+	}
+	message := firstLine(e.message)
 	if len(message) > maxLogged {
 		message = strings.ToValidUTF8(message[:maxLogged], "") + "…"
 	}
-	return text + ": " + message
+	return message
 }
 
 // firstLine is what may be logged of AWS's text: when a signature is wrong, the lines after it hold the
@@ -213,7 +225,6 @@ func isModelID(message string) bool {
 var (
 	arnPattern     = regexp.MustCompile(`arn:aws[a-z-]*:[^\s'",;]+`)
 	accountPattern = regexp.MustCompile(`\b\d{12}\b`)
-	valuePattern   = regexp.MustCompile(`(?s)Value '.*' at '`)
 )
 
 // scrub takes the operator's account out of a text of AWS.
@@ -235,10 +246,20 @@ func classifyNetwork(err error) error {
 	}
 }
 
+// ended is the error of a request whose context has ended: whoever ended it may have said why, in an
+// *llm.Error for the client.
+func ended(ctx context.Context) error {
+	cause := context.Cause(ctx)
+	if e, ok := errors.AsType[*llm.Error](cause); ok {
+		return e
+	}
+	return classifyNetwork(cause)
+}
+
 // broken is the error of an answer that began and did not end as it should.
 func broken(ctx context.Context, message string, err error) error {
-	if cause := ctx.Err(); cause != nil {
-		return classifyNetwork(cause)
+	if ctx.Err() != nil {
+		return ended(ctx)
 	}
 	return &llm.Error{Kind: llm.KindUpstream, Message: message, Err: err}
 }

@@ -114,14 +114,17 @@ func TestWhatTheClientAndTheLogMayKnow(t *testing.T) {
 			t.Errorf("the client reads %q: %s", word, err.Message)
 		}
 	}
-	if log := err.Err.Error(); strings.Contains(log, "secret plan") || !strings.Contains(log, "messages.1.x") {
-		t.Errorf("the log reads: %s", log)
+	for _, code := range []string{"ValidationException", "ModelErrorException", "ModelStreamErrorException", "UnknownError"} {
+		if log := (&awsError{code: code, message: "you said: SECRET PROMPT"}).Error(); strings.Contains(log, "SECRET") || !strings.Contains(log, code) {
+			t.Errorf("the log reads: %s", log)
+		}
 	}
-	quoting := &awsError{code: "ValidationException", message: "1 validation error detected: Value 'x' at 'SECRET PROMPT' at 'messages.1.x' failed to satisfy constraint: y"}
-	if log := quoting.Error(); strings.Contains(log, "SECRET") || !strings.Contains(log, "messages.1.x") {
-		t.Errorf("the log reads: %s", log)
+	for _, text := range []string{"prompt is too long: 9 tokens > 8 maximum", "The provided model identifier is invalid."} {
+		if log := (&awsError{code: "ValidationException", message: text}).Error(); !strings.Contains(log, text) {
+			t.Errorf("the log reads: %s", log)
+		}
 	}
-	long := llm.AsError(refusal(httpAnswer(400, "ValidationException", `{"message":"`+strings.Repeat("é", 4000)+`"}`)))
+	long := llm.AsError(refusal(httpAnswer(403, "AccessDeniedException", `{"message":"`+strings.Repeat("é", 4000)+`"}`)))
 	if len(long.Err.Error()) > maxLogged+200 {
 		t.Errorf("the log gets %d bytes", len(long.Err.Error()))
 	}

@@ -176,7 +176,7 @@ func (p place) path(member string) string {
 		}
 		return message + ".content"
 	default:
-		if len(p.m.Parts) == 1 {
+		if _, text := p.m.Parts[p.part].(llm.Text); text && len(p.m.Parts) == 1 {
 			return message + ".content" // a text alone may be a plain string
 		}
 		return message + ".content[" + strconv.Itoa(contents) + "]"

@@ -145,6 +145,8 @@ func (g *Gateway) logExchange(x *exchange) {
 // there is a cause or a place, the log has that instead.
 func logText(e *llm.Error) string {
 	switch {
+	case e.Err != nil && e.Param != "":
+		return e.Err.Error() + ", at " + e.Param
 	case e.Err != nil:
 		return e.Err.Error()
 	case e.Param != "":

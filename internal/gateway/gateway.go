@@ -67,7 +67,12 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
-	g.routes.ServeHTTP(x, oneSlash(r))
+	r = oneSlash(r)
+	if strings.Contains(r.URL.Path, "//") {
+		x.err = g.handleNoRoute(x, r) // the mux would redirect, in HTML
+		return
+	}
+	g.routes.ServeHTTP(x, r)
 }
 
 // oneSlash is the request with one leading slash: DIAL's clients may send several.

@@ -72,7 +72,9 @@ func (d *decoder) beside(key string) {
 	case "custom_fields":
 		d.customFields()
 	case "presence_penalty", "frequency_penalty", "top_logprobs":
-		d.ignoreUnless("0")
+		if d.s.Float() != 0 {
+			d.ignoreAt(at)
+		}
 	case "store":
 		d.ignoreUnless("false")
 	default:
