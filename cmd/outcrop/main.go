@@ -49,7 +49,13 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServeCommand(), newSandboxCommand(), newChatCommand(), newConfigCommand())
+	root.AddCommand(newServeCommand(), newSandboxCommand(), newChatCommand(), newConfigCommand(), &cobra.Command{
+		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())
+			return err
+		},
+	})
 	return root
 }
 

@@ -10,6 +10,7 @@ import (
 	"net"
 	"os"
 	"os/signal"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -73,12 +74,15 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer, log *slog.Logger)
 	if err != nil {
 		return err
 	}
+	if slices.Contains(f.apiKeys, "") {
+		return errors.New("--api-key is empty")
+	}
 	if f.pace < 0 {
 		return fmt.Errorf("--pace %s is negative", f.pace)
 	}
 	handler, err := sandbox.New(sandbox.Options{Credentials: credentials, APIKeys: f.apiKeys, Account: f.account, Pace: f.pace, Mood: f.refuse})
 	if err != nil {
-		return err
+		return nameFlags(err)
 	}
 	listener, certificate, err := sandbox.Listen(ctx, f.listen, f.tls)
 	if err != nil {
@@ -92,7 +96,12 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer, log *slog.Logger)
 	if _, err := io.WriteString(out, f.greeting(listener.Addr())); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return runServer(ctx, newServer(handler, log), listener, sandboxShutdown)
+	return service{newServer(handler, log), listener, sandboxShutdown, log}.run(ctx)
+}
+
+// nameFlags puts the flags into an error of sandbox.New, which names its options.
+func nameFlags(err error) error {
+	return errors.New(strings.NewReplacer("sandbox: Account", "--account", "sandbox: Mood", "--refuse").Replace(err.Error()))
 }
 
 // parseCredentials splits KEY:SECRET. The text of an error never holds the

@@ -93,7 +93,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	server := newServer(handler, log)
 	server.IdleTimeout = idleTimeout
 	server.MaxHeaderBytes = maxHeader
-	return runServer(ctx, server, listener, drainTimeout)
+	return service{server, listener, drainTimeout, log}.run(ctx)
 }
 
 func newLog(f serveFlags, stderr io.Writer) (*slog.Logger, error) {

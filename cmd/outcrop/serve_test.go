@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -14,8 +15,14 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"outcrop/internal/bedrock"
+	"outcrop/internal/memnet"
+	"outcrop/internal/models"
 	"outcrop/internal/sandbox"
 )
 
@@ -261,4 +268,64 @@ func TestServeRefusesWhatItCannotServe(t *testing.T) {
 			t.Errorf("%s: exit status %d, %s", tt.name, code, stderr.String())
 		}
 	}
+}
+
+// TestStoppingTellsClientsThatTheirAnswerIsCut: what still runs after the drain ends with an error.
+func TestStoppingTellsClientsThatTheirAnswerIsCut(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var log output
+		logger := slog.New(slog.NewTextHandler(&log, nil))
+		handler, err := build(demoConfig(), inMemory(t), logger)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ctx, stop := context.WithCancel(t.Context())
+		listener := memnet.Listen()
+		done := make(chan error, 1)
+		go func() { done <- service{newServer(handler, logger), listener, drainTimeout, logger}.run(ctx) }()
+		client := &http.Client{Transport: &http.Transport{DialContext: listener.DialContext}}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway/openai/deployments/nova-lite/chat/completions",
+			strings.NewReader(`{"stream":true,"messages":[{"role":"user","content":"[[sandbox drip=1s tokens=200]]"}]}`))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Api-Key", demoKey)
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := client.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		stop()
+		body, err := io.ReadAll(resp.Body)
+		if err != nil || !strings.Contains(string(body), "data: {\"error\":{\"message\":\"The server is stopping") || strings.Contains(string(body), "[DONE]") {
+			t.Errorf("the stream ends with %q, %v", body[max(0, len(body)-300):], err)
+		}
+		if err := <-done; err != nil {
+			t.Error(err)
+		}
+		if !strings.Contains(log.String(), "kind=unavailable") || !strings.Contains(log.String(), "a second signal ends at once") {
+			t.Errorf("the log reads %s", &log)
+		}
+	})
+}
+
+// inMemory makes clients of a sandbox that lives in the test's bubble.
+func inMemory(t *testing.T) *upstreams {
+	t.Helper()
+	catalogue, err := models.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := sandbox.New(sandbox.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := memnet.Serve(t, handler)
+	return &upstreams{clients: map[[32]byte]*bedrock.Client{}, make: func(bedrock.Settings) (*bedrock.Client, error) {
+		return bedrock.New(bedrock.Options{
+			Region: "us-east-1", Endpoint: "http://bedrock", Transport: transport, Catalogue: catalogue,
+			Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
+		})
+	}}
 }

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"time"
 
+	"outcrop/internal/llm"
 	"outcrop/internal/sandbox"
 )
 
@@ -27,21 +28,54 @@ func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	}
 }
 
-// runServer serves until the context ends; then running replies may go on for as long as drain.
-func runServer(ctx context.Context, server *http.Server, listener net.Listener, drain time.Duration) error {
+// cutTimeout is how long replies have to tell their clients that they are cut.
+const cutTimeout = 2 * time.Second
+
+// errStopping is what a client reads whose reply is cut because the server stops.
+var errStopping = &llm.Error{Kind: llm.KindUnavailable, Message: "The server is stopping and cut the answer short. Try again.", Err: errors.New("stopping")}
+
+// service is a server on its listener.
+type service struct {
+	server   *http.Server
+	listener net.Listener
+	drain    time.Duration // how long running replies may go on after a signal
+	log      *slog.Logger
+}
+
+// run serves until the context ends; replies that run on after drain are cut, with an error.
+func (s service) run(ctx context.Context) error {
+	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	defer cut(nil)
+	s.server.BaseContext = func(net.Listener) context.Context { return requests }
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(listener) }()
+	go func() { failed <- s.server.Serve(s.listener) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("the server stopped: %w", err)
 	case <-ctx.Done():
 	}
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := server.Shutdown(draining); errors.Is(err, context.DeadlineExceeded) {
-		return server.Close()
-	} else if err != nil {
-		return fmt.Errorf("stopping the server: %w", err)
+	s.log.Info("stopping: running replies may finish; a second signal ends at once", "within", s.drain.String())
+	if finished, err := shutdown(s.server, s.drain); finished || err != nil {
+		return err
 	}
-	return nil
+	s.log.Warn("stopping: replies that still run are cut")
+	cut(errStopping)
+	if finished, err := shutdown(s.server, cutTimeout); finished || err != nil {
+		return err
+	}
+	return s.server.Close()
+}
+
+// shutdown waits for running requests and reports whether all have finished in time.
+func shutdown(server *http.Server, within time.Duration) (finished bool, err error) {
+	ctx, cancel := context.WithTimeout(context.Background(), within)
+	defer cancel()
+	err = server.Shutdown(ctx)
+	if errors.Is(err, context.DeadlineExceeded) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("stopping the server: %w", err)
+	}
+	return true, nil
 }
