@@ -3,7 +3,6 @@ package main
 import (
 	"bufio"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -27,15 +26,19 @@ const chatHelp = `Chat with a model over DIAL's API, in the terminal.
 
 Lines are sent as they are typed and the answer streams back; the conversation is remembered.
 With a prompt among the arguments, or with standard input from a pipe or a file, it answers once
-and exits.
+and exits. --image attaches a file to the first message.
 
   /image PATH   attach a PNG, JPEG, GIF or WebP image to the next message
+  /image        take the attached images off again
   /reset        forget the conversation
   /quit         leave; so do Ctrl-D and, when no answer is running, Ctrl-C
 
 Ctrl-C stops a running answer. A message that begins with a slash is sent with a space before it.`
 
-type chatOptions struct{ url, key, system string }
+type chatOptions struct {
+	url, key, system string
+	images           []string // paths
+}
 
 // newChatCommand is "outcrop chat".
 func newChatCommand() *cobra.Command {
@@ -44,8 +47,13 @@ func newChatCommand() *cobra.Command {
 		Use:     "chat MODEL [PROMPT...]",
 		Short:   "Chat with a model in the terminal",
 		Long:    chatHelp,
-		Example: "  outcrop chat nova-lite\n  outcrop chat nova-lite why is the sky blue\n  outcrop chat nova-lite < question.txt",
-		Args:    cobra.MinimumNArgs(1),
+		Example: "  outcrop chat nova-lite\n  outcrop chat nova-lite why is the sky blue\n  outcrop chat nova-lite < question.txt\n  outcrop chat claude-sonnet --image cat.png what is this",
+		Args: func(_ *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("which model? Give its name, for example: outcrop chat nova-lite")
+			}
+			return nil
+		},
 		RunE: func(cmd *cobra.Command, args []string) error {
 			return runChat(cmd, o, args[0], strings.Join(args[1:], " "))
 		},
@@ -53,6 +61,7 @@ func newChatCommand() *cobra.Command {
 	cmd.Flags().StringVar(&o.url, "url", "http://127.0.0.1:8080", "address of the server")
 	cmd.Flags().StringVar(&o.key, "key", "", "API key (default: $OUTCROP_KEY, or "+demoKey+" for a server on this machine)")
 	cmd.Flags().StringVar(&o.system, "system", "", "system message")
+	cmd.Flags().StringArrayVar(&o.images, "image", nil, "attach the PNG, JPEG, GIF or WebP image in `PATH` to the first message (repeatable)")
 	return cmd
 }
 
@@ -71,6 +80,13 @@ func runChat(cmd *cobra.Command, o chatOptions, model, prompt string) error {
 	c := &chat{client: client.New(o.url, key, nil), model: model, signals: signals, out: cmd.OutOrStdout(), notes: cmd.ErrOrStderr()}
 	if o.system != "" {
 		c.system = []openai.Message{openai.TextMessage("system", o.system)}
+	}
+	for _, path := range o.images {
+		part, _, err := readImage(path)
+		if err != nil {
+			return fmt.Errorf("--image: %w", err)
+		}
+		c.images = append(c.images, part)
 	}
 	in := cmd.InOrStdin()
 	if prompt == "" && isPiped(in) {
@@ -199,7 +215,7 @@ func (c *chat) line(ctx context.Context, line string) {
 	if !strings.HasPrefix(line, "/") {
 		if text := strings.TrimSpace(line); text != "" {
 			if err := c.ask(ctx, text); err != nil {
-				fmt.Fprintf(c.notes, "%s\n(the message was taken back)\n", printable(err.Error()))
+				fmt.Fprintf(c.notes, "%s\n(%s)\n", printable(err.Error()), c.takenBack())
 			}
 		}
 		return
@@ -212,20 +228,45 @@ func (c *chat) line(ctx context.Context, line string) {
 		c.history, c.images = nil, nil
 		fmt.Fprintln(c.notes, "The conversation is forgotten.")
 	case "/image":
-		part, note, err := readImage(strings.TrimSpace(argument))
-		if err != nil {
-			fmt.Fprintln(c.notes, err)
-			return
-		}
-		c.images = append(c.images, part)
-		fmt.Fprintf(c.notes, "Attached to the next message: %s.\n", note)
+		c.attach(strings.TrimSpace(argument))
 	default:
 		fmt.Fprintf(c.notes, "There is no command %s; the commands are /image PATH, /reset and /quit.\n", command)
 	}
 }
 
+// takenBack says what is left of a message that failed.
+func (c *chat) takenBack() string {
+	switch len(c.images) {
+	case 0:
+		return "the message was taken back"
+	case 1:
+		return "the message was taken back; its image stays attached to the next one, /image takes it off"
+	}
+	return "the message was taken back; its images stay attached to the next one, /image takes them off"
+}
+
+// attach reads an image for the next message; without a path it takes off what is attached.
+func (c *chat) attach(path string) {
+	switch {
+	case path == "" && len(c.images) == 0:
+		fmt.Fprintln(c.notes, "/image needs the path of a file")
+		return
+	case path == "":
+		c.images = nil
+		fmt.Fprintln(c.notes, "No image is attached any more.")
+		return
+	}
+	part, note, err := readImage(path)
+	if err != nil {
+		fmt.Fprintln(c.notes, printable(err.Error()))
+		return
+	}
+	c.images = append(c.images, part)
+	fmt.Fprintf(c.notes, "Attached to the next message: %s.\n", note)
+}
+
 // ask sends a message and prints the answer. When that fails, the conversation is as it was before,
-// without the images that were attached.
+// and the images stay attached.
 func (c *chat) ask(ctx context.Context, text string) error {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
@@ -242,8 +283,7 @@ func (c *chat) ask(ctx context.Context, text string) error {
 
 	message := openai.TextMessage("user", text)
 	if len(c.images) > 0 {
-		message = openai.PartsMessage("user", append(c.images, openai.Part{Type: "text", Text: text})...)
-		c.images = nil
+		message = openai.PartsMessage("user", slices.Concat(c.images, []openai.Part{{Type: "text", Text: text}})...)
 	}
 	messages := slices.Concat(c.history, []openai.Message{message})
 	answer, err := c.stream(ctx, messages)
@@ -257,6 +297,7 @@ func (c *chat) ask(ctx context.Context, text string) error {
 		return c.explain(context.WithoutCancel(ctx), err)
 	}
 	c.history = slices.Concat(messages, []openai.Message{openai.TextMessage("assistant", answer)})
+	c.images = nil
 	return nil
 }
 
@@ -324,35 +365,4 @@ func (c *chat) explain(ctx context.Context, err error) error {
 		return fmt.Errorf("%w; the models here are: %s", err, printable(strings.Join(names, ", ")))
 	}
 	return err
-}
-
-// maxImage is the largest image that is attached, in bytes; base64 makes it a third larger.
-const maxImage = 20 << 20
-
-// readImage makes a part of an image file. What it is says its content, not its name.
-func readImage(path string) (part openai.Part, note string, err error) {
-	if path == "" {
-		return part, "", errors.New("/image needs the path of a file")
-	}
-	f, err := os.Open(path)
-	if err != nil {
-		return part, "", err
-	}
-	defer func() { err = errors.Join(err, f.Close()) }()
-	data, err := io.ReadAll(io.LimitReader(f, maxImage+1))
-	if err != nil {
-		return part, "", err
-	}
-	if len(data) > maxImage {
-		return part, "", fmt.Errorf("%s is larger than 20 MiB", path)
-	}
-	mime := http.DetectContentType(data)
-	switch mime {
-	case "image/png", "image/jpeg", "image/gif", "image/webp":
-	default:
-		return part, "", fmt.Errorf("%s is not a PNG, JPEG, GIF or WebP image, but %s", path, mime)
-	}
-	dataURL := "data:" + mime + ";base64," + base64.StdEncoding.EncodeToString(data)
-	note = fmt.Sprintf("%s, %d bytes", mime, len(data))
-	return openai.Part{Type: "image_url", ImageURL: &openai.ImageURL{URL: dataURL}}, note, nil
 }

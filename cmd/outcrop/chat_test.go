@@ -113,24 +113,27 @@ func TestChatAnswersOnce(t *testing.T) {
 	}
 }
 
+// pipe is a standard input that holds the text.
+func pipe(t *testing.T, text string) *os.File {
+	t.Helper()
+	r, w, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.Close() })
+	_, _ = io.WriteString(w, text)
+	_ = w.Close()
+	return r
+}
+
 func TestChatAnswersAPipeOnce(t *testing.T) {
 	t.Setenv("OUTCROP_KEY", demoKey)
 	server := echoServer(t)
-	pipe := func(text string) *os.File {
-		r, w, err := os.Pipe()
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { _ = r.Close() })
-		_, _ = io.WriteString(w, text)
-		_ = w.Close()
-		return r
-	}
-	out, _, err := chatWith(t, pipe("two\nlines\n"), "echo", "--url", server.URL)
+	out, _, err := chatWith(t, pipe(t, "two\nlines\n"), "echo", "--url", server.URL)
 	if err != nil || out != "user: two\nlines;\n" {
 		t.Errorf("got %q, %v", out, err)
 	}
-	if _, _, err := chatWith(t, pipe(" \n"), "echo", "--url", server.URL); err == nil {
+	if _, _, err := chatWith(t, pipe(t, " \n"), "echo", "--url", server.URL); err == nil {
 		t.Error("an empty pipe was taken for a prompt")
 	}
 }
@@ -139,10 +142,7 @@ func TestChatKeepsTheConversation(t *testing.T) {
 	t.Setenv("OUTCROP_KEY", demoKey)
 	server := echoServer(t)
 	dir := t.TempDir()
-	image := filepath.Join(dir, "a cat.txt")
-	if err := os.WriteFile(image, []byte("\x89PNG\r\n\x1a\n0000"), 0o600); err != nil {
-		t.Fatal(err)
-	}
+	image := writePNG(t, dir, "a cat.txt")
 	text := filepath.Join(dir, "b.png")
 	if err := os.WriteFile(text, []byte("hello"), 0o600); err != nil {
 		t.Fatal(err)
@@ -174,6 +174,81 @@ func TestChatKeepsTheConversation(t *testing.T) {
 	}
 }
 
+// writePNG makes a file that begins like a PNG of 12 bytes, and returns its path.
+func writePNG(t *testing.T, dir, name string) string {
+	t.Helper()
+	path := filepath.Join(dir, name)
+	if err := os.WriteFile(path, []byte("\x89PNG\r\n\x1a\n0000"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+// TestAFailedMessageKeepsItsImages, until they are sent or taken off.
+func TestAFailedMessageKeepsItsImages(t *testing.T) {
+	t.Setenv("OUTCROP_KEY", demoKey)
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	writePNG(t, home, "x.png")
+	in := strings.Join([]string{
+		"/image ~/x.png", "fail", "one", "after", "/reset",
+		"/image ~/x.png", "/image ~/x.png", "fail", "two", "/reset",
+		"/image ~/x.png", "fail", "/image", "three", "/image", "/image ~/y.png",
+	}, "\n")
+	out, notes, err := chatWith(t, strings.NewReader(in), "echo", "--url", echoServer(t).URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	wantOut := []string{
+		"user: <image/png> fail;",
+		"user: <image/png> one;",
+		"user: <image/png> one;assistant: user: <image/png> one;;user: after;",
+		"user: <image/png> <image/png> fail;",
+		"user: <image/png> <image/png> two;",
+		"user: <image/png> fail;",
+		"user: three;",
+	}
+	if out != strings.Join(wantOut, "\n")+"\n" {
+		t.Errorf("got %s", out)
+	}
+	rest := notes
+	for _, want := range []string{
+		"(the message was taken back; its image stays attached to the next one, /image takes it off)",
+		"(the message was taken back; its images stay attached to the next one, /image takes them off)",
+		"No image is attached any more.", "/image needs the path", filepath.Join(home, "y.png") + ": no such file",
+	} {
+		_, after, found := strings.Cut(rest, want)
+		if !found {
+			t.Fatalf("no %q in order in\n%s", want, notes)
+		}
+		rest = after
+	}
+}
+
+func TestChatAttachesTheImagesOfItsArguments(t *testing.T) {
+	t.Setenv("OUTCROP_KEY", demoKey)
+	home := t.TempDir()
+	t.Setenv("HOME", home)
+	url := echoServer(t).URL
+	image := writePNG(t, home, "x.png")
+	flags := []string{"echo", "--url", url, "--image", image, "--image=~/x.png"}
+	tests := []struct {
+		name, out string
+		in        io.Reader
+		args      []string
+	}{
+		{"with a prompt", "user: <image/png> <image/png> look here;\n", strings.NewReader(""), append(flags, "look", "here")},
+		{"with a pipe", "user: <image/png> <image/png> look;\n", pipe(t, "look"), flags},
+		{"with a conversation", "user: <image/png> <image/png> look;\nuser: <image/png> <image/png> look;assistant: user: <image/png> <image/png> look;;user: on;\n", strings.NewReader("look\non\n"), flags},
+	}
+	for _, tt := range tests {
+		out, _, err := chatWith(t, tt.in, tt.args...)
+		if err != nil || out != tt.out {
+			t.Errorf("%s: %q, %v", tt.name, out, err)
+		}
+	}
+}
+
 func TestChatErrorsSayWhatToDo(t *testing.T) {
 	server := echoServer(t)
 	closed := httptest.NewServer(http.NotFoundHandler())
@@ -187,7 +262,9 @@ func TestChatErrorsSayWhatToDo(t *testing.T) {
 		{"no server", "outcrop serve --sandbox starts one", []string{"echo", "--url", closed.URL, "hi"}},
 		{"no key for a distant server", "no API key", []string{"echo", "--url", "https://dial.example.com", "hi"}},
 		{"no URL", "expected one like", []string{"echo", "--url", "localhost:8080", "hi"}},
-		{"no model", "requires at least 1 arg", nil},
+		{"no model", "which model? Give its name, for example: outcrop chat nova-lite", nil},
+		{"no image", "--image: open /nonexistent.png", []string{"echo", "--url", server.URL, "--key", demoKey, "--image", "/nonexistent.png", "hi"}},
+		{"an empty image", "--image: open : no such file", []string{"echo", "--url", server.URL, "--key", demoKey, "--image", "", "hi"}},
 	}
 	t.Setenv("OUTCROP_KEY", "")
 	for _, tt := range tests {

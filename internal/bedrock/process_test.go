@@ -1,10 +1,16 @@
 package bedrock
 
 import (
+	"bytes"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 
 	"outcrop/internal/models"
+	"outcrop/internal/sandbox"
 	"outcrop/internal/secret"
 )
 
@@ -124,6 +130,81 @@ func TestAnUpstreamsOwnCredentialsReplaceTheProcesss(t *testing.T) {
 		}
 		if got != tt.want {
 			t.Errorf("%s: got %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
+// TestARoleIsAskedForByWhoeverTheSettingsName: by the upstream's own keys where it has some, else by the
+// process, even when that has an API key too.
+func TestARoleIsAskedForByWhoeverTheSettingsName(t *testing.T) {
+	stand, err := sandbox.New(sandbox.Options{Credentials: []sandbox.Credential{
+		{AccessKeyID: "ENVKEY", SecretAccessKey: "env-secret"},
+		{AccessKeyID: "UPKEY", SecretAccessKey: "up-secret"},
+		{AccessKeyID: "UPTEMP", SecretAccessKey: "temp-secret", SessionToken: "tok"},
+	}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked string // by the newest call of STS, in words
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		form, err := url.ParseQuery(string(body))
+		if err != nil {
+			t.Error(err)
+		}
+		_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
+		part := strings.Split(scope, "/") // the key, the day, the region
+		if len(part) < 3 {
+			t.Errorf("not signed: %q", scope)
+			return
+		}
+		asked = strings.Join([]string{part[0], r.Header.Get("X-Amz-Security-Token"), part[2],
+			form.Get("RoleArn"), form.Get("RoleSessionName"), form.Get("ExternalId")}, " ")
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		stand.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	t.Setenv("AWS_ACCESS_KEY_ID", "ENVKEY")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "env-secret")
+	t.Setenv("AWS_SESSION_TOKEN", "")
+	t.Setenv("AWS_PROFILE", "")
+	t.Setenv("AWS_CONFIG_FILE", "/nonexistent")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nonexistent")
+	t.Setenv("AWS_ENDPOINT_URL_STS", server.URL)
+	const role = "arn:aws:iam::123456789012:role/One"
+	tests := []struct {
+		name, env, want string
+		settings        Settings
+	}{
+		{"the process", "", "ENVKEY  us-east-1 " + role + " outcrop ", Settings{}},
+		{"the process, not its API key", "AWS_BEARER_TOKEN_BEDROCK=proc", "ENVKEY  us-east-1 " + role + " outcrop ", Settings{}},
+		{"the upstream's keys", "", "UPKEY  us-east-1 " + role + " outcrop ",
+			Settings{AccessKeyID: "UPKEY", SecretAccessKey: secret.New("up-secret")}},
+		{"the upstream's temporary keys", "", "UPTEMP tok us-east-1 " + role + " outcrop ",
+			Settings{AccessKeyID: "UPTEMP", SecretAccessKey: secret.New("temp-secret"), SessionToken: secret.New("tok")}},
+		{"everything said", "", "UPKEY  eu-west-1 " + role + " by-team our-id",
+			Settings{Region: "eu-west-1", AccessKeyID: "UPKEY", SecretAccessKey: secret.New("up-secret"), RoleSessionName: "by-team", ExternalID: "our-id"}},
+	}
+	for _, tt := range tests {
+		p, _, err := Load(t.Context(), environment("AWS_REGION=us-east-1 "+tt.env), nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tt.settings.AssumeRoleARN = role
+		c, err := p.Client(tt.settings)
+		if err != nil {
+			t.Fatal(err)
+		}
+		asked = ""
+		got, err := c.wallet.get(t.Context())
+		if err != nil || !strings.HasPrefix(got.AccessKeyID, "ASIA") || got.SessionToken == "" {
+			t.Errorf("%s: the credentials are of %q, %v", tt.name, got.AccessKeyID, err)
+		}
+		if asked != tt.want {
+			t.Errorf("%s: STS was asked %q, want %q", tt.name, asked, tt.want)
 		}
 	}
 }
