@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"outcrop/internal/config"
+	"outcrop/internal/models"
 )
 
 func newConfigCommand() *cobra.Command {
@@ -27,7 +28,8 @@ func newConfigCheckCommand() *cobra.Command {
 		Short: "Report every mistake in the files, and what they compile to",
 		Long: `Reads aidial.config.json files (JSON or YAML) as "outcrop serve --config" does,
 merges them in the order given, and prints what they compile to and everything
-that is wrong with them. Keys and secrets are never shown.
+that is wrong with them. Model ids that the built-in catalogue knows nothing of, or
+nothing good, are warnings. Keys and secrets are never shown.
 
 The exit status is 1 when there is an error; warnings leave it at 0.`,
 		Example: `  outcrop config check models.json keys.yaml
@@ -35,6 +37,12 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, problems := config.Load(args, options)
+			catalogue, err := models.Load()
+			if err != nil {
+				return err
+			}
+			problems = append(problems, catalogueProblems(cfg, catalogue)...)
+			config.SortProblems(problems, args)
 			if err := writeReport(cmd.OutOrStdout(), output, cfg, problems); err != nil {
 				return err
 			}

@@ -72,6 +72,9 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	for _, problem := range catalogueProblems(cfg, catalogue) {
+		log.Warn("configuration", "warning", problem.String())
+	}
 	listener, err := listen(ctx, f.listen)
 	if err != nil {
 		return err

@@ -214,7 +214,7 @@ func TestServeWithAConfigurationTalksToAWS(t *testing.T) {
 		}
 	}
 	log := stderr.String()
-	for _, want := range []string{"set AWS_REGION", "models.elsewhere"} {
+	for _, want := range []string{"set AWS_REGION", "models.elsewhere", "models.unknown-model"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("standard error does not say %q:\n%s", want, log)
 		}

@@ -53,6 +53,8 @@ type Model struct {
 	// Defaults is a JSON object of body fields, or nil.
 	Defaults  json.RawMessage
 	Upstreams []Upstream
+
+	endpointAt, overrideNameAt place
 }
 
 // Limits are the token limits that listings advertise; 0 is not stated.
@@ -116,6 +118,8 @@ type Upstream struct {
 	AssumeRoleARN string
 	// ExternalID and RoleSessionName go with AssumeRoleARN.
 	ExternalID, RoleSessionName string
+
+	modelIDAt place
 }
 
 // Credentials says in words which credentials the upstream uses.

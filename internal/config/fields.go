@@ -70,13 +70,26 @@ func (t table[T]) has(name string) bool {
 	return ok
 }
 
-// readObject reads the members that the table knows and reports the others.
+// readObject reads the members that the table knows and reports the others. Of
+// members of one name it reads all and keeps the one that counts.
 func readObject[T any](l *loader, s spot, t table[T], into *T) {
 	if !l.want(s, object) {
 		return
 	}
+	before := *into
+	for version := range s.versions() {
+		*into = before
+		readFields(l, version, t, into)
+	}
+}
+
+// readFields is readObject for one version of the object.
+func readFields[T any](l *loader, s spot, t table[T], into *T) {
 	seen := make(map[string]pos, len(s.members))
 	for i, m := range s.members {
+		if m.lost {
+			continue
+		}
 		v := s.member(i)
 		f, ok := t.lookup(m.name)
 		if !ok {

@@ -61,10 +61,13 @@ func readKeys(l *loader, s spot, cfg *Config) {
 		if !l.want(v, object) {
 			continue
 		}
-		draft := keyDraft{Key: Key{Secret: secret.New(m.name)}}
-		readObject(l, v, keyTable(), &draft)
-		l.checkProject(v.namedAt(m.pos), &draft, m.name)
-		l.checkKeyRoles(v.namedAt(m.pos), &draft)
+		var draft keyDraft
+		for version := range v.versions() {
+			draft = l.readKey(version, m)
+		}
+		if m.lost {
+			continue
+		}
 		cfg.Keys = append(cfg.Keys, draft.Key)
 		if draft.Project == "" {
 			continue
@@ -75,6 +78,14 @@ func readKeys(l *loader, s spot, cfg *Config) {
 		}
 		first[draft.Project] = draft.project
 	}
+}
+
+func (l *loader) readKey(s spot, m member) keyDraft {
+	draft := keyDraft{Key: Key{Secret: secret.New(m.name)}}
+	readObject(l, s, keyTable(), &draft)
+	l.checkProject(s.namedAt(m.pos), &draft, m.name)
+	l.checkKeyRoles(s.namedAt(m.pos), &draft)
+	return draft
 }
 
 // hideKeys makes secrets of a file's keys, before anything is said about the
@@ -199,7 +210,9 @@ func readRoleLimits(l *loader, s spot, r *Role) {
 		if limit.closes() && l.bedrock[m.name] {
 			l.err(v, "not enforced yet: a limit of 0 refuses every call in DIAL, here the model would stay open", "close it with the model's userRoles")
 		}
-		r.Limits = append(r.Limits, limit)
+		if !m.lost {
+			r.Limits = append(r.Limits, limit)
+		}
 	}
 }
 
@@ -214,9 +227,13 @@ func readRoles(l *loader, s spot, cfg *Config) {
 		}
 		if v.kind != null {
 			readObject(l, v, roleTable(), &role)
-			l.checkCosts(v, m.name)
+			for version := range v.versions() {
+				l.checkCosts(version, m.name)
+			}
 		}
-		cfg.Roles = append(cfg.Roles, role)
+		if !m.lost {
+			cfg.Roles = append(cfg.Roles, role)
+		}
 	}
 }
 

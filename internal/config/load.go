@@ -54,7 +54,7 @@ type loader struct {
 	names
 }
 
-// A finding is a problem and the path of the model it stands in, "" for none.
+// A finding is a problem and the model it stands in, as modelPath names it.
 type finding struct {
 	Problem
 	model string
@@ -79,15 +79,19 @@ func (l *loader) say(severity Severity, s spot, message, remedy string) {
 func (l *loader) finish(files []string) []Problem {
 	l.secrets.longestFirst()
 	var out []Problem
+	said := make(map[Problem]bool, len(l.problems))
 	for _, found := range l.problems {
 		p := found.Problem
 		if l.foreign[found.model] {
 			p.Severity = Warning
 		}
 		p.Path, p.Message, p.Remedy = l.secrets.clean(p.Path), l.secrets.clean(p.Message), l.secrets.clean(p.Remedy)
-		out = append(out, p)
+		if !said[p] { // of versions that share a mistake
+			out = append(out, p)
+		}
+		said[p] = true
 	}
-	sortProblems(out, files)
+	SortProblems(out, files)
 	return out
 }
 
@@ -153,32 +157,25 @@ func isYAML(file string, data []byte) bool {
 }
 
 // checkNames reports names that occur twice in one object of one file, and
-// leaves the last one, which is what DIAL takes.
+// marks all but the last one, which is what DIAL takes.
 func (l *loader) checkNames(s spot) {
 	for i := range s.items {
 		l.checkNames(s.item(i))
 	}
+	s.markLost()
 	first := make(map[string]pos, len(s.members))
-	kept := s.members[:0:0]
 	for i, m := range s.members {
 		v := s.member(i)
 		l.checkNames(v)
 		if at, twice := first[m.name]; twice {
-			if s.path == modelsSection || s.path == s.model && m.name == "endpoint" {
+			if s.path == modelsSection || s.isModel() && m.name == "endpoint" {
 				v.model = "" // which of the two counts decides whose model it is
 			}
 			l.err(v.namedAt(m.pos), fmt.Sprintf("the same name twice: on line %d and on line %d", at.line, m.line), "only the last one would count; remove one")
-			for j := range kept {
-				if kept[j].name == m.name {
-					kept[j].value = m.value
-				}
-			}
 			continue
 		}
 		first[m.name] = m.pos
-		kept = append(kept, m)
 	}
-	s.members = kept
 }
 
 // placeholder reports whether the text holds a ${NAME} or %%NAME%% that a

@@ -26,19 +26,29 @@ func mergeObjects(a, b *node, overwriteLists bool) *node {
 	both := *a
 	both.members = slices.Clone(a.members)
 	place := make(map[string]int, len(a.members))
+	lost := map[string][]int{}
 	for i, m := range a.members {
+		if m.lost {
+			lost[m.name] = append(lost[m.name], i)
+			continue
+		}
 		place[m.name] = i
 	}
 	for _, m := range b.members {
 		i, ok := place[m.name]
-		if !ok {
-			place[m.name] = len(both.members)
-			both.members = append(both.members, m)
-			continue
-		}
 		merged := m
-		merged.value = merge(both.members[i].value, m.value, overwriteLists)
-		both.members[i] = merged
+		if ok {
+			merged.value = merge(both.members[i].value, m.value, overwriteLists)
+		}
+		switch {
+		case m.lost || !ok:
+			both.members = append(both.members, merged)
+		default:
+			both.members[i] = merged
+			for _, j := range lost[m.name] { // it is checked as it would be merged
+				both.members[j].value = merge(both.members[j].value, m.value, overwriteLists)
+			}
+		}
 	}
 	return &both
 }

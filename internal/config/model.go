@@ -48,7 +48,10 @@ func answeringFields() []field[modelDraft] {
 				l.oneOf(v, &m.Type, typeChat, typeCompletion, typeEmbedding)
 			}},
 		{"overrideName", "string", "", enforced, "model id or ARN that AWS sees in place of the endpoint's", "",
-			func(l *loader, v spot, m *modelDraft) { l.modelID(v, &m.OverrideName) }},
+			func(l *loader, v spot, m *modelDraft) {
+				l.modelID(v, &m.OverrideName)
+				m.overrideNameAt = v.place()
+			}},
 		{"userRoles", "list of role names", "", enforced, "who may call it: absent or null is everyone with a key, an empty list is nobody", "",
 			func(l *loader, v spot, m *modelDraft) { m.UserRoles = l.userRoles(v) }},
 		{"upstreams", "list of upstreams", "", enforced, "accounts and regions; without any: the environment's region and credentials", "",
@@ -153,11 +156,11 @@ func limitsTable() table[Limits] {
 
 func pricingTable() table[Pricing] {
 	price := func(name, about string, into func(*Pricing) *string) field[Pricing] {
-		return field[Pricing]{name: name, kind: "decimal, as a string", use: listed, about: about,
+		return field[Pricing]{name: name, kind: "decimal, as a string or a number", use: listed, about: about,
 			read: func(l *loader, v spot, p *Pricing) { l.decimal(v, into(p)) }}
 	}
 	rate := func(name, about string, into func(*Pricing) *string) field[Pricing] {
-		return field[Pricing]{name: name, kind: "decimal, as a string; or a decision tree", use: listed, about: about,
+		return field[Pricing]{name: name, kind: "decimal, as a string or a number; or a decision tree", use: listed, about: about,
 			read: func(l *loader, v spot, p *Pricing) {
 				if v.kind == object {
 					l.warn(v, "a decision tree of rates is not enforced yet", "nothing is listed for it; a plain decimal is")
@@ -192,7 +195,13 @@ func readModels(l *loader, s spot, cfg *Config) {
 		if !l.want(v, object) {
 			continue
 		}
-		cfg.Models = append(cfg.Models, l.readModel(v, m.name))
+		var model Model
+		for version := range v.versions() {
+			model = l.readModel(version, m.name)
+		}
+		if !m.lost {
+			cfg.Models = append(cfg.Models, model)
+		}
 	}
 }
 
@@ -224,7 +233,7 @@ func (l *loader) endpoint(s spot, m *Model) {
 	if !l.want(s, text) {
 		return
 	}
-	m.Endpoint = s.text
+	m.Endpoint, m.endpointAt = s.text, s.place()
 	id, ok := strings.CutPrefix(m.Endpoint, bedrockScheme)
 	switch {
 	case ok:

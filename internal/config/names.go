@@ -2,6 +2,7 @@ package config
 
 import (
 	"fmt"
+	"iter"
 	"maps"
 	"slices"
 	"strings"
@@ -21,7 +22,7 @@ type names struct {
 	held        map[string]bool // roles that roles or a key names: what userRoles may name
 	asked       map[string]bool // roles that roles or a userRoles names: what a key may name
 	bedrock     map[string]bool // the models of this process
-	// foreign holds the paths of the models of other servers: those whose endpoint
+	// foreign holds the models (see modelPath) of other servers: those whose endpoint
 	// is not bedrock:. Their mistakes are no reason to serve nothing.
 	foreign map[string]bool
 	// opened are the roles that the models served here name in userRoles;
@@ -35,39 +36,49 @@ func collectNames(root *node) names {
 		deployments: map[string]bool{}, held: map[string]bool{}, asked: map[string]bool{},
 		bedrock: map[string]bool{}, foreign: map[string]bool{}, opened: map[string]bool{},
 	}
-	for _, section := range []string{modelsSection, "applications", "toolsets", "routes", "interceptors"} {
-		entries := root.get(section)
-		collect(n.deployments, entries)
-		for _, m := range entries.all() {
-			if roles, ok := (spot{node: m.value}).find("userRoles"); ok {
-				collect(n.asked, roles.node)
+	for _, section := range root.members { // also of two of one name: both are checked
+		switch section.name {
+		case modelsSection, "applications", "toolsets", "routes", "interceptors":
+			n.addDeployments(section)
+		case rolesSection:
+			collect(n.held, section.value)
+			collect(n.asked, section.value)
+		case keysSection:
+			for _, m := range section.value.members {
+				collect(n.held, m.value.get("roles"))
+				collect(n.held, m.value.get("role"))
 			}
 		}
 	}
-	for _, m := range root.get(modelsSection).all() {
-		if m.value.kind == object {
+	return n
+}
+
+func (n *names) addDeployments(section member) {
+	collect(n.deployments, section.value)
+	for _, m := range section.value.members {
+		if roles, ok := (spot{node: m.value}).find("userRoles"); ok {
+			collect(n.asked, roles.node)
+		}
+		if section.name == modelsSection && m.value.kind == object {
 			n.addModel(m)
 		}
 	}
-	collect(n.held, root.get(rolesSection))
-	collect(n.asked, root.get(rolesSection))
-	for _, m := range root.get(keysSection).all() {
-		collect(n.held, m.value.get("roles"))
-		collect(n.held, m.value.get("role"))
-	}
-	return n
 }
 
 func (n *names) addModel(m member) {
 	endpoint, kind := m.value.get("endpoint"), m.value.get("type")
 	switch {
 	case endpoint != nil && (endpoint.kind == list || endpoint.kind == object):
+		n.foreign[modelPath(m)] = false
 		return // nobody's: DIAL cannot read it either
 	case endpoint == nil || !strings.HasPrefix(endpoint.text, bedrockScheme):
-		n.foreign[modelsSection+segment(m.name)] = true
+		if _, known := n.foreign[modelPath(m)]; !known {
+			n.foreign[modelPath(m)] = true
+		}
 		return
 	}
 	n.bedrock[m.name] = true
+	n.foreign[modelPath(m)] = false // also if another section says otherwise
 	if kind != nil && kind.kind != null && kind.text != typeChat {
 		return // not served
 	}
@@ -122,14 +133,21 @@ func (l *loader) checkAskedRole(s spot, role string) {
 
 // closest proposes the known name nearest to an unknown one.
 func closest(name string, known map[string]bool) string {
-	best, distance := "", len(name)/3+1
-	for _, k := range slices.Sorted(maps.Keys(known)) {
-		if d := editDistance(name, k); d < distance {
-			best, distance = k, d
-		}
-	}
+	best := Nearest(name, maps.Keys(known))
 	if best == "" {
 		return ""
 	}
 	return fmt.Sprintf("did you mean %q?", best)
+}
+
+// Nearest is the known name with the fewest letters to change, the first in the
+// alphabet of several; "" when all differ in more than a third of the name.
+func Nearest(name string, known iter.Seq[string]) string {
+	best, distance := "", len(name)/3+1
+	for _, k := range slices.Sorted(known) {
+		if d := editDistance(name, k); d < distance {
+			best, distance = k, d
+		}
+	}
+	return best
 }

@@ -38,31 +38,28 @@ type node struct {
 	text    string // boolean and number: the literal; text: the value
 	plain   bool   // a YAML scalar without quotes
 	changed bool   // text is a form of the YAML scalar that JSON has, not what the file says
+	octal   bool   // a YAML number like 010: 8 in YAML 1.1, 10 in YAML 1.2
 	members []member
 	items   []*node
+	chosen  bool // one of the versions of an object; it has no others
 }
 
 type member struct {
 	pos   // of the name
 	name  string
 	value *node
+	// lost: a later member of the same object and file has the same name, and
+	// counts in place of this one.
+	lost bool
 }
 
-// all is the members of an object; a node that is not there has none.
-func (n *node) all() []member {
-	if n == nil {
-		return nil
-	}
-	return n.members
-}
-
-// get is the value of the named member, the last one if there are two, or nil.
+// get is the value of the named member that counts, or nil.
 func (n *node) get(name string) *node {
 	if n == nil {
 		return nil
 	}
 	for i := len(n.members) - 1; i >= 0; i-- {
-		if n.members[i].name == name {
+		if n.members[i].name == name && !n.members[i].lost {
 			return n.members[i].value
 		}
 	}
@@ -120,10 +117,15 @@ func (n *node) appendJSON(b []byte) []byte {
 		return append(b, ']')
 	default:
 		b = append(b, '{')
-		for i, m := range n.members {
-			if i > 0 {
+		some := false
+		for _, m := range n.members {
+			if m.lost {
+				continue
+			}
+			if some {
 				b = append(b, ',')
 			}
+			some = true
 			b = append(appendString(b, m.name), ':')
 			b = m.value.appendJSON(b)
 		}
@@ -157,7 +159,8 @@ type spot struct {
 	path string
 	// quiet: say nothing of what is not enforced here, none of it is served.
 	quiet bool
-	// model is the path of the model that the value stands in, "" for none.
+	// model is the model that the value stands in, as modelPath names it, "" for
+	// none.
 	model string
 }
 
@@ -176,10 +179,23 @@ func (s spot) member(i int) spot {
 		out.path = s.path + segment(m.name)
 	}
 	if s.path == modelsSection {
-		out.model = out.path
+		out.model = modelPath(m)
 	}
 	return out
 }
+
+// modelPath names a model like its path, and one of two models of one name
+// apart from the other.
+func modelPath(m member) string {
+	path := modelsSection + segment(m.name)
+	if m.lost {
+		path += fmt.Sprint(" ", m.pos)
+	}
+	return path
+}
+
+// isModel reports whether the value is a model, and not only part of one.
+func (s spot) isModel() bool { return s.model != "" && strings.HasPrefix(s.model, s.path) }
 
 // besideSecrets reports whether the object is one that holds keys, where a key
 // may stand in the place of a name.
@@ -187,11 +203,10 @@ func (s spot) besideSecrets() bool {
 	return strings.HasPrefix(s.path, keysSection+"[") || strings.Contains(s.path, ".upstreams[")
 }
 
-// find is the member with that name in camelCase or snake_case, the last one
-// if there are several.
+// find is the member with that name in camelCase or snake_case that counts.
 func (s spot) find(name string) (spot, bool) {
 	for i := len(s.members) - 1; i >= 0; i-- {
-		if sameField(name, s.members[i].name) {
+		if !s.members[i].lost && sameField(name, s.members[i].name) {
 			return s.member(i), true
 		}
 	}

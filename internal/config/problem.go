@@ -75,9 +75,9 @@ func HasErrors(problems []Problem) bool {
 	return slices.ContainsFunc(problems, func(p Problem) bool { return p.Severity == Error })
 }
 
-// sortProblems orders by file as given, line and column; what belongs to no
-// file comes last.
-func sortProblems(problems []Problem, files []string) {
+// SortProblems orders by file as given to [Load], line and column; what belongs
+// to no file comes last.
+func SortProblems(problems []Problem, files []string) {
 	rank := func(p Problem) int {
 		if i := slices.Index(files, p.File); i >= 0 {
 			return i

@@ -23,7 +23,10 @@ func upstreamTable() table[upstreamDraft] {
 			{"key", "secret string", "", enforced, "a Bedrock API key; not together with the keys and roles of `extraData`", "",
 				func(l *loader, v spot, u *upstreamDraft) { l.secret(v, &u.Key) }},
 			{"modelId", "string", "", enforced, "model id or ARN that AWS sees here, in place of the model's. Outcrop's own field", "",
-				func(l *loader, v spot, u *upstreamDraft) { l.modelID(v, &u.ModelID) }},
+				func(l *loader, v spot, u *upstreamDraft) {
+					l.modelID(v, &u.ModelID)
+					u.modelIDAt = v.place()
+				}},
 			{"extraData", "object, or a string that holds one", "", enforced, "region and credentials, see below", "",
 				func(_ *loader, v spot, u *upstreamDraft) { u.extra = v }},
 			{"secretExtraData", "object, or a string that holds one", "", enforced, "the same fields as `extraData`, for a file that is kept apart; a field may stand in one of the two only", "",
@@ -89,7 +92,11 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 		if l.isNull(v) || !l.want(v, object) {
 			continue
 		}
-		out = append(out, l.readUpstream(v, m))
+		var upstream Upstream
+		for version := range v.versions() {
+			upstream = l.readUpstream(version, m)
+		}
+		out = append(out, upstream)
 	}
 	if len(out) > 1 && !s.quiet {
 		l.warn(s, fmt.Sprintf("balancing over %d upstreams is not enforced yet", len(out)), firstAnswers)
@@ -100,29 +107,36 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 func (l *loader) readUpstream(s spot, m Model) Upstream {
 	draft := upstreamDraft{Upstream: Upstream{Weight: 1}}
 	readObject(l, s, upstreamTable(), &draft)
-	u := &draft.Upstream
 	extra, secretExtra := l.extraObject(draft.extra), l.extraObject(draft.secretExtra)
 	for _, m := range secretExtra.members {
 		if m.name != "region" {
 			l.hide(m.value)
 		}
 	}
-	for _, part := range []spot{extra, secretExtra} {
-		if !s.quiet {
-			readObject(l, part, extraTable(), u)
+	l.checkTwins(extra, secretExtra)
+	if s.quiet { // another server's business
+		return draft.Upstream
+	}
+	var u Upstream
+	for version := range extra.versions() {
+		for secretVersion := range secretExtra.versions() {
+			u = draft.Upstream
+			readObject(l, version, extraTable(), &u)
+			readObject(l, secretVersion, extraTable(), &u)
+			l.checkCredentials(s, u)
+			l.checkRegions([]spot{version, secretVersion}, u, m)
 		}
 	}
+	return u
+}
+
+// checkTwins reports the fields that stand in both.
+func (l *loader) checkTwins(extra, secretExtra spot) {
 	for i, m := range secretExtra.members {
 		if twin := extra.get(m.name); twin != nil {
 			l.err(secretExtra.member(i).namedAt(m.pos), fmt.Sprintf("extraData has this field too, on line %d", twin.line), "a field stands in one of the two only, as in DIAL")
 		}
 	}
-	if s.quiet { // another server's business
-		return *u
-	}
-	l.checkCredentials(s, *u)
-	l.checkRegions([]spot{extra, secretExtra}, *u, m)
-	return *u
 }
 
 // checkRegions compares the region with the one that an ARN names.

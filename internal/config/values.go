@@ -81,6 +81,9 @@ func (l *loader) integer(s spot, least int64, into *int64) {
 		l.want(s, number)
 		return
 	}
+	if l.isOctal(s) {
+		return
+	}
 	n, ok := s.whole()
 	switch {
 	case !ok:
@@ -90,6 +93,15 @@ func (l *loader) integer(s spot, least int64, into *int64) {
 	default:
 		*into = n
 	}
+}
+
+// isOctal reports a number of which YAML's versions disagree what it is.
+// yaml.org/type/int.html, yaml.org/spec/1.2.2/#1032-tag-resolution
+func (l *loader) isOctal(s spot) bool {
+	if s.octal {
+		l.err(s, "a number with a leading zero, which some YAML readers take for octal and others for decimal", "remove the zero")
+	}
+	return s.octal
 }
 
 // count is integer for what Go counts with an int.
@@ -106,6 +118,9 @@ func (l *loader) decimal(s spot, into *string) {
 		l.want(s, text)
 		return
 	}
+	if l.isOctal(s) {
+		return
+	}
 	if !isDecimal(s.text) {
 		l.err(s, "must be a decimal number of at least 0", `for example "0.000003", in USD per unit`)
 		return
@@ -115,7 +130,7 @@ func (l *loader) decimal(s spot, into *string) {
 
 // signed is decimal for what may also be negative.
 func (l *loader) signed(s spot, into *string) {
-	if number, negative := strings.CutPrefix(s.text, "-"); negative && isDecimal(number) {
+	if number, negative := strings.CutPrefix(s.text, "-"); negative && isDecimal(number) && !s.octal {
 		*into = s.text
 		return
 	}
@@ -179,7 +194,7 @@ func (l *loader) localized(s spot, into *string) {
 	best := -1
 	for i, m := range s.members {
 		var one string
-		if s.members[i].value.kind == null || !l.str(s.member(i), &one) || one == "" {
+		if m.value.kind == null || !l.str(s.member(i), &one) || one == "" || m.lost {
 			continue
 		}
 		rank := 0

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math"
-	"regexp"
 	"strconv"
 	"strings"
 
@@ -28,54 +27,17 @@ func parseYAML(file string, data []byte) (*node, *syntaxError) {
 	case errors.Is(err, io.EOF):
 		return nil, &syntaxError{start, "the file is empty", "an empty configuration is {}"}
 	case err != nil:
-		return nil, yamlSyntax(file, err)
+		return nil, yamlSyntax(file, data)
 	}
 	switch err := dec.Decode(&second); {
 	case err == nil:
 		return nil, &syntaxError{pos{file, second.Line, second.Column}, "a second YAML document", "give each document a file of its own: files are merged in order"}
 	case !errors.Is(err, io.EOF):
-		return nil, yamlSyntax(file, err)
+		return nil, yamlSyntax(file, data)
 	}
 	r := &yamlReader{file: file, left: maxYAMLNodes, open: map[*yaml.Node]bool{}}
 	return r.value(doc.Content[0])
 }
-
-// yamlSyntax says what the parser says, in words that quote nothing: the
-// parser's own text may hold a piece of the file (a key that starts with * is
-// an "unknown anchor").
-func yamlSyntax(file string, err error) *syntaxError {
-	out := &syntaxError{pos: pos{file: file}, message: "this is not YAML"}
-	said := err.Error()
-	if m := yamlLine.FindStringSubmatch(said); m != nil {
-		if n, convErr := strconv.Atoi(m[1]); convErr == nil {
-			out.line = n
-		}
-	}
-	for _, k := range []struct{ says, message, remedy string }{
-		{"unknown anchor", "an alias (*name) without its anchor (&name)", "a string that starts with * needs quotes"},
-		{"tab character", "a tab in the indentation", "indent with spaces"},
-		{"cannot start any token", "a character that cannot start a value", "indent with spaces; a string that starts with % @ or ` needs quotes"},
-		{"mapping values are not allowed", "a colon where none may stand", "check the indentation; a string with a colon and a space needs quotes"},
-		{"did not find expected key", "a line that does not fit the indentation above it", "check the indentation"},
-		{"did not find expected '-'", "a line that does not fit the indentation above it", "check the indentation"},
-		{"could not find expected ':'", "a name without its colon", ""},
-		{"did not find expected ','", "a bracket or brace is not closed, or a comma is missing", ""},
-		{"unexpected end of stream", "a quoted string that never ends", "add the closing quote"},
-		{"unknown escape", "an escape that YAML does not have", `a backslash in a double-quoted string is written \\`},
-		{"control characters", "a control character", ""},
-		{"UTF-8", "this is not UTF-8 text", "save the file as UTF-8"},
-		{"excessive aliasing", "aliases that blow up the file", ""},
-		{"exceeded max depth", "too many levels of nesting", ""},
-	} {
-		if strings.Contains(said, k.says) {
-			out.message, out.remedy = k.message, k.remedy
-			break
-		}
-	}
-	return out
-}
-
-var yamlLine = regexp.MustCompile(`^yaml: line (\d+): `)
 
 type yamlReader struct {
 	file string
@@ -142,7 +104,7 @@ func (r *yamlReader) mapping(y *yaml.Node, n *node) *syntaxError {
 		if name.Kind != yaml.ScalarNode {
 			return r.fail(name, "a name must be a string", "")
 		}
-		n.members = append(n.members, member{pos{r.file, name.Line, name.Column}, name.Value, v})
+		n.members = append(n.members, member{pos: pos{r.file, name.Line, name.Column}, name: name.Value, value: v})
 	}
 	for _, m := range merged {
 		if n.get(m.name) == nil {
@@ -200,6 +162,8 @@ func (r *yamlReader) number(y *yaml.Node, n *node) *syntaxError {
 	}
 	var whole int64
 	n.changed = true
+	digits := strings.TrimLeft(y.Value, "+-")
+	n.octal = len(digits) > 1 && digits[0] == '0' && strings.Trim(digits, "0123456789_") == ""
 	if y.ShortTag() == "!!int" && y.Decode(&whole) == nil { // it would cut a fraction off
 		n.text = strconv.FormatInt(whole, 10)
 		return nil

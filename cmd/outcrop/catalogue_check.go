@@ -1,0 +1,126 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"outcrop/internal/config"
+	"outcrop/internal/models"
+)
+
+// catalogueProblems compares the model ids of the configuration with the catalogue. All it finds
+// are warnings: the catalogue is as old as the program, and a model that came later must work.
+func catalogueProblems(cfg *config.Config, catalogue *models.Catalogue) []config.Problem {
+	return catalogueCheck{catalogue, time.Now().UTC().Format(time.DateOnly)}.problems(cfg)
+}
+
+type catalogueCheck struct {
+	*models.Catalogue
+	today string // YYYY-MM-DD
+}
+
+func (c catalogueCheck) problems(cfg *config.Config) []config.Problem {
+	var out []config.Problem
+	for _, at := range cfg.ModelIDs() {
+		if message, remedy := c.mistake(at.ID); message != "" {
+			out = append(out, config.Problem{
+				Severity: config.Warning, File: at.File, Line: at.Line, Col: at.Col, Path: at.Path,
+				Message: message, Remedy: remedy,
+			})
+		}
+	}
+	return out
+}
+
+// mistake says why AWS will probably not answer for the id, "" if nothing is known against it.
+// It quotes ids of the catalogue, never the one of the file.
+func (c catalogueCheck) mistake(id string) (message, remedy string) {
+	if base, _ := models.Base(id); base == "" {
+		return "", "" // an ARN that names no model
+	}
+	m, known := c.Lookup(id)
+	switch {
+	case !known:
+		return "the built-in catalogue does not know this model id: requests fail if AWS does not know it either", c.nearest(id)
+	case c.ended(m):
+		return "AWS no longer serves this model: " + ending(m), "choose another one"
+	case m.Kind != models.Chat:
+		return fmt.Sprintf("this model is of the kind %s and answers no chat", m.Kind), "choose a chat model"
+	case !throughConverse(m):
+		return "AWS does not serve this model id through Converse, which is how this version asks", "choose another one"
+	case m.ProfileOnly():
+		return "AWS serves this model through inference profiles only and refuses its bare id", c.profiles(m)
+	case provisionedOnly(m):
+		return "AWS serves this model id with provisioned throughput only", "use the ARN of the provisioned model"
+	}
+	return "", ""
+}
+
+// profiles names the ids under which the model of a bare id is served.
+func (c catalogueCheck) profiles(m *models.Model) string {
+	ids := c.serving(m.Base)
+	if len(ids) == 0 {
+		return "use an inference profile of the model"
+	}
+	return "use " + strings.Join(ids, ", ")
+}
+
+// nearest proposes ids that are served, of the base id that is spelt most like this one.
+func (c catalogueCheck) nearest(id string) string {
+	const otherwise = "if the model is newer than this program, all is well"
+	base, geo := models.Base(id)
+	near := config.Nearest(base, func(yield func(string) bool) {
+		for _, m := range c.All() {
+			if c.serves(m) && !yield(m.Base) {
+				return
+			}
+		}
+	})
+	if near == "" {
+		return otherwise
+	}
+	ids, same := c.serving(near), strings.TrimPrefix(geo+"."+near, ".")
+	if slices.Contains(ids, same) {
+		ids = []string{same}
+	}
+	return "the nearest it knows: " + strings.Join(ids, ", ") + "; " + otherwise
+}
+
+// serving lists the ids of one base id that can be asked, in the catalogue's order.
+func (c catalogueCheck) serving(base string) []string {
+	var ids []string
+	for _, m := range c.All() {
+		if m.Base == base && c.serves(m) {
+			ids = append(ids, m.ID)
+		}
+	}
+	return ids
+}
+
+func (c catalogueCheck) serves(m *models.Model) bool {
+	return m.Kind == models.Chat && !c.ended(m) && throughConverse(m) && !m.ProfileOnly() && !provisionedOnly(m)
+}
+
+// ended reports whether the model was past its end when the catalogue was made, or is by now.
+func (c catalogueCheck) ended(m *models.Model) bool {
+	end := m.Lifecycle.EOL
+	return m.Lifecycle.Status == models.EndOfLife || end != "" && end <= c.today
+}
+
+func ending(m *models.Model) string {
+	if m.Lifecycle.EOL == "" {
+		return "it is past its end of life (EOL)"
+	}
+	return "its end of life (EOL) was " + m.Lifecycle.EOL
+}
+
+// throughConverse is true also where no source tells.
+func throughConverse(m *models.Model) bool {
+	return len(m.Surfaces) == 0 || slices.Contains(m.Surfaces, "converse")
+}
+
+func provisionedOnly(m *models.Model) bool {
+	return slices.Equal(m.InferenceTypes, []string{"PROVISIONED"})
+}

@@ -1,0 +1,60 @@
+package config
+
+import "slices"
+
+// A ModelID is a model id or ARN that AWS would see, and the place in the files
+// that says it. The place is one of a [Problem]; Path holds no secret.
+type ModelID struct {
+	ID        string
+	File      string // "" when the Config comes from no file; then Line and Col are 0
+	Line, Col int
+	Path      string
+}
+
+// place is where a value stands, and its path.
+type place struct {
+	pos
+	path string
+}
+
+func (s spot) place() place { return place{s.pos, s.path} }
+
+// ModelIDs lists the ids that the models served here have, one for each place
+// that says one, in the order of the models and their upstreams. Disabled
+// upstreams and what is not written as an id or ARN have none.
+func (c *Config) ModelIDs() []ModelID {
+	hide := c.redactor()
+	var out []ModelID
+	for _, m := range c.Models {
+		if m.NotServed() != "" {
+			continue
+		}
+		upstreams := m.Upstreams
+		if len(upstreams) == 0 {
+			upstreams = []Upstream{{Weight: 1}}
+		}
+		for _, u := range upstreams {
+			at := m.modelIDAt(u)
+			id := ModelID{m.ModelID(u), at.file, at.line, at.col, hide.clean(at.path)}
+			if message, _ := modelIDMistake(id.ID); message == "" && u.Weight > 0 && !slices.Contains(out, id) {
+				out = append(out, id)
+			}
+		}
+	}
+	return out
+}
+
+// modelIDAt is where [Model.ModelID] comes from.
+func (m Model) modelIDAt(u Upstream) place {
+	at := m.endpointAt
+	switch {
+	case u.ModelID != "":
+		at = u.modelIDAt
+	case m.OverrideName != "":
+		at = m.overrideNameAt
+	}
+	if at.path == "" {
+		at.path = modelsSection + segment(m.Name)
+	}
+	return at
+}
