@@ -40,8 +40,10 @@ func (e *awsError) Error() string {
 // words are known. The client reads the whole.
 func (e *awsError) loggable() string {
 	switch e.code {
-	case "ValidationException", "ConflictException", "SerializationException", "ModelErrorException", "ModelStreamErrorException", "UnknownError":
-		if !isContextLength(e.message) && !isModelID(e.message) {
+	case "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "ModelNotReadyException",
+		"ServiceQuotaExceededException", "ModelTimeoutException", "InternalServerException", "ServiceUnavailableException":
+	default:
+		if !isOurCredentials(e) && !isContextLength(e.message) && !isModelID(e.message) {
 			return "(AWS's text may quote the request and is not logged)"
 		}
 	}

@@ -114,7 +114,7 @@ func TestWhatTheClientAndTheLogMayKnow(t *testing.T) {
 			t.Errorf("the client reads %q: %s", word, err.Message)
 		}
 	}
-	for _, code := range []string{"ValidationException", "ModelErrorException", "ModelStreamErrorException", "UnknownError"} {
+	for _, code := range []string{"ValidationException", "ModelErrorException", "ModelStreamErrorException", "UnknownError", "AnExceptionOfNextYear", ""} {
 		if log := (&awsError{code: code, message: "you said: SECRET PROMPT"}).Error(); strings.Contains(log, "SECRET") || !strings.Contains(log, code) {
 			t.Errorf("the log reads: %s", log)
 		}

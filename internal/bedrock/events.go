@@ -20,7 +20,7 @@ const (
 	eventMetadata     = "metadata"
 )
 
-// stopReasons maps Converse's words; a word that is not here becomes FinishOther with the word as
+// stopReason maps Converse's words; a word that is not here becomes FinishOther with the word as
 // its detail. malformed_model_output and malformed_tool_use are known and belong there: what the
 // model wrote is not what it meant to write.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_MessageStopEvent.html
