@@ -148,7 +148,7 @@ func TestManyChatsAtOnce(t *testing.T) {
 				text := fmt.Sprintf("answer %d", i)
 				req := ask(fmt.Sprintf("text=%q", text))
 				req.Whole = i%2 == 0
-				reply, err := llm.Collect(chat.Chat(t.Context(), req))
+				reply, err := llm.CollectOne(chat.Chat(t.Context(), req))
 				if err != nil || reply.Text != text {
 					t.Errorf("got %+v, %v", reply, err)
 				}

@@ -1,7 +1,9 @@
 package llm
 
-// Event is a piece of a reply: Start, TextDelta, ReasoningDelta, ToolCallStart, ToolCallDelta,
-// Pause or Finish. Strings in events stay valid after the sequence has moved on.
+import "time"
+
+// Event is a piece of a reply: Start, Choice, TextDelta, ReasoningDelta, ToolCallStart, ToolCallDelta,
+// BlobOut, Citation, Pause or Finish. Strings in events stay valid after the sequence has moved on.
 type Event interface{ event() }
 
 // Start opens a reply. A sequence yields at most one, before anything but Pause.
@@ -9,7 +11,17 @@ type Start struct {
 	ID      string   // the upstream's request id, for logs and support; may be ""
 	Model   string   // the id that the upstream was called with
 	Ignored []string // fields of the request that this model cannot honour and did not need
+	Changed []string // fields that reached the model in another form than the client's, with a loss
+	// Cached is the client's last cache breakpoint that was passed on: "messages[3]", "tools[1]"; "" if
+	// none was.
+	Cached string
+	// CachedFor is how long the longest of the client's breakpoints lives.
+	CachedFor time.Duration
 }
+
+// Choice says that the events after it belong to the choice with that index, until the next Choice.
+// Without one they belong to choice 0. Start, Pause and errors belong to all.
+type Choice struct{ Index int }
 
 // TextDelta is more of the visible answer.
 type TextDelta struct{ Text string }
@@ -35,19 +47,47 @@ type ToolCallDelta struct {
 	Args  string
 }
 
+// BlobOut is a file that the model made.
+type BlobOut struct{ Blob Blob }
+
+// Citation says on what a part of the answer rests. It comes after that part.
+type Citation struct {
+	Title string // of the source
+	URL   string // of a web page, or ""
+	Quote string // the cited text, or ""
+	// Unit is what From and To count: "char", "page" or "chunk" of document number Document, "result"
+	// for blocks of search result number Document; "" for a web page.
+	Unit     string
+	Document int // from 0
+	From, To int // To is the first that is not cited
+	// TextFrom and TextTo are the part of the choice's visible text, in Unicode characters from its
+	// beginning.
+	TextFrom, TextTo int
+}
+
 // Pause says that the upstream has nothing more at hand: whoever holds events back to write them
 // together should write now. It carries nothing and may come anywhere before Finish.
 type Pause struct{}
 
-// Finish closes a reply.
+// Finish closes a reply, or one choice of it. The sequence ends after the Finish of every choice.
 type Finish struct {
 	Reason FinishReason
 	// Detail is the upstream's own word when Reason is FinishOther.
 	Detail string
-	Usage  Usage
+	// Usage is what the whole reply cost; of several choices the last Finish has the sum and the others
+	// have nothing.
+	Usage Usage
+	// Tier is the service tier that served the reply, in the upstream's word, or "".
+	Tier string
+	// Custom is one JSON object of what the upstream told beside its answer, such as a guardrail's
+	// trace, or nil. It holds nothing of the operator's account.
+	Custom []byte
 }
 
 func (Start) event()          {}
+func (Choice) event()         {}
+func (BlobOut) event()        {}
+func (Citation) event()       {}
 func (TextDelta) event()      {}
 func (ReasoningDelta) event() {}
 func (ToolCallStart) event()  {}
@@ -106,6 +146,15 @@ type Usage struct {
 
 // Prompt is every token of the request, cached or not.
 func (u Usage) Prompt() int { return u.Input + u.CacheRead + u.CacheWrite }
+
+// Add is the sum of both.
+func (u Usage) Add(v Usage) Usage {
+	return Usage{
+		Input: u.Input + v.Input, Output: u.Output + v.Output,
+		CacheRead: u.CacheRead + v.CacheRead, CacheWrite: u.CacheWrite + v.CacheWrite,
+		CacheWrite1h: u.CacheWrite1h + v.CacheWrite1h, Reasoning: u.Reasoning + v.Reasoning,
+	}
+}
 
 // Total is Prompt and Output together.
 func (u Usage) Total() int { return u.Prompt() + u.Output }

@@ -13,29 +13,68 @@ type ChatModel interface {
 	Chat(ctx context.Context, req *ChatRequest) iter.Seq2[Event, error]
 }
 
-// Reply is a whole answer.
+// Count is how many tokens a request is.
+type Count struct {
+	Tokens int
+	Exact  bool // the model's own count, not an estimate
+}
+
+// TokenCounter counts the tokens of a request's prompt.
+type TokenCounter interface {
+	CountTokens(ctx context.Context, req *ChatRequest) (Count, error)
+}
+
+// Reply is a whole answer, or one choice of it.
 type Reply struct {
 	Start     Start
 	Text      string
 	Reasoning []Reasoning
 	ToolCalls []ToolCall
+	Blobs     []Blob
+	Citations []Citation
 	Finish    Finish
 }
 
-// Collect folds a sequence into a reply. It is the only way to a plain reply above an adapter, so
-// that a plain reply cannot differ from a streamed one.
-func Collect(seq iter.Seq2[Event, error]) (*Reply, error) {
-	f := &fold{}
+// Collect folds a sequence into its choices, in the order of their indices. It is the only way to a
+// plain reply above an adapter, so that a plain reply cannot differ from a streamed one.
+func Collect(seq iter.Seq2[Event, error]) ([]*Reply, error) {
+	var start Start
+	folds := []*fold{{}}
+	current := folds[0]
 	for event, err := range seq {
 		if err != nil {
 			return nil, err
 		}
-		f.add(event)
+		switch e := event.(type) {
+		case Start:
+			start = e
+		case Choice:
+			for len(folds) <= e.Index {
+				folds = append(folds, &fold{})
+			}
+			current = folds[e.Index]
+		default:
+			current.add(event)
+		}
 	}
-	if !f.finished {
-		return nil, &Error{Kind: KindInternal, Message: "The reply ended without a finish."}
+	replies := make([]*Reply, len(folds))
+	for i, f := range folds {
+		if !f.finished {
+			return nil, &Error{Kind: KindInternal, Message: "The reply ended without a finish."}
+		}
+		f.reply.Start = start
+		replies[i] = f.close()
 	}
-	return f.close(), nil
+	return replies, nil
+}
+
+// CollectOne is Collect for a sequence of one choice.
+func CollectOne(seq iter.Seq2[Event, error]) (*Reply, error) {
+	replies, err := Collect(seq)
+	if err != nil {
+		return nil, err
+	}
+	return replies[0], nil
 }
 
 type fold struct {
@@ -48,8 +87,6 @@ type fold struct {
 
 func (f *fold) add(event Event) {
 	switch e := event.(type) {
-	case Start:
-		f.reply.Start = e
 	case TextDelta:
 		f.closeThought("")
 		f.text.WriteString(e.Text)
@@ -61,10 +98,14 @@ func (f *fold) add(event Event) {
 		f.args = append(f.args, &strings.Builder{})
 	case ToolCallDelta:
 		f.args[e.Index].WriteString(e.Args)
-	case Pause:
+	case BlobOut:
+		f.reply.Blobs = append(f.reply.Blobs, e.Blob)
+	case Citation:
+		f.reply.Citations = append(f.reply.Citations, e)
 	case Finish:
 		f.reply.Finish = e
 		f.finished = true
+	case Start, Choice, Pause:
 	}
 }
 
@@ -72,7 +113,7 @@ func (f *fold) reason(e ReasoningDelta) {
 	switch {
 	case e.Redacted != nil:
 		f.closeThought("")
-		f.reply.Reasoning = append(f.reply.Reasoning, Reasoning{Redacted: e.Redacted})
+		f.reply.Reasoning = append(f.reply.Reasoning, Reasoning{Redacted: e.Redacted, Calls: len(f.args)})
 	case e.Signature != "":
 		f.closeThought(e.Signature)
 	default:
@@ -85,7 +126,7 @@ func (f *fold) closeThought(signature string) {
 	if f.thought.Len() == 0 && signature == "" {
 		return
 	}
-	f.reply.Reasoning = append(f.reply.Reasoning, Reasoning{Text: f.thought.String(), Signature: signature})
+	f.reply.Reasoning = append(f.reply.Reasoning, Reasoning{Text: f.thought.String(), Signature: signature, Calls: len(f.args)})
 	f.thought.Reset()
 }
 

@@ -1,5 +1,7 @@
 package llm
 
+import "time"
+
 // Role is who speaks in a message.
 type Role uint8
 
@@ -33,12 +35,30 @@ type ChatRequest struct {
 	Messages   []Message
 	Tools      []Tool
 	ToolChoice ToolChoice
-	Sampling   Sampling
+	// OneTool says that a reply may hold one tool call at most (parallel_tool_calls: false).
+	OneTool  bool
+	Sampling Sampling
 
 	// MaxTokens bounds the reply, reasoning included; 0 leaves it to the model.
 	MaxTokens int
 	// Stop holds the strings that end the reply.
 	Stop []string
+	// Format is what the visible answer must look like; the zero value is free text.
+	Format Format
+	// Effort is how hard the model should think: none, minimal, low, medium, high, xhigh or max; ""
+	// leaves it to the model.
+	Effort string
+	// Tier is OpenAI's service_tier: auto, default, flex or priority; "" is auto.
+	Tier string
+	// Config is custom_fields.configuration as the client wrote it, one JSON object, or nil. Only an
+	// adapter reads it.
+	Config []byte
+	// NoAutoCache says that the adapter must place no cache points of its own. With a CachePoint
+	// anywhere in the request it does not either.
+	NoAutoCache bool
+	// Metadata is for the upstream's own bill: what the server knows of the caller. No client can
+	// write it.
+	Metadata map[string]string
 	// Whole says that nobody will read the reply before its end. An adapter may then use a cheaper
 	// call of its upstream; the events are the same.
 	Whole bool
@@ -58,8 +78,12 @@ type Message struct {
 	Parts []Part
 }
 
-// Part is a piece of a message: Text, Blob, Reasoning, ToolCall or ToolResult.
+// Part is a piece of a message: Text, Blob, Link, Reasoning, ToolCall, ToolResult or CachePoint.
 type Part interface{ part() }
+
+// Place is where a part stood in the client's request: "content[1].image_url.url" within its message,
+// or "" for the message's content as a whole.
+type Place string
 
 // Text is plain text.
 type Text struct{ Text string }
@@ -68,10 +92,26 @@ type Text struct{ Text string }
 // the other: exactly one of Base64 (standard alphabet, padded, without line breaks) and Bytes is
 // set.
 type Blob struct {
-	MIME   string // "image/png"
-	Name   string // file name, or ""
+	MIME   string // "image/png", as it was declared: what the bytes are decides; "" when nobody said
+	Name   string // file name or title, or ""
 	Base64 string
 	Bytes  []byte
+	At     Place
+}
+
+// Link is a file that is still elsewhere. Whoever owns the request replaces it by a Blob before a
+// model sees it, except for s3: URLs, which an adapter may pass on.
+type Link struct {
+	URL  string // absolute, of http, https or s3; or relative to DIAL's file storage: "files/…"
+	MIME string // as it was declared, or ""
+	Name string // file name or title, or ""
+	At   Place
+}
+
+// CachePoint says that what comes before it, tools and system messages included, is worth caching.
+type CachePoint struct {
+	TTL time.Duration // how long; 0 is the model's default (5 minutes)
+	At  Place
 }
 
 // Reasoning is what a model thought before it answered.
@@ -79,24 +119,28 @@ type Reasoning struct {
 	Text      string
 	Signature string // the vendor's proof that the text is its own, or ""
 	Redacted  []byte // thinking that only the vendor can read; Text is then ""
+	// Calls is, in a Reply, how many tool calls came before it. In a request the order of parts says it.
+	Calls int
 }
 
 // ToolCall is a model's request to run a tool.
 type ToolCall struct {
 	ID   string
 	Name string
-	Args string // a JSON object
+	Args string // a JSON object in a request; in a reply what the model wrote
 }
 
 // ToolResult answers the ToolCall of the same id.
 type ToolResult struct {
 	ID     string
-	Parts  []Part // Text and Blob
+	Parts  []Part // Text, Blob and Link
 	Failed bool
 }
 
 func (Text) part()       {}
 func (Blob) part()       {}
+func (Link) part()       {}
+func (CachePoint) part() {}
 func (Reasoning) part()  {}
 func (ToolCall) part()   {}
 func (ToolResult) part() {}
@@ -106,6 +150,9 @@ type Tool struct {
 	Name        string
 	Description string
 	Schema      []byte // JSON Schema of the arguments, an object; nil means no arguments
+	Strict      bool   // the arguments must obey the schema
+	// Cache, when it is not nil, says that the tools up to this one are worth caching.
+	Cache *CachePoint
 }
 
 // ToolMode says whether the model may, must or must not call tools.
@@ -123,4 +170,23 @@ const (
 type ToolChoice struct {
 	Mode ToolMode
 	Name string
+}
+
+// FormatKind is what sort of text an answer must be.
+type FormatKind uint8
+
+// The kinds of format; the zero value asks for nothing.
+const (
+	FormatText   FormatKind = iota
+	FormatJSON              // some JSON object (json_object)
+	FormatSchema            // JSON that obeys Format.Schema (json_schema)
+)
+
+// Format is response_format.
+type Format struct {
+	Kind        FormatKind
+	Name        string // of the schema
+	Description string
+	Schema      []byte // JSON Schema, an object; for FormatSchema
+	Strict      bool   // an answer that does not obey is a failure
 }

@@ -96,7 +96,7 @@ func putBuffer(buf *[]byte) {
 // WriteReply answers with the sequence folded into one chat.completion. It returns the error that
 // the client was told instead, or KindCanceled when the reply could not be written.
 func WriteReply(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
-	reply, err := llm.Collect(seq)
+	reply, err := llm.CollectOne(seq)
 	if err != nil {
 		WriteError(w, err)
 		return err

@@ -81,7 +81,7 @@ func TestChatModel(t *testing.T, s Subject) {
 		if i.Tool == nil {
 			return
 		}
-		reply, err := llm.Collect(i.Model.Chat(t.Context(), i.Tool()))
+		reply, err := llm.CollectOne(i.Model.Chat(t.Context(), i.Tool()))
 		if err != nil || len(reply.ToolCalls) == 0 || reply.Finish.Reason != llm.FinishToolCalls {
 			t.Fatalf("got %+v, %v", reply, err)
 		}
@@ -181,13 +181,13 @@ func wholeEqualsFolded(t *testing.T, i Instance) {
 		if ask == nil {
 			continue
 		}
-		streamed, err := llm.Collect(i.Model.Chat(t.Context(), ask()))
+		streamed, err := llm.CollectOne(i.Model.Chat(t.Context(), ask()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		req := ask()
 		req.Whole = true
-		whole, err := llm.Collect(i.Model.Chat(t.Context(), req))
+		whole, err := llm.CollectOne(i.Model.Chat(t.Context(), req))
 		if err != nil {
 			t.Fatal(err)
 		}

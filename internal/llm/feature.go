@@ -1,0 +1,73 @@
+package llm
+
+// Feature is something that a request may ask of a model, as fine as models differ in it.
+type Feature uint8
+
+// The features.
+const (
+	FeatureSystem             Feature = iota // system and developer messages
+	FeatureLateSystem                        // a system message after the first turn
+	FeatureLeadingAssistant                  // a conversation that begins with the assistant
+	FeaturePrefill                           // a conversation that ends with the assistant
+	FeatureImage                             // files of a user message
+	FeatureDocument                          //
+	FeatureVideo                             //
+	FeatureAudio                             //
+	FeatureS3                                // files by their s3: URL
+	FeatureTools                             // tools, calls and their results
+	FeatureStreamedTools                     // tools in a streamed reply
+	FeatureToolChoiceNone                    //
+	FeatureToolChoiceRequired                //
+	FeatureToolChoiceNamed                   //
+	FeatureOneTool                           // parallel_tool_calls: false
+	FeatureStrictTools                       // strict: true
+	FeatureToolResultImage                   // an image in a tool's result
+	FeatureToolResultDocument                //
+	FeatureToolResultFailed                  // a result that is a failure
+	FeatureTextBesideResult                  // a user's text in the turn of a tool's result
+	FeatureMaxTokens                         //
+	FeatureTemperature                       // 0 to 1
+	FeatureHotTemperature                    // above 1
+	FeatureTopP                              //
+	FeatureTemperatureAndTopP                // both
+	FeatureTopK                              //
+	FeatureStop                              //
+	FeatureManyStops                         // more stop sequences than the model takes
+	FeatureEffort                            // reasoning_effort
+	FeatureEffortNone                        // reasoning_effort: none
+	FeatureThinking                          // thinking with a budget
+	FeatureReasoningReplay                   // signed reasoning of earlier turns
+	FeatureSchema                            // response_format json_schema
+	FeatureJSON                              // response_format json_object
+	FeatureCachePoint                        // cache breakpoints of the client
+	FeatureAutoCache                         // cache points that nobody asked for
+	FeatureCacheHour                         // a cache that lives an hour
+	FeatureCitations                         // enable_citations
+	FeatureBetas                             // anthropic_beta
+	FeatureGuardrail                         //
+	FeatureLatency                           // performanceConfig
+	FeatureTier                              // serviceTier
+	FeatureMetadata                          // requestMetadata
+	FeatureExtraFields                       // additionalModelRequestFields
+	FeatureResponseFields                    // additionalModelResponseFieldPaths
+
+	// FeatureCount is how many there are.
+	FeatureCount int = iota
+)
+
+// Treatment is what becomes of a feature.
+type Treatment uint8
+
+// The treatments.
+const (
+	Refused    Treatment = iota // an error before anything is sent, which names the field
+	Ignored                     // without effect, and listed in the reply's header
+	Forwarded                   // as the client wrote it
+	Translated                  // in the model's words
+	Emulated                    // by other means
+)
+
+// String is the treatment in words, for the documentation.
+func (t Treatment) String() string {
+	return [...]string{"refused", "ignored and reported", "forwarded", "translated", "emulated"}[min(int(t), 4)]
+}
