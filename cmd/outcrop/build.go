@@ -63,7 +63,7 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 	if err != nil {
 		return nil, err
 	}
-	chat, err := client.Chat(m.ModelID(upstream))
+	chat, err := client.Model(m.ModelID(upstream), bedrock.ModelOptions{})
 	if err != nil {
 		return nil, err
 	}

@@ -145,7 +145,7 @@ func ours(body []byte) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	call, err := build(req)
+	call, err := build(req, &traits{})
 	if err != nil {
 		return nil, err
 	}

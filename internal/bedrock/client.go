@@ -103,12 +103,19 @@ func (c *Client) Ready(ctx context.Context) error {
 	return err
 }
 
-// Chat returns the model of that id or ARN as a chat model.
-func (c *Client) Chat(modelID string) (llm.ChatModel, error) {
+// ModelOptions say what an operator knows of a model and wants of it.
+type ModelOptions struct {
+	// BaseModel is the foundation model behind an ARN that does not name it: an application profile,
+	// a provisioned, imported or custom model.
+	BaseModel string
+}
+
+// Model returns the model of that id or ARN. It calls nobody.
+func (c *Client) Model(modelID string, o ModelOptions) (*Model, error) {
 	if err := CheckModelID(modelID); err != nil {
 		return nil, err
 	}
-	m := &model{client: c, id: modelID}
+	m := &Model{client: c, id: modelID, traits: traitsOf(c.catalogue, modelID, o.BaseModel)}
 	path := c.base + "/model/" + escapeLabel(modelID)
 	var err error
 	if m.converse, err = url.Parse(path + "/converse"); err != nil {
@@ -117,34 +124,28 @@ func (c *Client) Chat(modelID string) (llm.ChatModel, error) {
 	if m.converseStream, err = url.Parse(path + "/converse-stream"); err != nil {
 		return nil, err
 	}
-	if known, ok := c.catalogue.Family(modelID); ok {
-		m.wholeOnly = known.Streaming == models.No
-		m.wholeTools = known.Converse != nil && known.Converse.Tools && !known.Converse.StreamingTools
-	}
 	return m, nil
 }
 
-// model is one model behind a client, with everything about it that no request changes.
-type model struct {
+// Model is one model behind a client, with everything about it that no request changes.
+type Model struct {
 	client         *Client
 	id             string
 	converse       *url.URL
 	converseStream *url.URL
-	wholeOnly      bool // the model does not stream
-	wholeTools     bool // the model does not stream when it has tools
+	traits         traits
 }
 
 // Chat implements llm.ChatModel.
-func (m *model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		call, err := build(req)
+		call, err := build(req, &m.traits)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		whole := req.Whole || m.wholeOnly || m.wholeTools && call.tools
 		target, read := m.converseStream, (*answer).readStream
-		if whole {
+		if req.Whole || m.traits.wholeOnly() || call.tools && m.traits.wholeTools() {
 			target, read = m.converse, (*answer).readWhole
 		}
 		resp, err := m.client.post(ctx, target, call.body)

@@ -101,7 +101,7 @@ func TestContract(t *testing.T) {
 
 func instance(t *testing.T, id string) llmtest.Instance {
 	client, transport := overSandbox(t)
-	chat, err := client.Chat(id)
+	chat, err := client.Model(id, bedrock.ModelOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,7 +137,7 @@ func ask(directive string) *llm.ChatRequest {
 // TestManyChatsAtOnce runs under the race detector: nothing that requests share is written to.
 func TestManyChatsAtOnce(t *testing.T) {
 	client, transport := overSandbox(t)
-	chat, err := client.Chat("us.amazon.nova-lite-v1:0")
+	chat, err := client.Model("us.amazon.nova-lite-v1:0", bedrock.ModelOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,15 +15,16 @@ import (
 // converse is a chat as a call of Converse or ConverseStream, which take the same body.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_Converse.html
 type converse struct {
+	traits  *traits
 	body    []byte
 	tools   bool              // the body holds toolConfig
 	ignored []string          // fields of the request that the body does not carry
 	names   map[string]string // tool names that AWS would refuse, by what stands for them
 }
 
-// build translates a request.
-func build(req *llm.ChatRequest) (*converse, error) {
-	c := &converse{body: make([]byte, 0, estimate(req))}
+// build translates a request for a model.
+func build(req *llm.ChatRequest, t *traits) (*converse, error) {
+	c := &converse{traits: t, body: make([]byte, 0, estimate(req))}
 	if err := c.addMessages(req); err != nil {
 		return nil, err
 	}

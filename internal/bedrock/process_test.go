@@ -222,11 +222,11 @@ func FuzzEscapeLabel(f *testing.F) {
 			return
 		}
 		c := &Client{base: "http://h", catalogue: catalogue}
-		chat, err := c.Chat(id)
+		model, err := c.Model(id, ModelOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := chat.(*model).converse
+		u := model.converse
 		if u.Host != "h" || u.RawQuery != "" || u.Fragment != "" || u.Path != "/model/"+id+"/converse" {
 			t.Fatalf("%q leads to %s", id, u)
 		}

@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"time"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
@@ -17,6 +18,20 @@ type Deployment struct {
 	Roles []string
 
 	Chat llm.ChatModel
+	// Count counts the tokens of a chat.
+	Count llm.TokenCounter
+	// Configuration is the JSON Schema of the chat's custom_fields.configuration; nil when it takes none.
+	Configuration []byte
+	Timeouts      Timeouts
+}
+
+// Timeouts bound how long a chat may take; 0 means without bound.
+type Timeouts struct {
+	FirstToken time.Duration // until the first event that a client can see
+	InterToken time.Duration // between two such events
+	Total      time.Duration
+	// Heartbeat is after how much silence a stream gets a comment, so that no proxy closes it.
+	Heartbeat time.Duration
 }
 
 // Info is what listings tell of a deployment, in DIAL's words. Empty members are left out.

@@ -34,11 +34,9 @@ import (
 
 var update = flag.Bool("update", false, "rewrite the fixtures' upstream requests and replies")
 
-// deployments of every fixture: name → model id and who may use it.
-var deployments = []struct {
-	name, id string
-	roles    []string
-}{
+// deployments of every fixture: name → model id and who may use it. A fixture may have one more, named
+// "model", whose model id is its section "model".
+var deployments = []deploymentOf{
 	{"claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", nil},
 	{"llama", "us.meta.llama3-3-70b-instruct-v1:0", nil},
 	{"profile", "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123", nil},
@@ -46,15 +44,24 @@ var deployments = []struct {
 	{"for-nobody", "us.amazon.nova-lite-v1:0", []string{}},
 }
 
+type deploymentOf struct {
+	name, id string
+	roles    []string
+}
+
 // TestFixtures: a request, what Bedrock is asked, what it answers, what the client gets. One file is
 // one promise.
 func TestFixtures(t *testing.T) {
-	files, err := filepath.Glob("testdata/*.txtar")
-	if err != nil || len(files) == 0 {
-		t.Fatalf("no fixtures: %v", err)
+	var files []string
+	for _, pattern := range []string{"testdata/*.txtar", "testdata/*/*.txtar"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no fixtures: %v", err)
+		}
+		files = append(files, found...)
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(filepath.Base(file), ".txtar"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(file), "testdata/"), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(file)
 			if err != nil {
 				t.Fatal(err)
@@ -76,7 +83,7 @@ func runFixture(t *testing.T, archive *txtar.Archive) {
 	}
 	upstream := &upstream{t: t, script: section(archive, "upstream reply")}
 	var log bytes.Buffer
-	handler := newGateway(t, memnet.Serve(t, upstream), &log)
+	handler := newGateway(t, memnet.Serve(t, upstream), &log, strings.TrimSpace(string(section(archive, "model"))))
 	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire(section(archive, "request")))))
 	if err != nil {
 		t.Fatal(err)
@@ -138,7 +145,7 @@ func wire(text []byte) string {
 		line, strings.ReplaceAll(headers, "\n", "\r\n"), len(body), body)
 }
 
-func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer) http.Handler {
+func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelID string) http.Handler {
 	t.Helper()
 	catalogue, err := models.Load()
 	if err != nil {
@@ -151,9 +158,13 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer) http.H
 	if err != nil {
 		t.Fatal(err)
 	}
+	served := deployments
+	if modelID != "" {
+		served = append(slices.Clip(served), deploymentOf{name: "model", id: modelID})
+	}
 	var list []*catalog.Deployment
-	for _, d := range deployments {
-		chat, err := client.Chat(d.id)
+	for _, d := range served {
+		chat, err := client.Model(d.id, bedrock.ModelOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
