@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"time"
 
 	"outcrop/internal/secret"
 )
@@ -52,6 +53,7 @@ type Model struct {
 	EmbeddingDimensions  int // 0 is not stated
 	// Defaults is a JSON object of body fields, or nil.
 	Defaults  json.RawMessage
+	Timeouts  Timeouts
 	Upstreams []Upstream
 
 	endpointAt, overrideNameAt place
@@ -99,6 +101,26 @@ func DefaultFeatures() Features {
 	}
 }
 
+// Timeouts bound how long a chat may take; 0 is without bound.
+type Timeouts struct {
+	FirstToken, InterToken, Total time.Duration
+	// Heartbeat is after how much silence a stream gets a comment.
+	Heartbeat time.Duration
+}
+
+// DefaultTimeouts is for a model that states none. A model that thinks in silence may take minutes, so
+// only what no healthy reply needs is an error.
+func DefaultTimeouts() Timeouts {
+	return Timeouts{FirstToken: 10 * time.Minute, InterToken: 5 * time.Minute, Total: time.Hour, Heartbeat: 15 * time.Second}
+}
+
+// Guardrail is a guardrail that every request of an upstream passes; no client can remove it.
+type Guardrail struct {
+	ID, Version          string // ID "" is none; Version is DRAFT or a number
+	Trace                string // enabled, disabled, enabled_full or ""
+	StreamProcessingMode string // sync, async or ""
+}
+
 // Upstream is one account and region that can answer for a model. The fields
 // from Region on come from extraData and secretExtraData.
 type Upstream struct {
@@ -108,6 +130,11 @@ type Upstream struct {
 	Weight   int // at most 0 is disabled
 	Tier     int
 	ModelID  string
+	// BaseModel is the foundation model behind an ARN that does not name it, "" when it does.
+	BaseModel string
+	// Surface is the API that is asked: converse, mantle, openai, invoke; "" leaves it to the model.
+	Surface   string
+	Guardrail Guardrail
 
 	Region          string
 	AccessKeyID     string
@@ -119,7 +146,7 @@ type Upstream struct {
 	// ExternalID and RoleSessionName go with AssumeRoleARN.
 	ExternalID, RoleSessionName string
 
-	modelIDAt place
+	modelIDAt, baseModelAt place
 }
 
 // Credentials says in words which credentials the upstream uses.

@@ -24,10 +24,12 @@ func TestDocsShowTheFieldTables(t *testing.T) {
 	for _, table := range []struct{ name, text string }{
 		{"root", markdown(rootTable())},
 		{"model", markdown(modelTable())},
+		{"timeouts", markdown(timeoutsTable())},
 		{"limits", markdown(limitsTable())},
 		{"pricing", markdown(pricingTable())},
 		{"features", markdown(featuresTable())},
 		{"upstream", markdown(upstreamTable())},
+		{"guardrail", markdown(guardrailTable())},
 		{"extraData", markdown(extraTable())},
 		{"key", markdown(keyTable())},
 		{"role", markdown(roleTable())},

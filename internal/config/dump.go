@@ -18,11 +18,12 @@ type Compiled struct {
 type CompiledModel struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
-	// NotServed is why the model is left out; then the next three are empty.
+	// NotServed is why the model is left out; then the next four are empty.
 	NotServed   string `json:"notServed,omitempty"`
 	ModelID     string `json:"modelId,omitempty"`
 	Region      string `json:"region,omitempty"` // "" is the environment's
 	Credentials string `json:"credentials,omitempty"`
+	Guardrail   string `json:"guardrail,omitempty"` // "id version n" of the one that no client can remove
 	// Access is who may call: everyone, nobody, or roles.
 	Access string `json:"access"`
 	// Projects are those whose keys may call.
@@ -56,6 +57,9 @@ func (c *Config) compileModel(m Model, hide redactor) CompiledModel {
 	if out.NotServed == "" {
 		u, _ := m.Upstream()
 		out.ModelID, out.Region, out.Credentials = hide.clean(m.ModelID(u)), hide.clean(m.Region(u)), hide.clean(u.Credentials())
+		if u.Guardrail.ID != "" {
+			out.Guardrail = hide.clean(u.Guardrail.ID + " version " + u.Guardrail.Version)
+		}
 	}
 	if m.UserRoles != nil {
 		out.Access = "nobody"
@@ -103,7 +107,11 @@ func (c *Config) Dump(w io.Writer) error {
 			region = "the environment's region"
 		}
 		fmt.Fprintf(&b, "  %s → %s\n", printable(m.Name), printable(m.ModelID))
-		fmt.Fprintf(&b, "      %s; %s; %s; for %s\n", m.Type, printable(region), printable(m.Credentials), m.who())
+		guarded := ""
+		if m.Guardrail != "" {
+			guarded = "guardrail " + printable(m.Guardrail) + "; "
+		}
+		fmt.Fprintf(&b, "      %s; %s; %s; %sfor %s\n", m.Type, printable(region), printable(m.Credentials), guarded, m.who())
 	}
 	fmt.Fprintf(&b, "keys: %d\n", len(compiled.Keys))
 	for i, k := range compiled.Keys {

@@ -8,6 +8,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -69,6 +70,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 		Pricing:  Pricing{Unit: "token", Prompt: "0.000003", Completion: "1.5e-05", CacheRead: "0.0000003"},
 		Features: features, InputAttachmentTypes: []string{"image/*"}, MaxInputAttachments: &twenty,
 		MaxRetryAttempts: 3, TokenizerModel: "claude", Defaults: json.RawMessage(`{"max_tokens":4096,"temperature":0}`),
+		Timeouts: Timeouts{FirstToken: 2 * time.Minute, InterToken: 90 * time.Second, Total: 30 * time.Minute},
 	}
 	if diff := cmp.Diff(want, m, sameSecret()); diff != "" {
 		t.Errorf("model (-want +got):\n%s", diff)
@@ -84,6 +86,10 @@ func TestEveryFieldIsRead(t *testing.T) {
 		if normal(got) != normal(strings.Trim(want, "{}")) {
 			t.Errorf("upstream %d:\n got %s\nwant %s", i, got, want)
 		}
+	}
+	if u := upstreams[0]; u.BaseModel != "anthropic.claude-sonnet-4-5-20250929-v1:0" || u.Surface != "converse" ||
+		u.Guardrail != (Guardrail{"gr1abc2def3", "1", "enabled", "sync"}) {
+		t.Errorf("upstream 0: %+v", u)
 	}
 	if k := cfg.Keys[0]; k.Secret.Reveal() != "hush-key-1" || k.Project != "team-a" || !k.Secured || !cmp.Equal(k.Roles, []string{"default"}) {
 		t.Errorf("key 1 = %+v", k)
@@ -110,6 +116,7 @@ func TestWhatIsNotStatedHasDIALsDefaults(t *testing.T) {
 	want := Model{
 		Name: "m", Type: "chat", Endpoint: "bedrock:amazon.nova-lite-v1:0", Bedrock: "amazon.nova-lite-v1:0",
 		MaxRetryAttempts: 5, Features: DefaultFeatures(), Upstreams: []Upstream{{Weight: 1}},
+		Timeouts: Timeouts{10 * time.Minute, 5 * time.Minute, time.Hour, 15 * time.Second},
 	}
 	if diff := cmp.Diff(want, cfg.Models[0], sameSecret()); diff != "" {
 		t.Errorf("model (-want +got):\n%s", diff)

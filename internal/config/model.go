@@ -3,6 +3,7 @@ package config
 import (
 	"slices"
 	"strings"
+	"time"
 )
 
 const (
@@ -58,12 +59,14 @@ func answeringFields() []field[modelDraft] {
 			func(_ *loader, v spot, m *modelDraft) { m.upstreams = v }},
 		{"maxRetryAttempts", "integer ≥ 1", "5", notEnforced, "upstreams tried per request", "one upstream is asked, once",
 			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.MaxRetryAttempts) }},
-		{"defaults", "object", "{}", notEnforced, "body fields added to a request that lacks them", "requests go out as they come",
+		{"defaults", "object", "{}", enforced, "body fields added to a request that lacks them", "",
 			func(l *loader, v spot, m *modelDraft) {
 				if l.want(v, object) && len(v.members) > 0 {
 					m.Defaults = v.appendJSON(nil)
 				}
 			}},
+		{"timeouts", "object", "", enforced, "how long a chat may take, see below. Outcrop's own field", "",
+			func(l *loader, v spot, m *modelDraft) { readObject(l, v, timeoutsTable(), &m.Timeouts) }},
 		{"interceptors", "list of names", "[]", refused, "deployments that see a request before the model", "requests would reach the model without passing them; remove the list to accept that",
 			func(l *loader, v spot, _ *modelDraft) { l.strs(v) }},
 	}
@@ -154,6 +157,20 @@ func limitsTable() table[Limits] {
 	}}
 }
 
+func timeoutsTable() table[Timeouts] {
+	row := func(name, about string, def time.Duration, into func(*Timeouts) *time.Duration) field[Timeouts] {
+		return field[Timeouts]{name: name, kind: "duration (`90s`, `5m`); `0s` is without bound", def: durationText(def), use: enforced, about: about,
+			read: func(l *loader, v spot, t *Timeouts) { l.duration(v, into(t)) }}
+	}
+	def := DefaultTimeouts()
+	return table[Timeouts]{fields: []field[Timeouts]{
+		row("firstToken", "from the request to the first piece of the answer that a client can see", def.FirstToken, func(t *Timeouts) *time.Duration { return &t.FirstToken }),
+		row("interToken", "between two such pieces", def.InterToken, func(t *Timeouts) *time.Duration { return &t.InterToken }),
+		row("total", "for the whole answer", def.Total, func(t *Timeouts) *time.Duration { return &t.Total }),
+		row("heartbeat", "after so much silence a stream gets a comment, so that no proxy closes it", def.Heartbeat, func(t *Timeouts) *time.Duration { return &t.Heartbeat }),
+	}}
+}
+
 func pricingTable() table[Pricing] {
 	price := func(name, about string, into func(*Pricing) *string) field[Pricing] {
 		return field[Pricing]{name: name, kind: "decimal, as a string or a number", use: listed, about: about,
@@ -206,7 +223,7 @@ func readModels(l *loader, s spot, cfg *Config) {
 }
 
 func (l *loader) readModel(s spot, name string) Model {
-	draft := modelDraft{Model: Model{Name: name, Type: typeChat, Features: DefaultFeatures(), MaxRetryAttempts: defaultAttempts}}
+	draft := modelDraft{Model: Model{Name: name, Type: typeChat, Features: DefaultFeatures(), MaxRetryAttempts: defaultAttempts, Timeouts: DefaultTimeouts()}}
 	endpoint, has := s.find("endpoint")
 	s.quiet = l.foreign[s.model]
 	readObject(l, s, modelTable(), &draft)

@@ -9,6 +9,8 @@ type ModelID struct {
 	File      string // "" when the Config comes from no file; then Line and Col are 0
 	Line, Col int
 	Path      string
+	// Base says that nobody calls the id: it is the model behind an ARN (baseModel).
+	Base bool
 }
 
 // place is where a value stands, and its path.
@@ -35,9 +37,13 @@ func (c *Config) ModelIDs() []ModelID {
 		}
 		for _, u := range upstreams {
 			at := m.modelIDAt(u)
-			id := ModelID{m.ModelID(u), at.file, at.line, at.col, hide.clean(at.path)}
-			if message, _ := modelIDMistake(id.ID); message == "" && u.Weight > 0 && !slices.Contains(out, id) {
-				out = append(out, id)
+			for _, id := range []ModelID{
+				{m.ModelID(u), at.file, at.line, at.col, hide.clean(at.path), false},
+				{u.BaseModel, u.baseModelAt.file, u.baseModelAt.line, u.baseModelAt.col, hide.clean(u.baseModelAt.path), true},
+			} {
+				if message, _ := modelIDMistake(id.ID); message == "" && u.Weight > 0 && !slices.Contains(out, id) {
+					out = append(out, id)
+				}
 			}
 		}
 	}

@@ -16,7 +16,7 @@ func TestModelIDsAndWhereTheyStand(t *testing.T) {
   "over": {"type": "chat", "endpoint": "bedrock:x.unused", "overrideName": "amazon.nova-pro-v1:0"},
   "many": {"type": "chat", "endpoint": "bedrock:a.b", "upstreams": [
     {"id": "1"}, {"id": "2"}, {"modelId": "c.d"},
-    {"modelId": "c.d"}, {"modelId": "e.off", "weight": 0}]},
+    {"modelId": "c.d", "baseModel": "f.base"}, {"modelId": "e.off", "weight": 0}]},
   "wrong": {"type": "chat", "endpoint": "bedrock:a b"},
   "embedding": {"type": "embedding", "endpoint": "bedrock:amazon.titan-embed-text-v2:0"},
   "elsewhere": {"type": "chat", "endpoint": "http://adapter"},
@@ -25,12 +25,13 @@ func TestModelIDsAndWhereTheyStand(t *testing.T) {
 	path := write(t, "a.json", file)
 	cfg, _ := Load([]string{path}, Options{})
 	want := []ModelID{
-		{"amazon.nova-lite-v1:0", path, 2, 41, "models.plain.endpoint"},
-		{"amazon.nova-pro-v1:0", path, 3, 76, "models.over.overrideName"},
-		{"a.b", path, 4, 40, "models.many.endpoint"},
-		{"c.d", path, 5, 43, "models.many.upstreams[2].modelId"},
-		{"c.d", path, 6, 17, "models.many.upstreams[3].modelId"},
-		{"g.h", path, 10, 46, "models." + secret.Redacted + ".endpoint"},
+		{"amazon.nova-lite-v1:0", path, 2, 41, "models.plain.endpoint", false},
+		{"amazon.nova-pro-v1:0", path, 3, 76, "models.over.overrideName", false},
+		{"a.b", path, 4, 40, "models.many.endpoint", false},
+		{"c.d", path, 5, 43, "models.many.upstreams[2].modelId", false},
+		{"c.d", path, 6, 17, "models.many.upstreams[3].modelId", false},
+		{"f.base", path, 6, 37, "models.many.upstreams[3].baseModel", true},
+		{"g.h", path, 10, 46, "models." + secret.Redacted + ".endpoint", false},
 	}
 	if diff := cmp.Diff(want, cfg.ModelIDs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -27,6 +27,17 @@ func upstreamTable() table[upstreamDraft] {
 					l.modelID(v, &u.ModelID)
 					u.modelIDAt = v.place()
 				}},
+			{"baseModel", "string", "", enforced, "id of the foundation model behind an ARN that does not name it: an application profile, a provisioned, imported or custom model. Without it AWS is asked, where it can tell. Outcrop's own field", "",
+				func(l *loader, v spot, u *upstreamDraft) {
+					l.modelID(v, &u.BaseModel)
+					u.baseModelAt = v.place()
+				}},
+			{"surface", "`converse`, `mantle`, `openai`, `invoke`", "", enforced, "which API of Bedrock is asked; without it the one that the model is served by. Outcrop's own field", "",
+				func(l *loader, v spot, u *upstreamDraft) {
+					l.oneOf(v, &u.Surface, "converse", "mantle", "openai", "invoke")
+				}},
+			{"guardrail", "object", "", enforced, "a guardrail that every request passes and no client can remove, see below. Outcrop's own field", "",
+				func(l *loader, v spot, u *upstreamDraft) { l.guardrail(v, u) }},
 			{"extraData", "object, or a string that holds one", "", enforced, "region and credentials, see below", "",
 				func(_ *loader, v spot, u *upstreamDraft) { u.extra = v }},
 			{"secretExtraData", "object, or a string that holds one", "", enforced, "the same fields as `extraData`, for a file that is kept apart; a field may stand in one of the two only", "",
@@ -78,8 +89,20 @@ func extraTable() table[Upstream] {
 		row("aws_external_id", "external id that the role's trust policy asks for. Outcrop's own field", func(u *Upstream) *string { return &u.ExternalID }),
 		row("aws_role_session_name", "session name that CloudTrail shows. Outcrop's own field", func(u *Upstream) *string { return &u.RoleSessionName }),
 		unused("claude_client", "which client DIAL's adapter uses for Claude", "Claude is asked through Converse"),
-		unused("compatible_model_id", "the model behind an ARN that does not name it", "an ARN that names no model is served with the plain Converse rules"),
+		{"compatible_model_id", "string", "", enforced, "DIAL's name of `baseModel`", "",
+			func(l *loader, v spot, u *Upstream) { l.compatibleModel(v, u) }},
 	}}
+}
+
+// compatibleModel reads what DIAL's adapter calls baseModel.
+func (l *loader) compatibleModel(s spot, u *Upstream) {
+	var id string
+	l.modelID(s, &id)
+	if u.BaseModel != "" && id != u.BaseModel {
+		l.err(s, "the upstream's baseModel names another model", "remove one of the two")
+		return
+	}
+	u.BaseModel, u.baseModelAt = id, s.place()
 }
 
 func (l *loader) readUpstreams(s spot, m Model) []Upstream {

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // want reports whether the value is of that kind, and reports it if not.
@@ -228,4 +229,39 @@ func (l *loader) address(s spot, into *string) {
 func isURL(s string) bool {
 	u, err := url.Parse(s)
 	return err == nil && (u.Scheme == "http" || u.Scheme == "https") && u.Host != ""
+}
+
+// longestDuration is the longest duration that a file may state.
+const longestDuration = 24 * time.Hour
+
+// duration reads a length of time with its unit, as Go and Kubernetes write it.
+func (l *loader) duration(s spot, into *time.Duration) {
+	if s.kind == number {
+		l.err(s, "must be a duration with its unit", `for example "`+s.text+`s"`)
+		return
+	}
+	if !l.want(s, text) {
+		return
+	}
+	d, err := time.ParseDuration(s.text)
+	switch {
+	case err != nil:
+		l.err(s, "must be a duration with its unit", `for example "90s" or "5m"`)
+	case d < 0 || d > longestDuration:
+		l.err(s, "must be a duration from 0s to 24h", "")
+	default:
+		*into = d
+	}
+}
+
+// durationText is a duration as a file would state it: 15s, 10m, 1h.
+func durationText(d time.Duration) string {
+	text := d.String()
+	if strings.HasSuffix(text, "m0s") {
+		text = strings.TrimSuffix(text, "0s")
+	}
+	if strings.HasSuffix(text, "h0m") {
+		text = strings.TrimSuffix(text, "0m")
+	}
+	return text
 }
