@@ -24,7 +24,11 @@ type catalogueCheck struct {
 func (c catalogueCheck) problems(cfg *config.Config) []config.Problem {
 	var out []config.Problem
 	for _, at := range cfg.ModelIDs() {
-		if message, remedy := c.mistake(at.ID); message != "" {
+		message, remedy := c.mistake(at.ID)
+		if at.Base {
+			message, remedy = c.baseMistake(at.ID)
+		}
+		if message != "" {
 			out = append(out, config.Problem{
 				Severity: config.Warning, File: at.File, Line: at.Line, Col: at.Col, Path: at.Path,
 				Message: message, Remedy: remedy,
@@ -56,6 +60,14 @@ func (c catalogueCheck) mistake(id string) (message, remedy string) {
 		return "AWS serves this model id with provisioned throughput only", "use the ARN of the provisioned model"
 	}
 	return "", ""
+}
+
+// baseMistake says why nothing is known of the model behind an ARN.
+func (c catalogueCheck) baseMistake(id string) (message, remedy string) {
+	if _, known := c.Family(id); known {
+		return "", ""
+	}
+	return "the catalogue does not know this model id: the ARN is served with the rules of its family, or as plain Converse", c.nearest(id)
 }
 
 // profiles names the ids under which the model of a bare id is served.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -51,6 +53,47 @@ func TestCatalogueCheck(t *testing.T) {
 		message, remedy := check.mistake(tt.id)
 		if message != tt.message || remedy != tt.remedy {
 			t.Errorf("%s:\n got %s (%s)\nwant %s (%s)", tt.id, message, remedy, tt.message, tt.remedy)
+		}
+	}
+}
+
+func TestTheModelBehindAnARNNeedNotBeCallable(t *testing.T) {
+	check := catalogueCheck{catalogue(t), "2026-11-22"}
+	for id, want := range map[string]bool{
+		"anthropic.claude-sonnet-4-5-20250929-v1:0": false, "anthropic.claude-v2": false, "us.amazon.nova-lite-v1:0": false,
+		"anthropic.claude-sonet-4-5": true, "acme.new": true,
+	} {
+		if message, remedy := check.baseMistake(id); (message != "") != want || want && remedy == "" {
+			t.Errorf("%s: %s (%s)", id, message, remedy)
+		}
+	}
+}
+
+func TestTheCatalogueFileReachesTheCheck(t *testing.T) {
+	dir := t.TempDir()
+	write := func(name, text string) string {
+		path := filepath.Join(dir, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	files := write("a.json", `{"models": {"m": {"type": "chat", "endpoint": "bedrock:acme.brand-new-v1:0"}}, "keys": {"hush-key-1": {"project": "p", "roles": ["default"]}}}`)
+	override := write("models.json", `{"models": [{"id": "acme.brand-new-v1:0"}]}`)
+	broken := write("broken.json", `{"models": [{"name": "x"}]}`)
+	for _, tt := range []struct {
+		args []string
+		want string
+		code int
+	}{
+		{[]string{"config", "check", files}, "does not know this model id", 0},
+		{[]string{"config", "check", "--catalogue", override, files}, "0 errors, 0 warnings", 0},
+		{[]string{"config", "check", "--catalogue", broken, files}, "broken.json: line 1: a model needs an id", 1},
+		{[]string{"config", "check", "--catalogue", filepath.Join(dir, "none.json"), files}, "no such file", 1},
+	} {
+		var out strings.Builder
+		if code := run(t.Context(), tt.args, strings.NewReader(""), &out, &out); code != tt.code || !strings.Contains(out.String(), tt.want) {
+			t.Errorf("%q: exit %d\n%s", tt.args, code, out.String())
 		}
 	}
 }

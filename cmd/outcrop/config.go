@@ -8,7 +8,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"outcrop/internal/config"
-	"outcrop/internal/models"
 )
 
 func newConfigCommand() *cobra.Command {
@@ -22,7 +21,7 @@ func newConfigCommand() *cobra.Command {
 
 func newConfigCheckCommand() *cobra.Command {
 	var options config.Options
-	var output string
+	var output, file string
 	cmd := &cobra.Command{
 		Use:   "check FILE...",
 		Short: "Report every mistake in the files, and what they compile to",
@@ -37,7 +36,7 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			cfg, problems := config.Load(args, options)
-			catalogue, err := models.Load()
+			catalogue, err := loadCatalogue(file)
 			if err != nil {
 				return err
 			}
@@ -53,6 +52,7 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 		},
 	}
 	cmd.Flags().BoolVar(&options.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
+	catalogueFlag(cmd, &file)
 	cmd.Flags().StringVar(&output, "output", "text", "form of the report: text or json")
 	return cmd
 }

@@ -13,7 +13,6 @@ import (
 	"github.com/spf13/cobra"
 
 	"outcrop/internal/config"
-	"outcrop/internal/models"
 )
 
 const (
@@ -33,6 +32,8 @@ type serveFlags struct {
 	sandbox bool
 	log     string
 	merge   config.Options
+	// catalogue is the file that changes the built-in catalogue, "" for none.
+	catalogue string
 }
 
 func newServeCommand() *cobra.Command {
@@ -54,6 +55,7 @@ func newServeCommand() *cobra.Command {
 	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`, JSON or YAML; repeat to merge several, later ones win")
 	cmd.Flags().BoolVar(&f.merge.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "answer from a built-in sandbox instead of AWS")
+	catalogueFlag(cmd, &f.catalogue)
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
 	return cmd
 }
@@ -68,7 +70,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	catalogue, err := models.Load()
+	catalogue, err := loadCatalogue(f.catalogue)
 	if err != nil {
 		return err
 	}

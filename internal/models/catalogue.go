@@ -22,14 +22,43 @@ func Load() (*Catalogue, error) {
 	return parse(catalogueJSON)
 }
 
+// LoadWith is Load, changed by an operator's file of the same form:
+// {"models": [{"id": …, …}]}. What a model of the file says replaces what the
+// embedded one says, member by member; a list is replaced whole, null makes a
+// member unknown. An id that is new is added: its base, geo and provider come
+// from the id unless they are stated, its kind is chat. The error names the
+// line and what is wrong there.
+func LoadWith(override []byte) (*Catalogue, error) {
+	models, err := decode(catalogueJSON)
+	if err != nil {
+		return nil, err
+	}
+	if models, err = overlay(models, override); err != nil {
+		return nil, err
+	}
+	return index(models)
+}
+
 func parse(data []byte) (*Catalogue, error) {
+	models, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	return index(models)
+}
+
+func decode(data []byte) ([]Model, error) {
 	var file struct {
 		Models []Model `json:"models"`
 	}
 	if err := json.Unmarshal(data, &file); err != nil {
 		return nil, fmt.Errorf("model catalogue: %w", err)
 	}
-	c := &Catalogue{models: file.Models, byID: make(map[string]*Model, len(file.Models))}
+	return file.Models, nil
+}
+
+func index(models []Model) (*Catalogue, error) {
+	c := &Catalogue{models: models, byID: make(map[string]*Model, len(models))}
 	for i := range c.models {
 		m := &c.models[i]
 		if m.Base == "" {

@@ -25,8 +25,12 @@ const (
 	Yes
 )
 
-// UnmarshalJSON reads true and false; an absent member stays Unknown.
+// UnmarshalJSON reads true and false; null is Unknown, and an absent member stays what it was.
 func (f *Fact) UnmarshalJSON(data []byte) error {
+	if string(data) == "null" {
+		*f = Unknown
+		return nil
+	}
 	var yes bool
 	if err := json.Unmarshal(data, &yes); err != nil {
 		return err
