@@ -50,6 +50,7 @@ func table() []row {
 		{floor: 3, pkg: "internal/client", internal: []string{"openai", "sse"}},
 		{floor: 4, pkg: "internal/gateway", internal: []string{"auth", "catalog", "llm", "openai"}},
 		{floor: 5, pkg: "cmd/outcrop", everything: true},
+		{floor: 5, pkg: "bench"},
 		{floor: 5, pkg: "bench/coldstart"},
 		{floor: 5, pkg: "e2e"},
 	}
