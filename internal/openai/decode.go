@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
@@ -15,10 +16,22 @@ type Shape struct {
 	Model        string // the member "model", "" when absent
 	Stream       bool
 	IncludeUsage bool // stream_options.include_usage; means something for a stream only
+	// N is how many choices the client wants, 1 to 128.
+	N int
+	// MaxPromptTokens is to how many tokens the prompt may be cut, 0 when that was not asked for.
+	MaxPromptTokens int
+	// Functions says that the client speaks the wire before tools: its calls are function_call, and so
+	// must the reply's be.
+	Functions bool
 	// Ignored names, as JSON paths in the order of the body, the members that were accepted without
 	// effect: "seed", "messages[2].name". It holds at most 65 entries; the last then says how many
 	// more there were.
 	Ignored []string
+	// Changed names, like Ignored, the members that a model gets in another form than the client's
+	// because it could not get them otherwise.
+	Changed []string
+
+	given memberSet // the members of the body, for Defaults
 }
 
 // DecodeChat reads the body of a chat completion request (the wire is
@@ -30,17 +43,28 @@ type Shape struct {
 // crosses them, so that memory is taken in proportion to the body.
 //
 // It checks what the wire prescribes, not what a model does: the order of messages, how few stop
-// strings a model takes, the media types of images are the adapter's business.
-func DecodeChat(body []byte) (*llm.ChatRequest, Shape, error) {
-	d := decoder{s: jsonscan.New(body), body: body, req: &llm.ChatRequest{}, names: make([]string, 0, fewNames)}
+// strings a model takes, the types of files are the adapter's business.
+func DecodeChat(body []byte) (*llm.ChatRequest, Shape, error) { return DecodeChatAt(body, time.Now()) }
+
+// DecodeChatAt is DecodeChat at a time: from then on an expire_at counts.
+func DecodeChatAt(body []byte, now time.Time) (*llm.ChatRequest, Shape, error) {
+	d := newDecoder(body)
+	d.now = now
 	d.chat()
 	d.s.End()
 	d.finish()
 	if err := d.err(); err != nil {
 		return nil, Shape{}, err
 	}
-	d.shape.Ignored = d.ignoredPaths()
+	d.shape.Ignored = d.ignored.paths(body)
+	d.shape.Changed = d.changed.paths(body)
 	return d.req, d.shape, nil
+}
+
+func newDecoder(body []byte) decoder {
+	return decoder{
+		s: jsonscan.New(body), body: body, req: &llm.ChatRequest{}, shape: Shape{N: 1}, names: make([]string, 0, fewNames),
+	}
 }
 
 // decoder walks a body once. Offsets stand for paths until one has to be told: 0 means that a member
@@ -48,6 +72,7 @@ func DecodeChat(body []byte) (*llm.ChatRequest, Shape, error) {
 type decoder struct {
 	s     jsonscan.Scanner
 	body  []byte
+	now   time.Time
 	req   *llm.ChatRequest
 	shape Shape
 
@@ -56,14 +81,19 @@ type decoder struct {
 	open  int                   // how many of the sets are in use
 	parts []llm.Part            // of the current message; its capacity is for the next ones too
 	calls []llm.Part            // of the current message
+	files []llm.Part            // the attachments of the current message
+
+	fileCount, thoughtCount int // of the whole request
 
 	maxTokens, maxCompletion int
 	messagesAt, maxAt        int
+	toolsAt                  int
 	choiceAt, choiceNameAt   int
+	cache                    *llm.CachePoint // at the end of the last message
+	legacy                   legacy
 
-	ignored []int // offsets, the first maxIgnored of them
-	more    int   // how many followed
-	fault   fault
+	ignored, changed told
+	fault            fault
 }
 
 // fault is a mistake that the scanner does not know of: at the value that starts at offset, or at
@@ -152,22 +182,37 @@ func (d *decoder) refuseUnlessEmpty(remedy string) {
 	}
 }
 
-func (d *decoder) ignoreAt(at int) {
-	if len(d.ignored) == maxIgnored {
-		d.more++
-		return
+func (d *decoder) ignoreAt(at int) { d.ignored.add(at) }
+
+// ignorePresent is ignoreAt for a member that may be absent.
+func (d *decoder) ignorePresent(at int) {
+	if at != 0 {
+		d.ignored.add(at)
 	}
-	d.ignored = append(d.ignored, at)
 }
 
-func (d *decoder) ignoredPaths() []string {
-	if len(d.ignored) == 0 {
+// told is a list of members that are to be told.
+type told struct {
+	at   []int // offsets, the first maxIgnored of them
+	more int   // how many followed
+}
+
+func (l *told) add(at int) {
+	if len(l.at) == maxIgnored {
+		l.more++
+		return
+	}
+	l.at = append(l.at, at)
+}
+
+func (l *told) paths(body []byte) []string {
+	if len(l.at) == 0 {
 		return nil
 	}
-	slices.Sort(d.ignored) // a member whose fate another one decides is listed late
-	paths := jsonscan.Paths(d.body, d.ignored)
-	if d.more > 0 {
-		paths = append(paths, fmt.Sprintf("…and %d more", d.more))
+	slices.Sort(l.at) // a member whose fate another one decides is listed late
+	paths := jsonscan.Paths(body, slices.Compact(l.at))
+	if l.more > 0 {
+		paths = append(paths, fmt.Sprintf("…and %d more", l.more))
 	}
 	return paths
 }

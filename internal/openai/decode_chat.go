@@ -6,9 +6,10 @@ import (
 	"outcrop/internal/llm"
 )
 
-// chat reads the members that become part of the llm.ChatRequest.
+// chat reads the members of a request.
 func (d *decoder) chat() {
 	o := d.object()
+	o.given = &d.shape.given
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
 		case "messages":
@@ -26,59 +27,22 @@ func (d *decoder) chat() {
 			d.req.Sampling.TopP = d.number(1)
 		case "max_tokens":
 			d.maxAt = o.value
-			d.maxTokens = d.replyTokens()
+			d.maxTokens = d.count(maxReplyTokens)
 		case "max_completion_tokens":
-			d.maxCompletion = d.replyTokens()
+			d.maxCompletion = d.count(maxReplyTokens)
 		case "stop":
 			d.stop()
 		case "tools":
+			d.toolsAt = o.value
 			d.tools()
 		case "tool_choice":
 			d.choiceAt = o.value
 			d.toolChoice()
+		case "parallel_tool_calls":
+			d.req.OneTool = !d.s.Bool()
 		default:
-			d.beside(key)
+			d.option(key)
 		}
-	}
-}
-
-// beside reads the members that no model hears of: they ask for what happens anyway, or are refused,
-// or are listed.
-func (d *decoder) beside(key string) {
-	at := d.s.Offset()
-	switch key {
-	case "parallel_tool_calls":
-		if !d.s.Bool() {
-			d.ignoreAt(at)
-		}
-	case "n":
-		if d.s.Int() != 1 {
-			d.fail(at, "", "only 1 is supported by this version")
-		}
-	case "logprobs":
-		if d.s.Bool() {
-			d.refuse(at, "")
-		}
-	case "response_format":
-		d.responseFormat()
-	case "modalities":
-		d.modalities()
-	case "functions":
-		d.refuseUnlessEmpty("use tools")
-	case "function_call":
-		d.refuseUnlessEmpty("use tool_choice")
-	case "audio", "max_prompt_tokens", "web_search_options": // {} asks for a web search
-		d.refuse(at, "")
-	case "custom_fields":
-		d.customFields()
-	case "presence_penalty", "frequency_penalty", "top_logprobs":
-		if d.s.Float() != 0 {
-			d.ignoreAt(at)
-		}
-	case "store":
-		d.ignoreUnless("false")
-	default:
-		d.ignore()
 	}
 }
 
@@ -96,41 +60,6 @@ func (d *decoder) streamOptions() {
 	}
 }
 
-func (d *decoder) responseFormat() {
-	at, format := d.s.Offset(), "text"
-	o := d.object()
-	for key, ok := o.next(); ok; key, ok = o.next() {
-		if key == "type" {
-			format = d.s.String()
-		} else {
-			d.ignore()
-		}
-	}
-	if format != "text" {
-		d.fail(at, "type", "only text is supported by this version; ask for JSON in the prompt, or use a tool")
-	}
-}
-
-func (d *decoder) modalities() {
-	for d.s.Array(); d.s.Element(); {
-		at := d.s.Offset()
-		if d.s.String() != "text" {
-			d.fail(at, "", "only text is supported by this version")
-		}
-	}
-}
-
-func (d *decoder) customFields() {
-	o := d.object()
-	for key, ok := o.next(); ok; key, ok = o.next() {
-		if key == "configuration" {
-			d.refuseUnlessEmpty("")
-		} else {
-			d.ignore()
-		}
-	}
-}
-
 // number reads a number from 0 to top.
 func (d *decoder) number(top float64) *float64 {
 	at := d.s.Offset()
@@ -141,11 +70,12 @@ func (d *decoder) number(top float64) *float64 {
 	return &f
 }
 
-func (d *decoder) replyTokens() int {
+// count reads an integer from 1 to top.
+func (d *decoder) count(top int64) int {
 	at := d.s.Offset()
 	n := d.s.Int()
-	if n < 1 || n > maxReplyTokens {
-		d.fail(at, "", fmt.Sprintf("expected an integer from 1 to %d", maxReplyTokens))
+	if n < 1 || n > top {
+		d.fail(at, "", fmt.Sprintf("expected an integer from 1 to %d", top))
 	}
 	return int(n)
 }
@@ -176,10 +106,21 @@ func (d *decoder) finish() {
 		return
 	case d.messagesAt == 0:
 		d.fail(0, "messages", "missing; expected an array of at least one message")
+		return
 	case len(d.req.Messages) == 0:
 		d.fail(d.messagesAt, "", "empty; expected at least one message")
+		return
 	}
 	d.req.Whole = !d.shape.Stream
+	d.settleMaxTokens()
+	d.settleFunctions()
+	d.checkChoice()
+	if d.cache != nil {
+		cacheAtEnd(d.req, *d.cache)
+	}
+}
+
+func (d *decoder) settleMaxTokens() {
 	d.req.MaxTokens = d.maxTokens
 	if d.maxCompletion != 0 {
 		d.req.MaxTokens = d.maxCompletion
@@ -187,7 +128,6 @@ func (d *decoder) finish() {
 			d.ignoreAt(d.maxAt)
 		}
 	}
-	d.checkChoice()
 }
 
 // checkChoice refuses a tool_choice that the tools cannot meet: it would be lost on the way, or come
@@ -201,13 +141,24 @@ func (d *decoder) checkChoice() {
 		d.fail(d.choiceAt, "", "asks for a tool call, but there are no tools")
 		return
 	}
-	if choice.Mode == llm.ToolRequired {
-		return
+	if !canMeet(choice, d.req.Tools) {
+		d.fail(d.choiceNameAt, "", "names none of the tools")
 	}
-	for _, tool := range d.req.Tools {
-		if tool.Name == choice.Name {
-			return
+}
+
+// canMeet reports whether the choice asks for nothing that the tools have not.
+func canMeet(choice llm.ToolChoice, tools []llm.Tool) bool {
+	switch choice.Mode {
+	case llm.ToolRequired:
+		return len(tools) > 0
+	case llm.ToolNamed:
+		for _, tool := range tools {
+			if tool.Name == choice.Name {
+				return true
+			}
 		}
+		return false
+	default:
+		return true
 	}
-	d.fail(d.choiceNameAt, "", "names none of the tools")
 }

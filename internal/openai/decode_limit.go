@@ -15,6 +15,11 @@ const (
 	maxParts     = 5_000 // of the content of one message
 	maxToolCalls = 1_000 // of one message
 	maxTools     = 1_000
+	maxFiles     = 5_000  // of the whole request, parts and attachments
+	maxThoughts  = 10_000 // blocks of reasoning in the states of the whole request
+	maxWaiting   = 1_000  // function calls without an answer yet
+	// maxChoices is OpenAI's limit of n.
+	maxChoices = 128
 	// maxStops is what Converse takes:
 	// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InferenceConfiguration.html.
 	maxStops = 2_500
@@ -68,9 +73,10 @@ func (a *array) more() bool {
 // object iterates over the members of one JSON object.
 type object struct {
 	d     *decoder
-	base  int // its first name in d.names
-	value int // offset of the current member's value
-	set   int // its place in d.sets plus 1; 0 while d.names will do
+	base  int        // its first name in d.names
+	value int        // offset of the current member's value
+	set   int        // its place in d.sets plus 1; 0 while d.names will do
+	given *memberSet // where the names that Defaults knows are noted; may be nil
 }
 
 func (d *decoder) object() object {
@@ -91,6 +97,9 @@ func (o *object) next() (key string, ok bool) {
 		o.value = d.s.Offset()
 		if !o.admit(key) {
 			return "", false
+		}
+		if o.given != nil {
+			*o.given |= memberOf(key)
 		}
 		if !d.s.Null() {
 			return key, true
@@ -131,7 +140,7 @@ func (o *object) admit(key string) bool {
 
 // forget drops the names of an object that is closed. So names are held only of objects that are
 // open within each other, and the wire has four of those: a request, its message, a tool call of it
-// and the called function. No body makes the decoder hold more than 4*(fewNames+maxMembers).
+// and the called function, or a part of it and its breakpoint. No body makes the decoder hold more than 4*(fewNames+maxMembers).
 func (o *object) forget() {
 	d := o.d
 	d.names = d.names[:o.base]

@@ -1,6 +1,10 @@
 package openai
 
-import "outcrop/internal/llm"
+import (
+	"slices"
+
+	"outcrop/internal/llm"
+)
 
 const (
 	roleWords    = "system, developer, user, assistant or tool"
@@ -9,12 +13,20 @@ const (
 
 // message is a message whose members have been read but not yet judged: role may come last.
 type message struct {
-	at   int // offset of the message
-	role llm.Role
+	at     int // offset of the message
+	role   llm.Role
+	legacy bool // the role is function: a tool message that names the function
 
-	contentAt, imageAt, callsAt, idAt, refusalAt int
+	contentAt, fileAt, attachmentsAt, callsAt, calledAt, idAt, nameAt, refusalAt, failedAt int
+	thoughtAt, stateAt                                                                     int
 
-	callID, refusal string
+	callID, name, refusal, thought string
+
+	failed bool
+	called llm.ToolCall // function_call
+	state  state
+	marked bool            // a CachePoint is among the parts
+	cache  *llm.CachePoint // at the end of the message
 }
 
 func (d *decoder) messages() {
@@ -36,12 +48,12 @@ func (d *decoder) message(i int) {
 	if cap(d.parts) == 0 {
 		d.parts = make([]llm.Part, 0, min(8+i, maxBatch))
 	}
-	d.calls = d.calls[:0]
+	d.calls, d.files = d.calls[:0], d.files[:0]
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
 		case "role":
-			m.role = d.role()
+			d.role(&m)
 		case "content":
 			m.contentAt = o.value
 			d.content(&m)
@@ -52,51 +64,95 @@ func (d *decoder) message(i int) {
 			m.idAt, m.callID = o.value, d.s.String()
 		case "refusal":
 			m.refusalAt, m.refusal = o.value, d.s.String()
-		case "function_call":
-			d.refuseUnlessEmpty("use tool_calls")
-		case "audio":
-			d.refuse(o.value, "")
-		case "custom_content":
-			d.customContent()
 		default:
-			d.ignore()
+			d.messageOption(&m, key)
 		}
 	}
 	if d.s.Err() != nil {
 		return
 	}
 	d.check(&m)
-	d.place(&m, i)
-}
-
-func (d *decoder) role() llm.Role {
-	at := d.s.Offset()
-	switch d.s.String() {
-	case "user":
-		return llm.RoleUser
-	case "assistant":
-		return llm.RoleAssistant
-	case "system", "developer":
-		return llm.RoleSystem
-	case "tool":
-		return llm.RoleTool
-	case "function":
-		d.refuse(at, "use the role tool and tool_call_id")
-	default:
-		d.fail(at, "", "unknown role; expected "+roleWords)
+	if d.s.Err() == nil {
+		d.place(&m, i)
 	}
-	return 0
 }
 
-// customContent reads DIAL's extension of a message.
-func (d *decoder) customContent() {
-	o := d.object()
-	for key, ok := o.next(); ok; key, ok = o.next() {
-		if key == "attachments" {
-			d.refuseUnlessEmpty("send images as image_url parts with a data URL")
+// messageOption reads the rarer members of a message.
+func (d *decoder) messageOption(m *message, key string) {
+	at := d.s.Offset()
+	switch key {
+	case "name":
+		if d.s.Kind() == '"' {
+			m.nameAt, m.name = at, d.s.String()
 		} else {
 			d.ignore()
 		}
+	case "function_call":
+		m.calledAt = at
+		d.calledFunction(&m.called)
+	case "audio":
+		d.refuse(at, "")
+	case "custom_content":
+		d.customContent(m)
+	case "custom_fields":
+		if point := d.breakpoint(); point != nil {
+			m.cache = point
+		}
+	case "cache_control":
+		m.cache = d.cachePoint()
+		m.cache.At = "cache_control"
+	case "reasoning_content", "reasoning":
+		d.thought(m)
+	case "is_error", "status":
+		d.outcome(m)
+	default:
+		d.ignore()
+	}
+}
+
+func (d *decoder) role(m *message) {
+	at := d.s.Offset()
+	switch d.s.String() {
+	case "user":
+		m.role = llm.RoleUser
+	case "assistant":
+		m.role = llm.RoleAssistant
+	case "system", "developer":
+		m.role = llm.RoleSystem
+	case "tool":
+		m.role = llm.RoleTool
+	case "function":
+		m.role, m.legacy = llm.RoleTool, true
+	default:
+		d.fail(at, "", "unknown role; expected "+roleWords)
+	}
+}
+
+// outcome reads what some clients say of a tool that failed: is_error is Anthropic's, status is
+// LangChain's. OpenAI's wire has no word for it.
+func (d *decoder) outcome(m *message) {
+	at := d.s.Offset()
+	switch raw := d.s.Raw(); string(raw) {
+	case "true", `"error"`:
+		m.failed, m.failedAt = true, at
+	case "false", `"success"`, "null":
+	default:
+		d.ignoreAt(at)
+	}
+}
+
+// thought reads reasoning that has no signature. Where two members say it, the first one counts.
+func (d *decoder) thought(m *message) {
+	at := d.s.Offset()
+	if d.s.Kind() != '"' {
+		d.ignore()
+		return
+	}
+	text := d.s.String()
+	if m.thought == "" {
+		m.thoughtAt, m.thought = at, text
+	} else if text != "" && text != m.thought {
+		d.ignoreAt(at)
 	}
 }
 
@@ -105,21 +161,33 @@ func (d *decoder) check(m *message) {
 	switch {
 	case m.role == 0:
 		d.fail(m.at, "role", "missing; expected "+roleWords)
-	case m.contentAt == 0 && m.role != llm.RoleAssistant:
+	case m.contentAt == 0 && m.role != llm.RoleAssistant && !m.legacy && len(d.files) == 0:
 		d.fail(m.at, "content", "missing; expected "+contentWords)
-	case m.imageAt != 0 && m.role != llm.RoleUser:
-		d.fail(m.imageAt, "", "images are supported in user messages only by this version")
-	case m.role == llm.RoleTool && m.callID == "":
+	case m.fileAt != 0 && m.role == llm.RoleSystem:
+		d.fail(m.fileAt, "", "files are not for system messages; put them into a user message")
+	case m.role == llm.RoleTool && !m.legacy && m.callID == "":
 		d.fail(m.at, "tool_call_id", "missing; expected the id of the tool call that this message answers")
+	case m.calledAt != 0 && m.called.Name == "":
+		d.fail(m.calledAt, "name", "missing; expected the name of the called function")
+	case m.legacy && m.name == "":
+		d.fail(m.at, "name", "missing; expected the name of the function that this message answers")
 	}
-	if len(d.calls) > 0 && m.role != llm.RoleAssistant {
-		d.ignoreAt(m.callsAt)
+	if m.role != llm.RoleAssistant {
+		d.ignoreOthers(len(d.calls) > 0, m.callsAt)
+		d.ignoreOthers(m.refusal != "", m.refusalAt)
+		d.ignoreOthers(m.thought != "", m.thoughtAt)
+		d.ignoreOthers(m.state.found(), m.stateAt)
+		d.ignorePresent(m.calledAt)
 	}
-	if m.refusal != "" && m.role != llm.RoleAssistant {
-		d.ignoreAt(m.refusalAt)
-	}
-	if m.callID != "" && m.role != llm.RoleTool {
-		d.ignoreAt(m.idAt)
+	d.ignoreOthers(m.callID != "" && (m.role != llm.RoleTool || m.legacy), m.idAt)
+	d.ignoreOthers(m.name != "" && !m.legacy, m.nameAt)
+	d.ignoreOthers(m.failed && m.role != llm.RoleTool, m.failedAt)
+}
+
+// ignoreOthers lists a member that the message's role has no use for.
+func (d *decoder) ignoreOthers(says bool, at int) {
+	if says {
+		d.ignoreAt(at)
 	}
 }
 
@@ -129,18 +197,93 @@ func (d *decoder) place(m *message, i int) {
 	switch m.role {
 	case llm.RoleAssistant:
 		d.addText(m.refusal)
-		d.parts = append(d.parts, d.calls...)
+		d.parts = append(d.parts, d.files...)
+		d.placeTurn(m)
 	case llm.RoleTool:
-		end := len(d.parts)
-		result := llm.ToolResult{ID: m.callID}
-		if end > 0 {
-			result.Parts = d.parts[:end:end]
-		}
-		d.parts = append(d.parts, result)
-		from = end
+		d.parts = append(d.parts, d.files...)
+		from = d.placeResult(m)
+	default:
+		d.parts = append(d.parts, d.files...)
+	}
+	if m.cache != nil {
+		d.parts = append(d.parts, *m.cache)
 	}
 	end := len(d.parts)
 	d.req.Messages = append(d.req.Messages, llm.Message{Role: m.role, Index: i, Parts: d.parts[from:end:end]})
+}
+
+// placeTurn adds what an assistant thought and called: reasoning first, except for blocks that were
+// between its calls.
+func (d *decoder) placeTurn(m *message) {
+	if m.calledAt != 0 {
+		d.calls = append(d.calls, d.legacyCall(m))
+	}
+	thoughts := m.state.thoughts()
+	if len(thoughts) == 0 {
+		if m.thought != "" {
+			d.parts = slices.Insert(d.parts, 0, llm.Part(llm.Reasoning{Text: m.thought}))
+		}
+		d.parts = append(d.parts, d.calls...)
+		return
+	}
+	first := 0
+	for ; first < len(thoughts) && thoughts[first].Calls == 0; first++ {
+		d.parts = slices.Insert(d.parts, first, llm.Part(thoughts[first]))
+	}
+	thoughts = thoughts[first:]
+	for n, call := range d.calls {
+		for len(thoughts) > 0 && thoughts[0].Calls <= n {
+			d.addThought(thoughts[0])
+			thoughts = thoughts[1:]
+		}
+		d.parts = append(d.parts, call)
+	}
+	for _, thought := range thoughts {
+		d.addThought(thought)
+	}
+}
+
+// addThought adds a block whose place now says what Calls did.
+func (d *decoder) addThought(r llm.Reasoning) {
+	r.Calls = 0
+	d.parts = append(d.parts, r)
+}
+
+// placeResult adds the result of a tool call, whose parts are what has been read, and returns where
+// it is.
+func (d *decoder) placeResult(m *message) int {
+	var mark llm.Part
+	if m.marked {
+		mark = d.takeMarks()
+	}
+	end := len(d.parts)
+	result := llm.ToolResult{ID: m.callID, Failed: m.failed}
+	if m.legacy {
+		result.ID = d.answered(m)
+	}
+	if end > 0 {
+		result.Parts = d.parts[:end:end]
+	}
+	d.parts = append(d.parts, result)
+	if mark != nil {
+		d.parts = append(d.parts, mark)
+	}
+	return end
+}
+
+// takeMarks removes the cache breakpoints from a result's parts, where llm has none, and returns the
+// last one: it goes behind the result, which is the nearest place that it can have.
+func (d *decoder) takeMarks() (last llm.Part) {
+	kept := d.parts[:0]
+	for _, part := range d.parts {
+		if point, ok := part.(llm.CachePoint); ok {
+			last = point
+		} else {
+			kept = append(kept, part)
+		}
+	}
+	d.parts = kept
+	return last
 }
 
 // addText adds a part unless it is empty: clients write "" where they mean that there is no text,

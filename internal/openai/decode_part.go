@@ -1,7 +1,7 @@
 package openai
 
 import (
-	"strings"
+	"strconv"
 
 	"outcrop/internal/llm"
 )
@@ -12,7 +12,7 @@ func (d *decoder) content(m *message) {
 		d.addText(d.s.String())
 	case '[':
 		for a := d.array(maxParts, "parts"); a.more(); {
-			d.part(m)
+			d.part(m, a.n-1)
 		}
 	default:
 		d.wrongType(contentWords)
@@ -23,14 +23,18 @@ func (d *decoder) content(m *message) {
 // last.
 type part struct {
 	at int
+	i  int // its place in content
 
-	typeAt, textAt, refusalAt, imageAt, urlAt int
+	typeAt, textAt, refusalAt, fileAt int
 
-	kind, text, refusal, url string
+	kind, text, refusal string
+
+	file  file            // of image_url, video_url, input_audio or file
+	cache *llm.CachePoint // after the part
 }
 
-func (d *decoder) part(m *message) {
-	p := part{at: d.s.Offset()}
+func (d *decoder) part(m *message, i int) {
+	p := part{at: d.s.Offset(), i: i}
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
@@ -40,9 +44,11 @@ func (d *decoder) part(m *message) {
 			p.textAt, p.text = o.value, d.s.String()
 		case "refusal":
 			p.refusalAt, p.refusal = o.value, d.s.String()
-		case "image_url":
-			p.imageAt = o.value
-			d.imageURL(&p)
+		case "image_url", "video_url", "input_audio", "file":
+			d.partFile(&p, key)
+		case "cache_control", "prompt_cache_breakpoint":
+			p.cache = d.cachePoint()
+			p.cache.At = partPlace(i, key)
 		default:
 			d.ignore()
 		}
@@ -51,6 +57,13 @@ func (d *decoder) part(m *message) {
 		d.addPart(m, &p)
 	}
 }
+
+// partPlace is where a member of a part is within its message.
+func partPlace(i int, member string) llm.Place {
+	return llm.Place("content[" + strconv.Itoa(i) + "]." + member)
+}
+
+const partWords = "text, image_url, file, input_audio or video_url"
 
 func (d *decoder) addPart(m *message, p *part) {
 	own := 0
@@ -61,143 +74,55 @@ func (d *decoder) addPart(m *message, p *part) {
 	case "refusal":
 		own = p.refusalAt
 		d.addText(p.refusal)
-	case "image_url":
-		own = p.imageAt
-		m.imageAt = p.at
+	case "image_url", "video_url", "input_audio", "file":
+		if p.file.member == p.kind {
+			own = p.fileAt
+		}
+		if m.fileAt == 0 {
+			m.fileAt = p.at
+		}
 	case "":
-		d.fail(p.at, "type", "missing; expected text or image_url")
-	case "input_audio", "file":
-		d.refuse(p.typeAt, "use text and image_url parts")
+		d.fail(p.at, "type", "missing; expected "+partWords)
 	default:
-		d.fail(p.typeAt, "", "unknown type of part; expected text or image_url")
+		d.fail(p.typeAt, "", "unknown type of part; expected "+partWords)
 	}
 	if own == 0 {
 		d.fail(p.at, p.kind, "missing")
+		return
 	}
-	if p.kind == "image_url" {
-		d.addImage(p)
+	if own == p.fileAt {
+		d.parts = d.addFile(d.parts, &p.file)
 	}
-	for _, at := range []int{p.textAt, p.refusalAt, p.imageAt} {
+	for _, at := range []int{p.textAt, p.refusalAt, p.fileAt} {
 		if at != 0 && at != own {
 			d.ignoreAt(at)
 		}
 	}
+	if p.cache != nil {
+		m.marked = true
+		d.parts = append(d.parts, *p.cache)
+	}
 }
 
-func (d *decoder) imageURL(p *part) {
-	switch d.s.Kind() {
-	case '"':
-		p.urlAt, p.url = d.s.Offset(), d.s.String()
-	case '{':
-		o := d.object()
-		for key, ok := o.next(); ok; key, ok = o.next() {
-			if key == "url" {
-				p.urlAt, p.url = o.value, d.s.String()
-			} else {
-				d.ignore()
-			}
-		}
+// partFile reads the member of a part that holds a file. Only one of them can be the part's own; which
+// one that is its type says, and that may follow.
+func (d *decoder) partFile(p *part, key string) {
+	at := d.s.Offset()
+	if p.fileAt != 0 && p.kind != key {
+		d.ignore()
+		return
+	}
+	if p.fileAt != 0 {
+		d.ignoreAt(p.fileAt)
+	}
+	p.fileAt = at
+	p.file = file{member: key, at: at, part: p.i}
+	switch key {
+	case "image_url", "video_url":
+		d.urlFile(&p.file)
+	case "input_audio":
+		d.audioFile(&p.file)
 	default:
-		d.wrongType("a URL or an object with a url")
+		d.inputFile(&p.file)
 	}
-}
-
-const dataURLWords = "a data URL (data:image/png;base64,…)"
-
-func (d *decoder) addImage(p *part) {
-	if p.urlAt == 0 {
-		d.fail(p.imageAt, "url", "missing; expected "+dataURLWords)
-		return
-	}
-	blob, problem := parseDataURL(p.url)
-	if problem != "" {
-		d.fail(p.urlAt, "", problem)
-		return
-	}
-	d.parts = append(d.parts, blob)
-}
-
-// parseDataURL reads a data URL (RFC 2397) that holds an image in base64. The blob aliases it.
-func parseDataURL(url string) (blob llm.Blob, problem string) {
-	rest, ok := cutPrefixFold(url, "data:")
-	if !ok {
-		if isRemote(url) {
-			return blob, "a remote image is not supported by this version; send its bytes as " + dataURLWords
-		}
-		return blob, "expected " + dataURLWords
-	}
-	head, _, ok := strings.Cut(rest[:min(len(rest), maxDataURLHead)], ",")
-	if !ok {
-		return blob, "the data URL has no comma; expected " + dataURLWords
-	}
-	data := rest[len(head)+1:]
-	mime, params, _ := strings.Cut(head, ";")
-	if encoding := params[strings.LastIndexByte(params, ';')+1:]; !strings.EqualFold(strings.TrimSpace(encoding), "base64") {
-		return blob, "the data URL is not in base64; expected " + dataURLWords
-	}
-	mime = strings.ToLower(strings.TrimSpace(mime))
-	if !strings.HasPrefix(mime, "image/") {
-		return blob, "the data URL does not hold an image; expected " + dataURLWords
-	}
-	if !isBase64(data) {
-		return blob, "the data URL's base64 is empty or broken; expected the standard alphabet, padded, without line breaks"
-	}
-	return llm.Blob{MIME: mime, Base64: data}, ""
-}
-
-// maxDataURLHead is up to where the comma of a data URL is looked for: a media type and its
-// parameters.
-const maxDataURLHead = 512
-
-func isRemote(url string) bool {
-	_, plain := cutPrefixFold(url, "http:")
-	_, secure := cutPrefixFold(url, "https:")
-	return plain || secure
-}
-
-func cutPrefixFold(s, prefix string) (rest string, ok bool) {
-	if len(s) < len(prefix) || !strings.EqualFold(s[:len(prefix)], prefix) {
-		return s, false
-	}
-	return s[len(prefix):], true
-}
-
-// isBase64 reports whether s is what llm.Blob.Base64 promises, and not empty. It looks at eight
-// bytes at a time, since s is most of a large body.
-func isBase64(s string) bool {
-	if s == "" || len(s)%4 != 0 {
-		return false
-	}
-	s = strings.TrimSuffix(strings.TrimSuffix(s, "="), "=")
-	for len(s) >= 8 {
-		if !inAlphabet(word(s)) {
-			return false
-		}
-		s = s[8:]
-	}
-	return inAlphabet(word(s + "AAAAAAAA"))
-}
-
-// word is the first eight bytes of s; the compiler makes one load of it.
-func word(s string) uint64 {
-	_ = s[7]
-	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-}
-
-// inAlphabet reports whether all eight bytes of x are A-Z, a-z, 0-9, + or /.
-func inAlphabet(x uint64) bool {
-	const (
-		ones  = 0x0101010101010101
-		highs = 0x80 * ones
-	)
-	if x&highs != 0 {
-		return false
-	}
-	// x + (0x80-c)*ones has a byte's high bit set where that byte is at least c.
-	lower := x | 0x20*ones
-	letters := (lower + (0x80-'a')*ones) &^ (lower + (0x80-'z'-1)*ones)
-	digits := (x + (0x80-'/')*ones) &^ (x + (0x80-'9'-1)*ones) // '/' comes just before '0'
-	plus := (x + (0x80-'+')*ones) &^ (x + (0x80-'+'-1)*ones)
-	return (letters|digits|plus)&highs == highs
 }

@@ -6,13 +6,15 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"outcrop/internal/llm"
 )
 
 func TestDecodeFixtures(t *testing.T) {
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	forEachFixture(t, "decode", 45, func(t *testing.T, f *fixture) {
-		req, shape, err := DecodeChat([]byte(expand(t, f.section("request"))))
+		req, shape, err := DecodeChatAt([]byte(expand(t, f.section("request"))), now)
 		if err != nil {
 			f.drop(t, "llm")
 			f.expect(t, "error", dumpError(t, err))
@@ -81,15 +83,67 @@ func dumpRequest(req *llm.ChatRequest, shape Shape) string {
 		dumpParts(&b, "  ", m.Parts)
 	}
 	for _, tool := range req.Tools {
-		line("tool %q %q %s", tool.Name, tool.Description, tool.Schema)
+		line("tool %q %q %s%s%s", tool.Name, tool.Description, tool.Schema, when(tool.Strict, " strict"), dumpCache(tool.Cache))
 	}
+	dumpOptions(line, req, &shape)
 	if c := req.ToolChoice; c.Mode != llm.ToolAuto {
 		line("tool choice %s", strings.TrimSpace([]string{"auto", "none", "required", "named"}[c.Mode]+" "+c.Name))
 	}
 	for _, path := range shape.Ignored {
 		line("ignored %s", path)
 	}
+	for _, path := range shape.Changed {
+		line("changed %s", path)
+	}
 	return b.String()
+}
+
+// dumpOptions writes what a request asks beside its messages, tools and sampling.
+func dumpOptions(line func(string, ...any), req *llm.ChatRequest, shape *Shape) {
+	if req.OneTool {
+		line("one tool")
+	}
+	if f := req.Format; f.Kind != llm.FormatText {
+		line("format %s %q %q %s%s", []string{"text", "json", "schema"}[f.Kind], f.Name, f.Description, f.Schema, when(f.Strict, " strict"))
+	}
+	for _, option := range [][2]string{{"effort", req.Effort}, {"tier", req.Tier}, {"config", string(req.Config)}} {
+		if option[1] != "" {
+			line("%s %s", option[0], option[1])
+		}
+	}
+	if req.NoAutoCache {
+		line("no automatic cache points")
+	}
+	if shape.N != 1 {
+		line("n %d", shape.N)
+	}
+	if shape.MaxPromptTokens != 0 {
+		line("max_prompt_tokens %d", shape.MaxPromptTokens)
+	}
+	if shape.Functions {
+		line("functions")
+	}
+}
+
+func when(set bool, word string) string {
+	if set {
+		return word
+	}
+	return ""
+}
+
+func dumpCache(p *llm.CachePoint) string {
+	if p == nil {
+		return ""
+	}
+	text := " cache"
+	if p.TTL != 0 {
+		text += " " + p.TTL.String()
+	}
+	if p.At != "" {
+		text += " at " + string(p.At)
+	}
+	return text
 }
 
 func dumpParts(b *strings.Builder, indent string, parts []llm.Part) {
@@ -98,11 +152,23 @@ func dumpParts(b *strings.Builder, indent string, parts []llm.Part) {
 		case llm.Text:
 			fmt.Fprintf(b, "%stext %q\n", indent, p.Text)
 		case llm.Blob:
-			fmt.Fprintf(b, "%sblob %s base64 %s\n", indent, p.MIME, p.Base64)
+			fmt.Fprintf(b, "%sblob %q", indent, p.MIME)
+			if p.Bytes != nil {
+				fmt.Fprintf(b, " bytes %q", p.Bytes)
+			} else {
+				fmt.Fprintf(b, " base64 %s", p.Base64)
+			}
+			fmt.Fprintf(b, "%s at %s\n", when(p.Name != "", fmt.Sprintf(" name %q", p.Name)), p.At)
+		case llm.Link:
+			fmt.Fprintf(b, "%slink %q %s%s at %s\n", indent, p.MIME, p.URL, when(p.Name != "", fmt.Sprintf(" name %q", p.Name)), p.At)
+		case llm.CachePoint:
+			fmt.Fprintf(b, "%s%s\n", indent, strings.TrimSpace(dumpCache(&p)))
+		case llm.Reasoning:
+			fmt.Fprintf(b, "%sreasoning %q signature %q redacted %q\n", indent, p.Text, p.Signature, p.Redacted)
 		case llm.ToolCall:
 			fmt.Fprintf(b, "%scall %s %s %s\n", indent, p.ID, p.Name, p.Args)
 		case llm.ToolResult:
-			fmt.Fprintf(b, "%sresult %s\n", indent, p.ID)
+			fmt.Fprintf(b, "%sresult %s%s\n", indent, p.ID, when(p.Failed, " failed"))
 			dumpParts(b, indent+"  ", p.Parts)
 		default:
 			fmt.Fprintf(b, "%sUNEXPECTED %T\n", indent, part)

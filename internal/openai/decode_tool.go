@@ -1,8 +1,6 @@
 package openai
 
 import (
-	"errors"
-	"fmt"
 	"strings"
 
 	"outcrop/internal/jsonscan"
@@ -26,6 +24,7 @@ func (d *decoder) toolCall() {
 		switch key {
 		case "id":
 			call.ID = d.s.String()
+			d.legacy.own(call.ID, o.value)
 		case "type":
 			d.typeFunction()
 		case "function":
@@ -46,6 +45,7 @@ func (d *decoder) toolCall() {
 	d.calls = append(d.calls, call)
 }
 
+// calledFunction reads what a call calls.
 func (d *decoder) calledFunction(call *llm.ToolCall) {
 	call.Args = "{}"
 	o := d.object()
@@ -61,25 +61,30 @@ func (d *decoder) calledFunction(call *llm.ToolCall) {
 	}
 }
 
-// arguments reads JSON within a string.
+// arguments reads the text of a JSON object. What is another text was written by a model once and
+// comes back with every turn: an object around it keeps the conversation usable, and the member is
+// told as changed.
 func (d *decoder) arguments() string {
 	at := d.s.Offset()
 	text := d.s.String()
-	if strings.TrimSpace(text) == "" {
+	switch trimmed := strings.TrimSpace(text); {
+	case trimmed == "" || trimmed == "null":
 		return "{}"
+	case isObject(text):
+		return text
 	}
+	d.changed.add(at)
+	return string(append(jsonscan.AppendString([]byte(`{"arguments":`), text), '}'))
+}
+
+func isObject(text string) bool {
 	inner := jsonscan.New([]byte(text))
 	if inner.Kind() != '{' {
-		d.fail(at, "", "expected the text of a JSON object")
-		return ""
+		return false
 	}
 	inner.Skip()
 	inner.End()
-	if scan, ok := errors.AsType[*jsonscan.Error](inner.Err()); ok {
-		line, col := jsonscan.Position([]byte(text), scan.Offset)
-		d.fail(at, "", fmt.Sprintf("expected the text of a JSON object: its line %d, column %d: %s", line, col, scan.Reason))
-	}
-	return text
+	return inner.Err() == nil
 }
 
 func (d *decoder) typeFunction() {
@@ -106,6 +111,13 @@ func (d *decoder) tool() {
 		case "function":
 			functionAt = o.value
 			d.function(&tool)
+		case "custom_fields":
+			if point := d.breakpoint(); point != nil {
+				tool.Cache = point
+			}
+		case "cache_control":
+			tool.Cache = d.cachePoint()
+			tool.Cache.At = "cache_control"
 		default:
 			d.ignore()
 		}
@@ -128,14 +140,12 @@ func (d *decoder) function(tool *llm.Tool) {
 		case "description":
 			tool.Description = d.s.String()
 		case "parameters":
-			if d.s.Kind() != '{' {
-				d.wrongType("a JSON Schema, which is an object")
-			}
-			tool.Schema = d.s.Raw()
+			tool.Schema = d.schema()
 		case "strict":
-			if d.s.Bool() {
-				d.ignoreAt(o.value)
-			}
+			tool.Strict = d.s.Bool()
+		case "cache_control":
+			tool.Cache = d.cachePoint()
+			tool.Cache.At = "function.cache_control"
 		default:
 			d.ignore()
 		}
@@ -171,7 +181,7 @@ func (d *decoder) namedChoice() {
 		case "type":
 			d.typeFunction()
 		case "function":
-			d.choiceName()
+			d.req.ToolChoice.Name = d.choiceName(&d.choiceNameAt)
 		default:
 			d.ignore()
 		}
@@ -182,13 +192,15 @@ func (d *decoder) namedChoice() {
 	d.req.ToolChoice.Mode = llm.ToolNamed
 }
 
-func (d *decoder) choiceName() {
+// choiceName reads an object with the name of a function, and where that is.
+func (d *decoder) choiceName(nameAt *int) (name string) {
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		if key == "name" {
-			d.choiceNameAt, d.req.ToolChoice.Name = o.value, d.s.String()
+			*nameAt, name = o.value, d.s.String()
 		} else {
 			d.ignore()
 		}
 	}
+	return name
 }
