@@ -136,7 +136,7 @@ func wrongBodies(value string) []string {
 		chatOf(`{"role":"assistant","tool_calls":[{"type":`+quoted+`}]}`, ""),
 		chatOf(`{"role":"assistant","tool_calls":[{"id":`+quoted+`,"function":{"arguments":`+quoted+`}}]}`, ""),
 		chatOf(`{"role":"function","name":`+quoted+`,"content":"a"}`, ""), chatOf(`{"role":"user","content":"a","cache_control":{"ttl":`+quoted+`}}`, ""),
-		chatOf(`{"role":"user","content":"a","custom_content":{"attachments":[{"type":"a/b","data":`+quoted+`}]}}`, ""),
+		chatOf(`{"role":"user","content":"a","custom_content":{"attachments":[{"type":"a/b","data":"!`+value+`"}]}}`, ""),
 		chatOf(`{"role":"user","content":[{"type":"input_audio","input_audio":{"format":`+quoted+`}}]}`, ""),
 		chatOf(hi, `,"reasoning_effort":`+quoted), chatOf(hi, `,"service_tier":`+quoted), chatOf(hi, `,"response_format":{"type":"json_schema","json_schema":`+quoted+`}`),
 		chatOf(hi, `,"tools":[{"function":{"name":"f",`+twice+`}}]`), chatOf(hi, `,"tools":[{"type":`+quoted+`}]`),
