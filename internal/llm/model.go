@@ -36,7 +36,8 @@ type Reply struct {
 }
 
 // Collect folds a sequence into its choices, in the order of their indices. It is the only way to a
-// plain reply above an adapter, so that a plain reply cannot differ from a streamed one.
+// plain reply above an adapter, so that a plain reply cannot differ from a streamed one. Of several
+// choices the last one's Finish has the usage of all, whichever ended last.
 func Collect(seq iter.Seq2[Event, error]) ([]*Reply, error) {
 	var start Start
 	folds := []*fold{{}}
@@ -57,15 +58,24 @@ func Collect(seq iter.Seq2[Event, error]) ([]*Reply, error) {
 			current.add(event)
 		}
 	}
+	var usage Usage
 	replies := make([]*Reply, len(folds))
 	for i, f := range folds {
 		if !f.finished {
-			return nil, &Error{Kind: KindInternal, Message: "The reply ended without a finish."}
+			return nil, unfinished()
 		}
 		f.reply.Start = start
 		replies[i] = f.close()
+		usage = usage.Add(f.reply.Finish.Usage)
+		f.reply.Finish.Usage = Usage{}
 	}
+	replies[len(replies)-1].Finish.Usage = usage
 	return replies, nil
+}
+
+// unfinished is the error of a sequence that broke the contract.
+func unfinished() *Error {
+	return &Error{Kind: KindInternal, Message: "The reply ended without a finish."}
 }
 
 // CollectOne is Collect for a sequence of one choice.
@@ -80,7 +90,7 @@ func CollectOne(seq iter.Seq2[Event, error]) (*Reply, error) {
 type fold struct {
 	reply    Reply
 	text     strings.Builder
-	thought  strings.Builder
+	thoughts Thoughts
 	args     []*strings.Builder
 	finished bool
 }
@@ -88,12 +98,12 @@ type fold struct {
 func (f *fold) add(event Event) {
 	switch e := event.(type) {
 	case TextDelta:
-		f.closeThought("")
+		f.thoughts.End(len(f.args))
 		f.text.WriteString(e.Text)
 	case ReasoningDelta:
-		f.reason(e)
+		f.thoughts.Add(e, len(f.args))
 	case ToolCallStart:
-		f.closeThought("")
+		f.thoughts.End(len(f.args))
 		f.reply.ToolCalls = append(f.reply.ToolCalls, ToolCall{ID: e.ID, Name: e.Name})
 		f.args = append(f.args, &strings.Builder{})
 	case ToolCallDelta:
@@ -109,32 +119,44 @@ func (f *fold) add(event Event) {
 	}
 }
 
-func (f *fold) reason(e ReasoningDelta) {
-	switch {
-	case e.Redacted != nil:
-		f.closeThought("")
-		f.reply.Reasoning = append(f.reply.Reasoning, Reasoning{Redacted: e.Redacted, Calls: len(f.args)})
-	case e.Signature != "":
-		f.closeThought(e.Signature)
-	default:
-		f.thought.WriteString(e.Text)
-	}
-}
-
-// closeThought ends the block of reasoning that is being collected, if there is one.
-func (f *fold) closeThought(signature string) {
-	if f.thought.Len() == 0 && signature == "" {
-		return
-	}
-	f.reply.Reasoning = append(f.reply.Reasoning, Reasoning{Text: f.thought.String(), Signature: signature, Calls: len(f.args)})
-	f.thought.Reset()
-}
-
 func (f *fold) close() *Reply {
-	f.closeThought("")
+	f.thoughts.End(len(f.args))
+	f.reply.Reasoning = f.thoughts.Blocks
 	f.reply.Text = f.text.String()
 	for i, args := range f.args {
 		f.reply.ToolCalls[i].Args = cmp.Or(args.String(), f.reply.Finish.Reason.EmptyArgs())
 	}
 	return &f.reply
+}
+
+// Thoughts folds the reasoning of one choice into its blocks. A block ends with its signature, or
+// where something else of the reply begins.
+type Thoughts struct {
+	Blocks []Reasoning
+	text   []byte
+}
+
+// Add takes more of the reasoning; calls is how many tool calls came before it.
+func (t *Thoughts) Add(e ReasoningDelta, calls int) {
+	switch {
+	case e.Redacted != nil:
+		t.End(calls)
+		t.Blocks = append(t.Blocks, Reasoning{Redacted: e.Redacted, Calls: calls})
+	case e.Signature != "":
+		t.end(e.Signature, calls)
+	default:
+		t.text = append(t.text, e.Text...)
+	}
+}
+
+// End ends the block that is being folded, if there is one.
+func (t *Thoughts) End(calls int) {
+	if len(t.text) > 0 {
+		t.end("", calls)
+	}
+}
+
+func (t *Thoughts) end(signature string, calls int) {
+	t.Blocks = append(t.Blocks, Reasoning{Text: string(t.text), Signature: signature, Calls: calls})
+	t.text = t.text[:0]
 }

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -129,51 +130,107 @@ func drain(t *testing.T, i Instance, req *llm.ChatRequest) (events []llm.Event) 
 
 // Ordered says what is wrong with the order of a finished answer's events.
 func Ordered(events []llm.Event) error {
-	started, finished, content, calls := false, false, false, 0
+	o := order{choices: map[int]*choiceOrder{}}
+	o.current = o.choice(0)
 	for _, event := range events {
-		if finished {
-			return errors.New("an event after Finish")
+		if err := o.see(event); err != nil {
+			return err
 		}
-		switch e := event.(type) {
-		case llm.Start:
-			if started || content {
-				return errors.New("a Start that is not the first")
-			}
-			started = true
-			continue
-		case llm.Pause:
-			continue
-		case llm.ToolCallStart:
-			if e.Index != calls {
-				return fmt.Errorf("tool call %d begins as number %d", e.Index, calls)
-			}
-			calls++
-		case llm.ToolCallDelta:
-			if e.Index >= calls {
-				return fmt.Errorf("arguments for tool call %d, which has not begun", e.Index)
-			}
-		case llm.Finish:
-			finished = true
-		case llm.TextDelta, llm.ReasoningDelta:
-		default:
-			return fmt.Errorf("an unknown event %T", event)
-		}
-		content = true
 	}
-	if !finished {
-		return errors.New("no Finish")
+	return o.end(events)
+}
+
+// order is what has been seen of an answer's events.
+type order struct {
+	started, content bool
+	choices          map[int]*choiceOrder
+	current          *choiceOrder
+	usage            llm.Usage
+}
+
+type choiceOrder struct {
+	finished bool
+	calls    int
+}
+
+func (o *order) choice(index int) *choiceOrder {
+	if o.choices[index] == nil {
+		o.choices[index] = &choiceOrder{}
+	}
+	return o.choices[index]
+}
+
+func (o *order) see(event llm.Event) error {
+	switch e := event.(type) {
+	case llm.Start:
+		if o.started || o.content {
+			return errors.New("a Start that is not the first")
+		}
+		o.started = true
+		return nil
+	case llm.Pause:
+		return nil
+	case llm.Choice:
+		if e.Index < 0 {
+			return fmt.Errorf("a choice %d", e.Index)
+		}
+		o.current = o.choice(e.Index)
+		return nil
+	}
+	o.content = true
+	if o.current.finished {
+		return errors.New("an event after Finish")
+	}
+	switch e := event.(type) {
+	case llm.ToolCallStart:
+		if e.Index != o.current.calls {
+			return fmt.Errorf("tool call %d begins as number %d", e.Index, o.current.calls)
+		}
+		o.current.calls++
+	case llm.ToolCallDelta:
+		if e.Index >= o.current.calls {
+			return fmt.Errorf("arguments for tool call %d, which has not begun", e.Index)
+		}
+	case llm.Finish:
+		if o.usage != (llm.Usage{}) {
+			return errors.New("a Finish with usage that is not the last")
+		}
+		o.current.finished, o.usage = true, e.Usage
+	case llm.TextDelta, llm.ReasoningDelta, llm.BlobOut, llm.Citation:
+	default:
+		return fmt.Errorf("an unknown event %T", event)
 	}
 	return nil
 }
 
-func text(events []llm.Event) string {
-	var b strings.Builder
-	for _, event := range events {
-		if delta, ok := event.(llm.TextDelta); ok {
-			b.WriteString(delta.Text)
+func (o *order) end(events []llm.Event) error {
+	for index, c := range o.choices {
+		if !c.finished {
+			return fmt.Errorf("no Finish for choice %d", index)
 		}
 	}
-	return b.String()
+	if _, ok := events[len(events)-1].(llm.Finish); !ok {
+		return errors.New("an event after Finish")
+	}
+	return nil
+}
+
+// text is the text of every choice, one after the other.
+func text(events []llm.Event) string {
+	var texts []string
+	current := 0
+	for _, event := range events {
+		switch e := event.(type) {
+		case llm.Choice:
+			current = e.Index
+		case llm.TextDelta:
+			for len(texts) <= current {
+				texts = append(texts, "")
+			}
+			texts[current] += e.Text
+		}
+	}
+	return strings.Join(texts, "|")
 }
 
 func wholeEqualsFolded(t *testing.T, i Instance) {
@@ -181,21 +238,31 @@ func wholeEqualsFolded(t *testing.T, i Instance) {
 		if ask == nil {
 			continue
 		}
-		streamed, err := llm.CollectOne(i.Model.Chat(t.Context(), ask()))
+		streamed, err := llm.Collect(i.Model.Chat(t.Context(), ask()))
 		if err != nil {
 			t.Fatal(err)
 		}
 		req := ask()
 		req.Whole = true
-		whole, err := llm.CollectOne(i.Model.Chat(t.Context(), req))
+		whole, err := llm.Collect(i.Model.Chat(t.Context(), req))
 		if err != nil {
 			t.Fatal(err)
 		}
-		whole.Start.ID, streamed.Start.ID = "", "" // an id per call
+		for _, reply := range slices.Concat(streamed, whole) {
+			reply.Start.ID = "" // one per call
+		}
 		if !reflect.DeepEqual(streamed, whole) {
-			t.Errorf("streamed %+v, whole %+v", streamed, whole)
+			t.Errorf("streamed %s, whole %s", describe(streamed), describe(whole))
 		}
 	}
+}
+
+func describe(replies []*llm.Reply) string {
+	var b strings.Builder
+	for _, reply := range replies {
+		fmt.Fprintf(&b, "%+v\n", *reply)
+	}
+	return b.String()
 }
 
 func leaving(t *testing.T, i Instance) {

@@ -68,12 +68,16 @@ func newScripted(*testing.T) llmtest.Instance {
 
 func TestOrderedRefusesWhatTheContractForbids(t *testing.T) {
 	tests := map[string][]llm.Event{
-		"no Finish":            {llm.TextDelta{Text: "a"}},
-		"an event after":       {llm.Finish{}, llm.TextDelta{}},
-		"a Start that is not":  {llm.TextDelta{}, llm.Start{}, llm.Finish{}},
-		"begins as number":     {llm.ToolCallStart{Index: 1}, llm.Finish{}},
-		"which has not begun":  {llm.ToolCallDelta{}, llm.Finish{}},
-		"an unknown event nil": {nil, llm.Finish{}},
+		"no Finish":              {llm.TextDelta{Text: "a"}},
+		"no Finish for choice 1": {llm.Choice{Index: 1}, llm.TextDelta{}, llm.Choice{}, llm.Finish{}},
+		"no Finish for choice 0": {llm.Choice{Index: 1}, llm.Finish{}},
+		"that is not the last":   {llm.Finish{Usage: llm.Usage{Input: 1}}, llm.Choice{Index: 1}, llm.Finish{}},
+		"an event after":         {llm.Finish{}, llm.TextDelta{}},
+		"an event after Finish":  {llm.Choice{Index: 1}, llm.Finish{}, llm.Choice{}, llm.Finish{}, llm.Pause{}},
+		"a Start that is not":    {llm.TextDelta{}, llm.Start{}, llm.Finish{}},
+		"begins as number":       {llm.ToolCallStart{Index: 1}, llm.Finish{}},
+		"which has not begun":    {llm.ToolCallDelta{}, llm.Finish{}},
+		"an unknown event nil":   {nil, llm.Finish{}},
 	}
 	for want, events := range tests {
 		want = strings.ReplaceAll(want, " nil", "")
@@ -81,4 +85,38 @@ func TestOrderedRefusesWhatTheContractForbids(t *testing.T) {
 			t.Errorf("got %v, want %q", err, want)
 		}
 	}
+}
+
+func TestOrderedTakesChoicesInAnyOrder(t *testing.T) {
+	err := llmtest.Ordered([]llm.Event{
+		llm.Start{}, llm.Choice{Index: 1}, llm.ToolCallStart{}, llm.Choice{}, llm.ToolCallStart{}, llm.Choice{Index: 1},
+		llm.BlobOut{}, llm.Finish{}, llm.Choice{}, llm.Citation{}, llm.Pause{}, llm.Finish{Usage: llm.Usage{Input: 1}},
+	})
+	if err != nil {
+		t.Error(err)
+	}
+}
+
+// several is a model that answers with three choices.
+type several struct{ model llm.ChatModel }
+
+func (s several) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	return llm.SideBySide(ctx, 3, func(ctx context.Context, _ int) iter.Seq2[llm.Event, error] {
+		return s.model.Chat(ctx, req)
+	})
+}
+
+func TestSideBySide(t *testing.T) {
+	llmtest.TestChatModel(t, llmtest.Subject{Frames: 3, New: func(t *testing.T) llmtest.Instance {
+		instance := newScripted(t)
+		instance.Model = several{instance.Model}
+		return instance
+	}})
+	llmtest.TestChatModel(t, llmtest.Subject{New: func(*testing.T) llmtest.Instance {
+		return llmtest.Instance{
+			Model: several{llmtest.Echo{}},
+			Ask:   func() *llm.ChatRequest { return ask("one two three") },
+			Open:  func() int { return 0 },
+		}
+	}})
 }
