@@ -5,80 +5,11 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
-	"strings"
 	"sync"
-	"time"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
 )
-
-// HeaderIgnored is the response header that lists, separated by commas, the members of the request
-// that had no effect.
-const HeaderIgnored = "X-Outcrop-Ignored"
-
-// Envelope is what a reply says beside what the model said.
-type Envelope struct {
-	ID           string    // of the request; the reply's id is "chatcmpl-" and this
-	Model        string    // the deployment's name, as the client knows it
-	Created      time.Time // when the reply was begun
-	Ignored      []string  // Shape.Ignored
-	IncludeUsage bool      // Shape.IncludeUsage; WriteReply always tells the usage
-	// Heartbeat is after how much silence WriteStream writes a comment; 0 means never.
-	Heartbeat time.Duration
-}
-
-// maxIgnoredHeader bounds the header in bytes: common proxies give 4 KiB to all headers of a reply.
-const maxIgnoredHeader = 2048
-
-// setIgnored lists the paths in the header. A character that a header value cannot carry, or that
-// would separate two paths, is written as its escape, \u2026.
-func setIgnored(h http.Header, paths []string) {
-	var b strings.Builder
-	for i, path := range paths {
-		text := headerText(path)
-		full := b.Len()+len(text) > maxIgnoredHeader
-		if full {
-			text = "...and " + strconv.Itoa(len(paths)-i) + " more"
-		}
-		if i > 0 {
-			b.WriteString(", ")
-		}
-		b.WriteString(text)
-		if full {
-			break
-		}
-	}
-	if b.Len() > 0 {
-		h.Set(HeaderIgnored, b.String())
-	}
-}
-
-func headerText(path string) string {
-	path = strings.ReplaceAll(path, "…", "...")
-	if !strings.ContainsFunc(path, outsideHeader) {
-		return path
-	}
-	var b strings.Builder
-	for _, r := range path {
-		switch {
-		case !outsideHeader(r):
-			b.WriteRune(r)
-		case r > 0xffff:
-			b.WriteString(`\U` + hex(r, 8))
-		default:
-			b.WriteString(`\u` + hex(r, 4))
-		}
-	}
-	return b.String()
-}
-
-func outsideHeader(r rune) bool { return r < 0x20 || r > 0x7e || r == ',' }
-
-func hex(r rune, width int) string {
-	digits := strconv.FormatInt(int64(r), 16)
-	return strings.Repeat("0", max(0, width-len(digits))) + digits
-}
 
 // buffers are the output buffers of replies that have ended. What is large is left to the garbage
 // collector.
@@ -96,55 +27,101 @@ func putBuffer(buf *[]byte) {
 // WriteReply answers with the sequence folded into one chat.completion. It returns the error that
 // the client was told instead, or KindCanceled when the reply could not be written.
 func WriteReply(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
-	reply, err := llm.CollectOne(seq)
+	choices, err := collect(seq, &env)
 	if err != nil {
 		WriteError(w, err)
 		return err
 	}
 	buf := getBuffer()
 	defer putBuffer(buf)
-	*buf = append(appendReply(*buf, reply, &env), '\n')
+	*buf = append(appendReply(*buf, choices, &env), '\n')
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	setIgnored(h, slices.Concat(env.Ignored, reply.Start.Ignored))
+	setHeaders(h, &env, &choices[0].Start)
 	if _, err := w.Write(*buf); err != nil {
 		return clientGone(err)
 	}
 	return nil
 }
 
+// collect folds the sequence into the choices that the client asked for.
+func collect(seq iter.Seq2[llm.Event, error], env *Envelope) ([]*llm.Reply, error) {
+	choices, err := llm.Collect(seq)
+	switch {
+	case err != nil:
+		return nil, err
+	case len(choices) < env.Choices:
+		return nil, unfinished()
+	case env.Functions && slices.ContainsFunc(choices, func(r *llm.Reply) bool { return len(r.ToolCalls) > 1 }):
+		return nil, manyCalls()
+	}
+	return choices, nil
+}
+
 func clientGone(err error) error {
 	return &llm.Error{Kind: llm.KindCanceled, Message: "The client went away.", Err: err}
 }
 
-// appendHead appends the members that every chunk and every reply begins with.
-func appendHead(dst []byte, object string, env *Envelope) []byte {
-	dst = append(dst, `{"id":"chatcmpl-`...)
-	dst = jsonscan.AppendEscaped(dst, env.ID)
-	dst = append(dst, `","object":"`...)
-	dst = append(dst, object...)
-	dst = append(dst, `","created":`...)
-	dst = strconv.AppendInt(dst, env.Created.Unix(), 10)
-	dst = append(dst, `,"model":`...)
-	return jsonscan.AppendString(dst, env.Model)
+func unfinished() error {
+	return &llm.Error{Kind: llm.KindInternal, Message: "The reply ended without a finish."}
 }
 
-func appendReply(dst []byte, r *llm.Reply, env *Envelope) []byte {
+// manyCalls is the error of a reply that the legacy functions cannot tell.
+func manyCalls() error {
+	return &llm.Error{
+		Kind:    llm.KindUpstream,
+		Message: "The model called several functions at once, which an answer to functions cannot say. Ask with tools instead of functions.",
+	}
+}
+
+func appendReply(dst []byte, choices []*llm.Reply, env *Envelope) []byte {
+	var usage llm.Usage
+	tier := ""
 	dst = appendHead(dst, "chat.completion", env)
-	dst = append(dst, `,"choices":[{"index":0,"message":{"role":"assistant","content":`...)
+	dst = append(dst, `,"choices":[`...)
+	for i, r := range choices {
+		dst = append(comma(dst), `{"index":`...)
+		dst = strconv.AppendInt(dst, int64(i), 10)
+		dst = append(dst, `,"message":{"role":"assistant"`...)
+		dst = appendMessage(dst, r, env)
+		dst = append(dst, `},"finish_reason":"`...)
+		dst = append(dst, finishWord(r.Finish.Reason, env)...)
+		dst = append(dst, `"}`...)
+		usage = usage.Add(r.Finish.Usage)
+		if tier == "" {
+			tier = r.Finish.Tier
+		}
+	}
+	dst = append(dst, `],"usage":`...)
+	dst = appendUsage(dst, usage)
+	dst = appendEnd(dst, tier, env)
+	return append(dst, '}')
+}
+
+// appendMessage appends what a message says, after its role.
+func appendMessage(dst []byte, r *llm.Reply, env *Envelope) []byte {
+	dst = append(dst, `,"content":`...)
 	if r.Text == "" && len(r.ToolCalls) > 0 {
 		dst = append(dst, "null"...)
 	} else {
 		dst = jsonscan.AppendString(dst, r.Text)
 	}
 	dst = appendReasoning(dst, r.Reasoning)
-	dst = appendToolCalls(dst, r.ToolCalls)
-	dst = append(dst, `},"finish_reason":"`...)
-	dst = append(dst, finishWord(r.Finish.Reason)...)
-	dst = append(dst, `"}],"usage":`...)
-	dst = appendUsage(dst, r.Finish.Usage)
-	return append(dst, '}')
+	if env.Functions && len(r.ToolCalls) > 0 {
+		dst = append(dst, `,"function_call":`...)
+		dst = appendFunction(dst, &r.ToolCalls[0])
+	} else {
+		dst = appendToolCalls(dst, r.ToolCalls)
+	}
+	if len(r.Citations) > 0 {
+		dst = append(dst, `,"annotations":[`...)
+		for i := range r.Citations {
+			dst = appendAnnotation(dst, &r.Citations[i], unnumbered)
+		}
+		dst = append(dst, ']')
+	}
+	return appendCustom(dst, &custom{blobs: r.Blobs, thoughts: r.Reasoning, more: r.Finish.Custom})
 }
 
 // appendReasoning joins what a client would join from the chunks.
@@ -167,18 +144,16 @@ func appendReasoning(dst []byte, blocks []llm.Reasoning) []byte {
 }
 
 func appendToolCalls(dst []byte, calls []llm.ToolCall) []byte {
-	for i, call := range calls {
+	for i := range calls {
 		if i == 0 {
 			dst = append(dst, `,"tool_calls":[{"id":`...)
 		} else {
 			dst = append(dst, `,{"id":`...)
 		}
-		dst = jsonscan.AppendString(dst, call.ID)
-		dst = append(dst, `,"type":"function","function":{"name":`...)
-		dst = jsonscan.AppendString(dst, call.Name)
-		dst = append(dst, `,"arguments":`...)
-		dst = jsonscan.AppendString(dst, call.Args)
-		dst = append(dst, "}}"...)
+		dst = jsonscan.AppendString(dst, calls[i].ID)
+		dst = append(dst, `,"type":"function","function":`...)
+		dst = appendFunction(dst, &calls[i])
+		dst = append(dst, '}')
 	}
 	if len(calls) > 0 {
 		dst = append(dst, ']')
@@ -186,45 +161,30 @@ func appendToolCalls(dst []byte, calls []llm.ToolCall) []byte {
 	return dst
 }
 
+func appendFunction(dst []byte, call *llm.ToolCall) []byte {
+	dst = append(dst, `{"name":`...)
+	dst = jsonscan.AppendString(dst, call.Name)
+	dst = append(dst, `,"arguments":`...)
+	dst = jsonscan.AppendString(dst, call.Args)
+	return append(dst, '}')
+}
+
 // finishWord is finish_reason. OpenAI has no word for a reason that is none of its own; "other" is
 // ours, because calling such an end a normal stop would be a lie.
-func finishWord(r llm.FinishReason) string {
+func finishWord(r llm.FinishReason, env *Envelope) string {
 	switch r {
 	case llm.FinishStop:
 		return "stop"
 	case llm.FinishLength:
 		return "length"
 	case llm.FinishToolCalls:
+		if env.Functions {
+			return "function_call"
+		}
 		return "tool_calls"
 	case llm.FinishContentFilter:
 		return "content_filter"
 	default:
 		return "other"
 	}
-}
-
-// appendUsage counts cached tokens within prompt_tokens, as OpenAI does; cache_write_tokens is DIAL's
-// addition.
-func appendUsage(dst []byte, u llm.Usage) []byte {
-	dst = append(dst, `{"prompt_tokens":`...)
-	dst = strconv.AppendInt(dst, int64(u.Prompt()), 10)
-	dst = append(dst, `,"completion_tokens":`...)
-	dst = strconv.AppendInt(dst, int64(u.Output), 10)
-	dst = append(dst, `,"total_tokens":`...)
-	dst = strconv.AppendInt(dst, int64(u.Total()), 10)
-	if u.CacheRead > 0 || u.CacheWrite > 0 {
-		dst = append(dst, `,"prompt_tokens_details":{"cached_tokens":`...)
-		dst = strconv.AppendInt(dst, int64(u.CacheRead), 10)
-		if u.CacheWrite > 0 {
-			dst = append(dst, `,"cache_write_tokens":`...)
-			dst = strconv.AppendInt(dst, int64(u.CacheWrite), 10)
-		}
-		dst = append(dst, '}')
-	}
-	if u.Reasoning > 0 {
-		dst = append(dst, `,"completion_tokens_details":{"reasoning_tokens":`...)
-		dst = strconv.AppendInt(dst, int64(u.Reasoning), 10)
-		dst = append(dst, '}')
-	}
-	return append(dst, '}')
 }

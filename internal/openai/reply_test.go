@@ -81,7 +81,17 @@ func (s *script) request(t *testing.T, args []string) {
 	t.Helper()
 	values := keyed(t, args)
 	s.env.IncludeUsage = values["include_usage"] == "true"
-	s.env.Ignored = list(values["ignored"])
+	s.env.Ignored, s.env.Changed = list(values["ignored"]), list(values["changed"])
+	s.env.Functions = values["functions"] == "true"
+	if values["n"] != "" {
+		s.env.Choices = number(t, values["n"])
+	}
+	if tokens, ok := values["tokens"]; ok {
+		s.env.Statistics = &Statistics{Exact: tokens == "exact"}
+		for _, index := range list(values["discarded"]) {
+			s.env.Statistics.Discarded = append(s.env.Statistics.Discarded, number(t, index))
+		}
+	}
 	if model, ok := values["model"]; ok {
 		s.env.Model = model
 	}
@@ -91,8 +101,9 @@ func parseEvent(t *testing.T, word string, args []string) llm.Event {
 	t.Helper()
 	switch word {
 	case "start":
-		values := keyed(t, args)
-		return llm.Start{ID: values["id"], Model: values["model"], Ignored: list(values["ignored"])}
+		return parseStart(t, args)
+	case "choice":
+		return llm.Choice{Index: number(t, args[0])}
 	case "text":
 		return llm.TextDelta{Text: args[0]}
 	case "reasoning":
@@ -105,6 +116,15 @@ func parseEvent(t *testing.T, word string, args []string) llm.Event {
 		return llm.ToolCallStart{Index: number(t, args[0]), ID: args[1], Name: args[2]}
 	case "args":
 		return llm.ToolCallDelta{Index: number(t, args[0]), Args: args[1]}
+	case "blob":
+		values := keyed(t, args[1:])
+		blob := llm.Blob{MIME: args[0], Name: values["name"], Base64: values["base64"]}
+		if values["bytes"] != "" {
+			blob.Bytes = []byte(values["bytes"])
+		}
+		return llm.BlobOut{Blob: blob}
+	case "citation":
+		return parseCitation(t, args)
 	case "pause":
 		return llm.Pause{}
 	case "finish":
@@ -112,6 +132,36 @@ func parseEvent(t *testing.T, word string, args []string) llm.Event {
 	}
 	t.Fatalf("unknown event %s", word)
 	return nil
+}
+
+func parseStart(t *testing.T, args []string) llm.Start {
+	t.Helper()
+	values := keyed(t, args)
+	start := llm.Start{
+		ID: values["id"], Model: values["model"], Ignored: list(values["ignored"]), Changed: list(values["changed"]), Cached: values["cached"],
+	}
+	if values["for"] != "" {
+		start.CachedFor = duration(t, values["for"])
+	}
+	return start
+}
+
+func parseCitation(t *testing.T, args []string) llm.Citation {
+	t.Helper()
+	c := llm.Citation{}
+	texts := map[string]*string{"title": &c.Title, "url": &c.URL, "quote": &c.Quote, "unit": &c.Unit}
+	numbers := map[string]*int{"document": &c.Document, "from": &c.From, "to": &c.To, "text_from": &c.TextFrom, "text_to": &c.TextTo}
+	for key, value := range keyed(t, args) {
+		switch {
+		case texts[key] != nil:
+			*texts[key] = value
+		case numbers[key] != nil:
+			*numbers[key] = number(t, value)
+		default:
+			t.Fatalf("unknown member %s of citation", key)
+		}
+	}
+	return c
 }
 
 func parseFinish(t *testing.T, args []string) llm.Finish {
@@ -126,12 +176,17 @@ func parseFinish(t *testing.T, args []string) llm.Finish {
 	values := keyed(t, args[1:])
 	u := &finish.Usage
 	targets := map[string]*int{
-		"input": &u.Input, "output": &u.Output, "cache_read": &u.CacheRead, "cache_write": &u.CacheWrite, "reasoning": &u.Reasoning,
+		"input": &u.Input, "output": &u.Output, "cache_read": &u.CacheRead, "cache_write": &u.CacheWrite,
+		"cache_write_1h": &u.CacheWrite1h, "reasoning": &u.Reasoning,
 	}
 	for key, value := range values {
 		switch target := targets[key]; {
 		case key == "detail":
 			finish.Detail = value
+		case key == "tier":
+			finish.Tier = value
+		case key == "custom":
+			finish.Custom = []byte(value)
 		case target == nil:
 			t.Fatalf("unknown member %s of finish", key)
 		default:
@@ -153,12 +208,18 @@ func parseError(t *testing.T, args []string) error {
 		}
 	}
 	if retry := keyed(t, args[2:])["retry"]; retry != "" {
-		var err error
-		if e.RetryAfter, err = time.ParseDuration(retry); err != nil {
-			t.Fatal(err)
-		}
+		e.RetryAfter = duration(t, retry)
 	}
 	return e
+}
+
+func duration(t *testing.T, s string) time.Duration {
+	t.Helper()
+	d, err := time.ParseDuration(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return d
 }
 
 func splitFields(t *testing.T, line string) []string {
@@ -230,8 +291,10 @@ func checkFold(t *testing.T, streamed, plain *httptest.ResponseRecorder) {
 	if err := json.Unmarshal(plain.Body.Bytes(), &want); err != nil {
 		t.Fatal(err)
 	}
-	if streamed.Header().Get(HeaderIgnored) != plain.Header().Get(HeaderIgnored) && streamed.Code == plain.Code && plain.Code == 200 {
-		t.Error("the two list different ignored members")
+	for _, header := range []string{HeaderIgnored, HeaderChanged, HeaderCachePath, HeaderCacheExpiry} {
+		if streamed.Header().Get(header) != plain.Header().Get(header) && streamed.Code == plain.Code && plain.Code == 200 {
+			t.Errorf("the two have a different %s", header)
+		}
 	}
 	if streamed.Header().Get("Content-Type") != sse.ContentType {
 		if streamed.Code != plain.Code || streamed.Body.String() != plain.Body.String() {
@@ -261,7 +324,7 @@ func checkFold(t *testing.T, streamed, plain *httptest.ResponseRecorder) {
 // foldStream joins the chunks of a stream into what would be the plain reply.
 func foldStream(body []byte) (map[string]any, error) {
 	reader := sse.NewReader(bytes.NewReader(body))
-	reply, message, finish := map[string]any{}, map[string]any{}, any(nil)
+	reply, choices := map[string]any{}, []any{}
 	for {
 		frame, err := reader.Next()
 		if errors.Is(err, io.EOF) && reply["error"] != nil {
@@ -277,45 +340,82 @@ func foldStream(body []byte) (map[string]any, error) {
 		if err := json.Unmarshal(frame.Data, &chunk); err != nil {
 			return nil, err
 		}
-		choices, _ := chunk["choices"].([]any)
+		pieces, _ := chunk["choices"].([]any)
 		delete(chunk, "choices")
 		maps.Copy(reply, chunk)
-		for _, choice := range choices {
-			c := choice.(map[string]any)
-			foldDelta(message, c["delta"].(map[string]any))
-			finish = c["finish_reason"]
+		if choices, err = foldChoices(choices, pieces); err != nil {
+			return nil, err
 		}
 	}
-	if message["content"] == "" && message["tool_calls"] != nil {
-		message["content"] = nil
+	for _, choice := range choices {
+		message := choice.(map[string]any)["message"].(map[string]any)
+		if message["content"] == "" && (message["tool_calls"] != nil || message["function_call"] != nil) {
+			message["content"] = nil
+		}
 	}
-	reply["choices"] = []any{map[string]any{"index": 0.0, "message": message, "finish_reason": finish}}
+	reply["choices"] = choices
 	return reply, nil
 }
 
+func foldChoices(choices, pieces []any) ([]any, error) {
+	for _, piece := range pieces {
+		p := piece.(map[string]any)
+		index := int(p["index"].(float64))
+		for len(choices) <= index {
+			choices = append(choices, map[string]any{"index": float64(len(choices)), "message": map[string]any{}, "finish_reason": nil})
+		}
+		choice := choices[index].(map[string]any)
+		if choice["finish_reason"] != nil {
+			return nil, fmt.Errorf("a chunk after the finish of choice %d", index)
+		}
+		foldDelta(choice["message"].(map[string]any), p["delta"].(map[string]any))
+		choice["finish_reason"] = p["finish_reason"]
+	}
+	return choices, nil
+}
+
+// foldDelta joins as clients do: strings are appended, objects are joined, and the members of a list
+// by their index.
 func foldDelta(message, delta map[string]any) {
 	for key, value := range delta {
 		switch v := value.(type) {
 		case string:
 			before, _ := message[key].(string)
 			message[key] = before + v
-		case []any:
-			calls, _ := message[key].([]any)
-			for _, piece := range v {
-				calls = foldCall(calls, piece.(map[string]any))
+		case map[string]any:
+			before, ok := message[key].(map[string]any)
+			if !ok {
+				before = map[string]any{}
+				message[key] = before
 			}
-			message[key] = calls
+			foldDelta(before, v)
+		case []any:
+			if message[key] == nil && !numbered(v) {
+				message[key] = v
+				continue
+			}
+			list, _ := message[key].([]any)
+			for _, piece := range v {
+				list = foldPiece(list, piece.(map[string]any))
+			}
+			message[key] = list
+		default:
+			message[key] = v
 		}
 	}
 }
 
-func foldCall(calls []any, piece map[string]any) []any {
+func numbered(list []any) bool {
+	first, _ := list[0].(map[string]any)
+	return first["index"] != nil
+}
+
+func foldPiece(list []any, piece map[string]any) []any {
 	index := int(piece["index"].(float64))
 	delete(piece, "index")
-	if index == len(calls) {
-		return append(calls, piece)
+	if index == len(list) {
+		list = append(list, map[string]any{})
 	}
-	function := calls[index].(map[string]any)["function"].(map[string]any)
-	function["arguments"] = function["arguments"].(string) + piece["function"].(map[string]any)["arguments"].(string)
-	return calls
+	foldDelta(list[index].(map[string]any), piece)
+	return list
 }

@@ -4,11 +4,8 @@ import (
 	"errors"
 	"iter"
 	"net/http"
-	"slices"
-	"strconv"
 	"time"
 
-	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
 	"outcrop/internal/sse"
 )
@@ -17,6 +14,9 @@ import (
 const flushAt = 16 << 10
 
 // WriteStream answers with a stream of chat.completion.chunk frames that ends with [DONE].
+//
+// Of several choices each has its own chunks, under its index, in the order in which they come; [DONE]
+// and what the last chunk says come after the finish of all.
 //
 // Frames are held back until the sequence pauses or finishes, or 16 KiB are at hand; then one write
 // and one flush send them together. Nothing is sent, and so the status is still free, until the
@@ -43,8 +43,8 @@ func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Env
 			return err
 		}
 	}
-	if !s.finished {
-		return s.take(nil, &llm.Error{Kind: llm.KindInternal, Message: "The reply ended without a finish."})
+	if s.unfinished > 0 {
+		return s.take(nil, unfinished())
 	}
 	return nil
 }
@@ -52,40 +52,45 @@ func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Env
 // stream is a reply on its way out. The handler's goroutine adds events, and the heart's timer writes
 // a comment where there are none; turn keeps them apart.
 type stream struct {
-	turn     chan struct{} // holds a token while somebody writes
-	heart    *time.Timer   // nil without heartbeats
-	gone     error         // of a heartbeat that could not be written
-	closed   bool          // the handler returns; the response is no longer ours
-	w        http.ResponseWriter
-	flusher  *http.ResponseController
-	env      *Envelope
-	buf      []byte
-	head     []byte // of every chunk, up to its choices
-	delta    []byte // of a chunk with a delta, up to what the delta says
-	tail     string // of a chunk with a delta, after what it says
-	started  bool   // the Start has come
-	ignored  []string
-	hasArgs  []bool // of every tool call: some arguments have come
-	opened   bool   // the chunk with the role is written or held
-	sent     bool   // something is written: the status is fixed
-	finished bool
+	turn    turn
+	heart   *time.Timer // nil without heartbeats
+	gone    error       // of a heartbeat that could not be written
+	closed  bool        // the handler returns; the response is no longer ours
+	w       http.ResponseWriter
+	flusher *http.ResponseController
+	env     *Envelope
+	buf     []byte
+	head    []byte // of every chunk, up to its choices
+	tail    string // of a chunk with a delta, after what it says
+	started bool   // the Start has come
+	start   llm.Start
+	opened  bool // a chunk is written or held
+	sent    bool // something is written: the status is fixed
+
+	choice     *choice // whose the events are
+	first      choice  // number 0
+	others     []*choice
+	unfinished int // how many choices have yet to finish
+	usage      llm.Usage
 }
 
 func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
-	s := &stream{turn: make(chan struct{}, 1), w: w, flusher: http.NewResponseController(w), env: env, buf: buf}
+	s := &stream{turn: newTurn(), w: w, flusher: http.NewResponseController(w), env: env, buf: buf}
 	s.head = appendHead(append(make([]byte, 0, 192), sse.Data...), "chat.completion.chunk", env)
-	s.delta = slices.Concat(s.head, []byte(`,"choices":[{"index":0,"delta":{`))
 	s.tail = `},"finish_reason":null}]}` + sse.End
 	if env.IncludeUsage {
 		s.tail = `},"finish_reason":null}],"usage":null}` + sse.End
 	}
+	s.unfinished = max(1, env.Choices)
+	s.first.delta = appendDelta(s.head, 0)
+	s.choice = &s.first
 	return s
 }
 
 // take takes what the sequence yields. Its error ends the reply.
 func (s *stream) take(event llm.Event, err error) error {
-	s.turn <- struct{}{}
-	defer func() { <-s.turn }()
+	s.turn.take()
+	defer s.turn.give()
 	switch {
 	case s.gone != nil:
 		return s.gone
@@ -101,8 +106,8 @@ const heartbeat = ": waiting for the model" + sse.End
 
 // wake starts the heart, if there is to be one.
 func (s *stream) wake() {
-	s.turn <- struct{}{} // the first beat may come before the timer is known
-	defer func() { <-s.turn }()
+	s.turn.take() // the first beat may come before the timer is known
+	defer s.turn.give()
 	if s.env.Heartbeat > 0 {
 		s.heart = time.AfterFunc(s.env.Heartbeat, s.beat)
 	}
@@ -111,9 +116,9 @@ func (s *stream) wake() {
 // beat writes a heartbeat, once the Start has told what the headers have to say. From then on the
 // status is fixed.
 func (s *stream) beat() {
-	s.turn <- struct{}{}
-	defer func() { <-s.turn }()
-	if s.closed || s.finished || s.gone != nil {
+	s.turn.take()
+	defer s.turn.give()
+	if s.closed || s.unfinished == 0 || s.gone != nil {
 		return
 	}
 	if s.started || s.opened {
@@ -127,8 +132,8 @@ func (s *stream) beat() {
 
 // close ends the heart and returns the buffer.
 func (s *stream) close() []byte {
-	s.turn <- struct{}{}
-	defer func() { <-s.turn }()
+	s.turn.take()
+	defer s.turn.give()
 	s.closed = true
 	if s.heart != nil {
 		s.heart.Stop()
@@ -136,107 +141,42 @@ func (s *stream) close() []byte {
 	return s.buf
 }
 
-// add takes one event; its error says that the client is gone.
+// add takes one event. Its error ends the reply: the client is gone, or cannot be told this.
 func (s *stream) add(event llm.Event) error {
-	if s.finished {
+	if s.unfinished == 0 {
 		return nil
 	}
 	switch e := event.(type) {
-	case llm.Start:
-		s.started, s.ignored = true, e.Ignored
 	case llm.TextDelta:
-		s.text(`"content":"`, e.Text)
+		s.text(e.Text)
 	case llm.ReasoningDelta:
-		s.text(`"reasoning_content":"`, e.Text)
-	case llm.ToolCallStart:
-		s.callStart(e)
+		s.reasoning(e)
 	case llm.ToolCallDelta:
 		s.callArgs(e.Index, e.Args)
 	case llm.Pause:
 		return s.flush()
 	case llm.Finish:
-		s.finish(e)
-		return s.flush()
+		if s.finish(e) {
+			return s.flush()
+		}
+	case llm.ToolCallStart:
+		if s.env.Functions && e.Index > 0 {
+			return s.fail(manyCalls())
+		}
+		s.callStart(e)
+	case llm.BlobOut:
+		s.blob(&e.Blob)
+	case llm.Citation:
+		s.annotation(&e)
+	case llm.Choice:
+		s.choice = s.numbered(e.Index)
+	case llm.Start:
+		s.started, s.start = true, e
 	}
 	if len(s.buf) >= flushAt {
 		return s.flush()
 	}
 	return nil
-}
-
-// open begins a chunk with a delta, after the one with the role if there is none yet.
-func (s *stream) open() {
-	if !s.opened {
-		s.opened = true
-		s.buf = append(s.buf, s.delta...)
-		s.buf = append(s.buf, `"role":"assistant","content":""`...)
-		s.buf = append(s.buf, s.tail...)
-	}
-	s.buf = append(s.buf, s.delta...)
-}
-
-func (s *stream) text(member, text string) {
-	if text == "" {
-		return
-	}
-	s.open()
-	s.buf = append(s.buf, member...)
-	s.buf = jsonscan.AppendEscaped(s.buf, text)
-	s.buf = append(s.buf, '"')
-	s.buf = append(s.buf, s.tail...)
-}
-
-func (s *stream) openCall(index int) {
-	s.open()
-	s.buf = append(s.buf, `"tool_calls":[{"index":`...)
-	s.buf = strconv.AppendInt(s.buf, int64(index), 10)
-}
-
-func (s *stream) callStart(e llm.ToolCallStart) {
-	s.hasArgs = append(s.hasArgs, false)
-	s.openCall(e.Index)
-	s.buf = append(s.buf, `,"id":`...)
-	s.buf = jsonscan.AppendString(s.buf, e.ID)
-	s.buf = append(s.buf, `,"type":"function","function":{"name":`...)
-	s.buf = jsonscan.AppendString(s.buf, e.Name)
-	s.buf = append(s.buf, `,"arguments":""}}]`...)
-	s.buf = append(s.buf, s.tail...)
-}
-
-func (s *stream) callArgs(index int, args string) {
-	if args == "" {
-		return
-	}
-	s.hasArgs[index] = true
-	s.openCall(index)
-	s.buf = append(s.buf, `,"function":{"arguments":"`...)
-	s.buf = jsonscan.AppendEscaped(s.buf, args)
-	s.buf = append(s.buf, `"}}]`...)
-	s.buf = append(s.buf, s.tail...)
-}
-
-// finish closes the stream. A call without arguments gets its {} here, since until now some could
-// still have come.
-func (s *stream) finish(e llm.Finish) {
-	for index, has := range s.hasArgs {
-		if empty := e.Reason.EmptyArgs(); !has && empty != "" {
-			s.callArgs(index, empty)
-		}
-	}
-	s.open()
-	s.buf = append(s.buf, `},"finish_reason":"`...)
-	s.buf = append(s.buf, finishWord(e.Reason)...)
-	if s.env.IncludeUsage {
-		s.buf = append(s.buf, `"}],"usage":null}`+sse.End...)
-		s.buf = append(s.buf, s.head...)
-		s.buf = append(s.buf, `,"choices":[],"usage":`...)
-		s.buf = appendUsage(s.buf, e.Usage)
-		s.buf = append(s.buf, "}"+sse.End...)
-	} else {
-		s.buf = append(s.buf, `"}]}`+sse.End...)
-	}
-	s.buf = append(s.buf, sse.Done...)
-	s.finished = true
 }
 
 // flush sends what is held; its error says that the client is gone.
@@ -250,7 +190,7 @@ func (s *stream) flush() error {
 		h.Set("Content-Type", sse.ContentType)
 		h.Set("Cache-Control", "no-cache")
 		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
-		setIgnored(h, slices.Concat(s.env.Ignored, s.ignored))
+		setHeaders(h, s.env, &s.start)
 	}
 	if s.heart != nil {
 		s.heart.Reset(s.env.Heartbeat)
@@ -269,7 +209,7 @@ func (s *stream) flush() error {
 // fail ends the reply with a failure and returns it.
 func (s *stream) fail(err error) error {
 	switch {
-	case s.finished:
+	case s.unfinished == 0:
 	case !s.opened && !s.sent:
 		WriteError(s.w, err)
 	default:

@@ -1,0 +1,198 @@
+package openai
+
+import (
+	"slices"
+	"strconv"
+
+	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
+	"outcrop/internal/sse"
+)
+
+// choice is what a stream has to know of one of its choices.
+type choice struct {
+	delta       []byte // of a chunk with a delta, up to what the delta says
+	opened      bool   // the chunk with the role is written or held
+	finished    bool
+	hasArgs     []bool // of every tool call: some arguments have come
+	blobs       int    // how many there were
+	annotations int
+	thoughts    llm.Thoughts
+	tier        string
+}
+
+// appendDelta is the beginning of a choice's chunks.
+func appendDelta(head []byte, index int) []byte {
+	delta := append(slices.Clip(slices.Clone(head)), `,"choices":[{"index":`...)
+	delta = strconv.AppendInt(delta, int64(index), 10)
+	return append(delta, `,"delta":{`...)
+}
+
+// numbered is the choice with that index.
+func (s *stream) numbered(index int) *choice {
+	for len(s.others) < index {
+		s.others = append(s.others, &choice{delta: appendDelta(s.head, len(s.others)+1)})
+	}
+	if index == 0 {
+		return &s.first
+	}
+	return s.others[index-1]
+}
+
+// open begins a chunk with a delta, after the one with the role if there is none yet.
+func (s *stream) open() {
+	if !s.choice.opened {
+		s.opened, s.choice.opened = true, true
+		s.buf = append(s.buf, s.choice.delta...)
+		s.buf = append(s.buf, `"role":"assistant","content":""`...)
+		s.buf = append(s.buf, s.tail...)
+	}
+	s.buf = append(s.buf, s.choice.delta...)
+}
+
+func (s *stream) text(text string) {
+	s.choice.endThought()
+	s.say(`"content":"`, text)
+}
+
+// reasoning tells the text at once, and the proofs at the end of the choice.
+func (s *stream) reasoning(e llm.ReasoningDelta) {
+	s.choice.thoughts.Add(e, len(s.choice.hasArgs))
+	s.say(`"reasoning_content":"`, e.Text)
+}
+
+func (c *choice) endThought() { c.thoughts.End(len(c.hasArgs)) }
+
+func (s *stream) say(member, text string) {
+	if text == "" {
+		return
+	}
+	s.open()
+	s.buf = append(s.buf, member...)
+	s.buf = jsonscan.AppendEscaped(s.buf, text)
+	s.buf = append(s.buf, '"')
+	s.buf = append(s.buf, s.tail...)
+}
+
+func (s *stream) callStart(e llm.ToolCallStart) {
+	s.choice.endThought()
+	s.choice.hasArgs = append(s.choice.hasArgs, false)
+	s.open()
+	if s.env.Functions {
+		s.buf = append(s.buf, `"function_call":{"name":`...)
+		s.buf = jsonscan.AppendString(s.buf, e.Name)
+		s.buf = append(s.buf, `,"arguments":""}`...)
+		s.buf = append(s.buf, s.tail...)
+		return
+	}
+	s.buf = append(s.buf, `"tool_calls":[{"index":`...)
+	s.buf = strconv.AppendInt(s.buf, int64(e.Index), 10)
+	s.buf = append(s.buf, `,"id":`...)
+	s.buf = jsonscan.AppendString(s.buf, e.ID)
+	s.buf = append(s.buf, `,"type":"function","function":{"name":`...)
+	s.buf = jsonscan.AppendString(s.buf, e.Name)
+	s.buf = append(s.buf, `,"arguments":""}}]`...)
+	s.buf = append(s.buf, s.tail...)
+}
+
+func (s *stream) callArgs(index int, args string) {
+	if args == "" {
+		return
+	}
+	s.choice.hasArgs[index] = true
+	s.open()
+	end := `"}}]`
+	if s.env.Functions {
+		end = `"}`
+		s.buf = append(s.buf, `"function_call":{"arguments":"`...)
+	} else {
+		s.buf = append(s.buf, `"tool_calls":[{"index":`...)
+		s.buf = strconv.AppendInt(s.buf, int64(index), 10)
+		s.buf = append(s.buf, `,"function":{"arguments":"`...)
+	}
+	s.buf = jsonscan.AppendEscaped(s.buf, args)
+	s.buf = append(s.buf, end...)
+	s.buf = append(s.buf, s.tail...)
+}
+
+func (s *stream) blob(b *llm.Blob) {
+	s.open()
+	s.buf = append(s.buf, `"custom_content":{"attachments":[`...)
+	s.buf = appendAttachment(s.buf, b, s.choice.blobs)
+	s.buf = append(s.buf, "]}"...)
+	s.buf = append(s.buf, s.tail...)
+	s.choice.blobs++
+}
+
+func (s *stream) annotation(c *llm.Citation) {
+	s.open()
+	s.buf = append(s.buf, `"annotations":[`...)
+	s.buf = appendAnnotation(s.buf, c, s.choice.annotations)
+	s.buf = append(s.buf, ']')
+	s.buf = append(s.buf, s.tail...)
+	s.choice.annotations++
+}
+
+// finish closes a choice, and reports whether that is the end of the stream. A call without arguments
+// gets its {} here, since until now some could still have come.
+func (s *stream) finish(e llm.Finish) (last bool) {
+	if s.choice.finished {
+		return false
+	}
+	for index, has := range s.choice.hasArgs {
+		if empty := e.Reason.EmptyArgs(); !has && empty != "" {
+			s.callArgs(index, empty)
+		}
+	}
+	s.finalDelta(e.Custom)
+	s.choice.finished, s.choice.tier = true, e.Tier
+	s.usage = s.usage.Add(e.Usage)
+	s.unfinished--
+	last = s.unfinished == 0
+
+	s.open()
+	s.buf = append(s.buf, `},"finish_reason":"`...)
+	s.buf = append(s.buf, finishWord(e.Reason, s.env)...)
+	s.buf = append(s.buf, `"}]`...)
+	if s.env.IncludeUsage {
+		s.buf = append(s.buf, `,"usage":null`...)
+		if last {
+			s.buf = append(s.buf, "}"+sse.End...)
+			s.buf = append(s.buf, s.head...)
+			s.buf = append(s.buf, `,"choices":[],"usage":`...)
+			s.buf = appendUsage(s.buf, s.usage)
+		}
+	}
+	if last {
+		s.buf = appendEnd(s.buf, s.tier(), s.env)
+	}
+	s.buf = append(s.buf, "}"+sse.End...)
+	if last {
+		s.buf = append(s.buf, sse.Done...)
+	}
+	return last
+}
+
+// finalDelta tells what is only known at a choice's end, in a chunk before the one with the reason:
+// clients may stop at that one.
+func (s *stream) finalDelta(more []byte) {
+	s.choice.endThought()
+	c := custom{thoughts: s.choice.thoughts.Blocks, more: more}
+	if c.empty() {
+		return
+	}
+	s.open()
+	s.buf = appendCustom(s.buf, &c)
+	s.buf = append(s.buf, s.tail...)
+}
+
+// tier is the first choice's that has one, as in a plain reply.
+func (s *stream) tier() string {
+	tier := s.first.tier
+	for _, c := range s.others {
+		if tier == "" {
+			tier = c.tier
+		}
+	}
+	return tier
+}
