@@ -1,8 +1,6 @@
 package sandbox
 
 import (
-	"crypto/sha256"
-	"encoding/base64"
 	"fmt"
 	"slices"
 	"strings"
@@ -15,17 +13,22 @@ const (
 	blockReasoning = "reasoning"
 	blockRedacted  = "redacted"
 	blockTool      = "tool"
+	blockImage     = "image"
+	blockServerUse = "server tool"        // a tool that the service runs by itself
+	blockServerSay = "server tool result" // what it gave
 )
 
 // block is one content block of an answer, already cut into what a stream would
 // send piece by piece.
 type block struct {
 	kind      string
-	pieces    []string // tokens of a text; fragments of a tool's input, as JSON
-	signature string   // of Claude's reasoning
-	id, name  string   // of a tool call
-	input     any      // of a tool call
-	streamed  bool     // only streams have it
+	pieces    []string  // tokens of a text; fragments of a tool's input, as JSON
+	signature string    // of Claude's reasoning
+	id, name  string    // of a tool call
+	input     any       // of a tool call, or what a tool of the service gave
+	image     string    // a PNG in base64
+	streamed  bool      // only streams have it
+	citation  *citation // what the text is taken from
 }
 
 func (b block) text() string { return strings.Join(b.pieces, "") }
@@ -50,8 +53,14 @@ func (q *question) answer() answer {
 	default:
 		a.blocks = append(a.blocks, q.think())
 	}
+	if q.wish.serverTool {
+		a.blocks = append(a.blocks, q.useServerTool()...)
+	}
 	if said != "" || len(calls) == 0 {
-		a.blocks = append(a.blocks, block{kind: blockText, pieces: tokenize(said)})
+		a.blocks = append(a.blocks, block{kind: blockText, pieces: tokenize(said), citation: q.cite()})
+	}
+	if q.wish.image {
+		a.blocks = append(a.blocks, block{kind: blockImage, image: drawing(q.seed)})
 	}
 	a.blocks = append(a.blocks, calls...)
 	q.arrange(&a)
@@ -99,7 +108,8 @@ func (q *question) obeyLimit(a *answer) {
 		}
 		keep := i
 		if b.kind != blockTool && left > 0 {
-			b.pieces, keep = b.pieces[:left], i+1
+			// what was thought to its end has a signature, what was cut off has none
+			b.pieces, b.signature, keep = b.pieces[:left], "", i+1
 		}
 		a.blocks, a.stop = a.blocks[:keep], "max_tokens"
 		if keep == 0 { // a reply has content
@@ -152,7 +162,11 @@ func (q *question) say(calls []block) string {
 	switch {
 	case len(q.answers) > 0:
 		b.WriteString("The tools have answered.")
-		for _, t := range q.answers {
+		answers := q.answers
+		if q.wish.loop > 0 {
+			answers = q.gathered
+		}
+		for _, t := range answers {
 			fmt.Fprintf(&b, " %s said: “%s”.", orElse(t.name, "A tool"), clip(t.text, 400))
 		}
 	case q.prefill != "":
@@ -246,8 +260,7 @@ func lorem(n int) string {
 // think is the reasoning in front of an answer.
 func (q *question) think() block {
 	if q.reasoning == "redacted" {
-		sum := sha256.Sum256(append([]byte("redacted"), q.seed[:]...))
-		return block{kind: blockRedacted, pieces: []string{base64.StdEncoding.EncodeToString(sum[:])}}
+		return block{kind: blockRedacted, pieces: []string{sealThought(q.seed)}}
 	}
 	thought := fmt.Sprintf("The user says “%s”. I have %s at hand. Let me answer in a line.", clip(q.text, 120), plural(len(q.tools), "tool"))
 	if q.family == familyNova2 {
@@ -257,9 +270,8 @@ func (q *question) think() block {
 	if q.reasoning == "omitted" {
 		b.pieces = nil
 	}
-	if q.family == familyClaude {
-		sum := sha256.Sum256(append([]byte(thought), q.seed[:]...))
-		b.signature = "ErcBCkgI" + base64.StdEncoding.EncodeToString(append(sum[:], q.seed[:]...))
+	if q.family == familyClaude || q.reasoning == "omitted" {
+		b.signature = signThought(b.text(), q.seed)
 	}
 	return b
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/hex"
+	"slices"
 	"strings"
 )
 
@@ -68,22 +69,39 @@ func converseBlock(from map[string]any) map[string]any {
 	switch kind := text(from["type"]); kind {
 	case "text":
 		return map[string]any{"text": from["text"]}
-	case "image", "document":
-		format := "pdf"
-		if image, ok := strings.CutPrefix(text(dig(from, "source", "media_type")), "image/"); ok {
-			format = image
-		}
+	case "image":
+		format, _ := strings.CutPrefix(text(dig(from, "source", "media_type")), "image/")
 		return map[string]any{kind: map[string]any{"format": format, "source": map[string]any{"bytes": dig(from, "source", "data")}}}
+	case "document":
+		return map[string]any{kind: converseDocument(from)}
 	case "tool_use":
 		return map[string]any{"toolUse": map[string]any{"toolUseId": from["id"], "name": from["name"], "input": from["input"]}}
 	case "tool_result":
 		return map[string]any{"toolResult": map[string]any{"toolUseId": from["tool_use_id"], "content": converseBlocks(from["content"])}}
 	case "thinking":
-		return map[string]any{"reasoningContent": map[string]any{"reasoningText": map[string]any{"text": from["thinking"]}}}
+		return map[string]any{"reasoningContent": map[string]any{"reasoningText": map[string]any{"text": from["thinking"], "signature": from["signature"]}}}
 	case "redacted_thinking":
 		return map[string]any{"reasoningContent": map[string]any{"redactedContent": from["data"]}}
 	}
 	return nil
+}
+
+// converseDocument is a document: a PDF, a text, or blocks of text.
+func converseDocument(from map[string]any) map[string]any {
+	to := map[string]any{"format": "pdf", "source": map[string]any{"bytes": dig(from, "source", "data")}}
+	switch dig(from, "source", "type") {
+	case "text":
+		to["format"], to["source"] = "txt", map[string]any{"text": dig(from, "source", "data")}
+	case "content":
+		to["format"], to["source"] = "txt", map[string]any{"content": dig(from, "source", "content")}
+	}
+	if title := text(from["title"]); title != "" {
+		to["name"] = title
+	}
+	if from["citations"] != nil {
+		to["citations"] = from["citations"]
+	}
+	return to
 }
 
 // withCachePoint adds a cache point after a block that has cache_control.
@@ -102,11 +120,14 @@ func withCachePoint(from, to map[string]any) []any {
 func (d anthropicDialect) reply(t epilogue) map[string]any {
 	out := d.message(t)
 	content := []any{}
-	for _, b := range t.answer.blocks {
+	for _, b := range anthropicBlocks(t) {
 		block := d.open(b)
 		switch b.kind {
 		case blockText:
 			block["text"] = b.text()
+			if b.citation != nil {
+				block["citations"] = []any{b.citation.anthropic()}
+			}
 		case blockReasoning:
 			block["thinking"], block["signature"] = b.text(), b.signature
 		case blockTool:
@@ -125,6 +146,13 @@ func stopSequence(a answer) any {
 		return nil
 	}
 	return a.stopSequence
+}
+
+// anthropicBlocks leaves out what Claude never says.
+func anthropicBlocks(t epilogue) []block {
+	return slices.DeleteFunc(slices.Clone(t.answer.blocks), func(b block) bool {
+		return b.kind == blockImage || b.kind == blockServerUse || b.kind == blockServerSay
+	})
 }
 
 // message is a message before anything was said.
@@ -163,13 +191,15 @@ func (d anthropicDialect) events(t epilogue) []event {
 	var out []event
 	say := func(kind string, token bool, members map[string]any) {
 		members["type"] = kind
-		out = append(out, event{kind, members, token})
+		out = append(out, event{kind: kind, payload: members, token: token})
 	}
 	say("message_start", false, map[string]any{"message": d.message(t)})
-	for i, b := range t.answer.blocks {
+	for i, b := range anthropicBlocks(t) {
 		say("content_block_start", false, map[string]any{"index": i, "content_block": d.open(b)})
-		for _, delta := range d.deltas(b) {
+		deltas := d.deltas(b)
+		for j, delta := range deltas {
 			say("content_block_delta", true, map[string]any{"index": i, "delta": delta})
+			out[len(out)-1].pause = t.question.silence(b, j, len(deltas))
 		}
 		say("content_block_stop", false, map[string]any{"index": i})
 	}
@@ -192,10 +222,13 @@ func (anthropicDialect) deltas(b block) []map[string]any {
 		kind, member = "input_json_delta", "partial_json"
 	}
 	var out []map[string]any
+	if b.citation != nil {
+		out = append(out, map[string]any{"type": "citations_delta", "citation": b.citation.anthropic()})
+	}
 	for _, p := range b.pieces {
 		out = append(out, map[string]any{"type": kind, member: p})
 	}
-	if b.signature != "" {
+	if b.kind == blockReasoning && b.signature != "" {
 		out = append(out, map[string]any{"type": "signature_delta", "signature": b.signature})
 	}
 	return out

@@ -77,12 +77,25 @@ func (q *question) contentBlock(b block) map[string]any {
 		return map[string]any{"reasoningContent": map[string]any{"reasoningText": thought}}
 	case blockRedacted:
 		return map[string]any{"reasoningContent": map[string]any{"redactedContent": b.text()}}
+	case blockImage:
+		return map[string]any{"image": map[string]any{"format": "png", "source": map[string]any{"bytes": b.image}}}
+	case blockServerUse:
+		return map[string]any{"toolUse": map[string]any{"toolUseId": b.id, "name": b.name, "input": b.input, "type": "server_tool_use"}}
+	case blockServerSay:
+		result := b.serverResult()
+		result["content"] = []any{map[string]any{"json": b.input}}
+		return map[string]any{"toolResult": result}
 	case blockTool:
 		use := map[string]any{"toolUseId": b.id, "name": b.name, "input": b.input}
 		if q.family == familyClaude || q.family == familyNova2 {
 			use["type"] = "tool_use" // observed, although the enum has server_tool_use only
 		}
 		return map[string]any{"toolUse": use}
+	}
+	if b.citation != nil {
+		return map[string]any{"citationsContent": map[string]any{
+			"content": []any{map[string]any{"text": b.text()}}, "citations": []any{b.citation.converse()},
+		}}
 	}
 	return map[string]any{"text": b.text()}
 }
@@ -98,7 +111,11 @@ func (t epilogue) metadata() map[string]any {
 			out[echoed] = v
 		}
 	}
-	if guard := object(t.call.Body["guardrailConfig"]); strings.HasPrefix(text(guard["trace"]), "enabled") {
+	guard := object(t.call.Body["guardrailConfig"])
+	if t.question.wish.trace && guard == nil {
+		guard = map[string]any{"guardrailIdentifier": "sandbox", "guardrailVersion": "1"}
+	}
+	if t.question.wish.trace || strings.HasPrefix(text(guard["trace"]), "enabled") {
 		out["trace"] = map[string]any{"guardrail": t.guardrailTrace(guard)}
 	}
 	return out
@@ -145,12 +162,16 @@ func (t epilogue) responseFields() map[string]any {
 // the directive stop=guardrail_intervened, did not.
 func (t epilogue) guardrailTrace(guard map[string]any) map[string]any {
 	arn, reason := text(guard["guardrailIdentifier"]), "No action."
+	output := []any{}
 	if !strings.HasPrefix(arn, "arn:") {
 		arn = "arn:aws:bedrock:" + orElse(t.call.Region, "us-east-1") + ":" + callerAccount(t.call) + ":guardrail/" + arn
 	}
 	id := arn[strings.LastIndex(arn, "/")+1:]
 	if t.answer.stop == "guardrail_intervened" {
 		reason = "Guardrail blocked."
+		for _, b := range t.answer.blocks {
+			output = append(output, b.text())
+		}
 	}
 	length := len(t.question.text)
 	units := (length + 999) / 1000
@@ -168,8 +189,13 @@ func (t epilogue) guardrailTrace(guard map[string]any) map[string]any {
 			"guardrailOrigin": []any{"REQUEST"}, "guardrailOwnership": "SELF",
 		},
 	}
+	if t.answer.stop == "guardrail_intervened" {
+		assessment["topicPolicy"] = map[string]any{"topics": []any{
+			map[string]any{"name": "Sandbox", "type": "DENY", "action": "BLOCKED", "detected": true},
+		}}
+	}
 	return map[string]any{
-		"actionReason": reason, "modelOutput": []any{},
+		"actionReason": reason, "modelOutput": output,
 		"inputAssessment": map[string]any{id: assessment}, "outputAssessments": map[string]any{},
 	}
 }
@@ -178,7 +204,8 @@ func (t epilogue) guardrailTrace(guard map[string]any) map[string]any {
 type event struct {
 	kind    string
 	payload map[string]any
-	token   bool // counts for the pace
+	token   bool          // counts for the pace
+	pause   time.Duration // silence before it
 }
 
 // converseFrames is a ConverseStream reply: contentBlockStart for tool calls
@@ -186,12 +213,13 @@ type event struct {
 func converseFrames(t epilogue) []event {
 	events := []event{{kind: "messageStart", payload: map[string]any{"role": "assistant"}}}
 	for i, b := range t.answer.blocks {
-		if b.kind == blockTool {
-			start := map[string]any{"toolUse": map[string]any{"toolUseId": b.id, "name": b.name}}
+		if start := b.start(); start != nil {
 			events = append(events, event{kind: "contentBlockStart", payload: map[string]any{"contentBlockIndex": i, "start": start}})
 		}
-		for _, delta := range b.deltas() {
-			events = append(events, event{"contentBlockDelta", map[string]any{"contentBlockIndex": i, "delta": delta}, true})
+		deltas := b.deltas()
+		for j, delta := range deltas {
+			events = append(events, event{"contentBlockDelta", map[string]any{"contentBlockIndex": i, "delta": delta}, true,
+				t.question.silence(b, j, len(deltas))})
 		}
 		events = append(events, event{kind: "contentBlockStop", payload: map[string]any{"contentBlockIndex": i}})
 	}
@@ -200,6 +228,32 @@ func converseFrames(t epilogue) []event {
 		stop["additionalModelResponseFields"] = extra
 	}
 	return append(events, event{kind: "messageStop", payload: stop}, event{kind: "metadata", payload: t.metadata()})
+}
+
+// start is what a stream says of a block before its deltas, nil where it says
+// nothing.
+func (b block) start() map[string]any {
+	switch b.kind {
+	case blockTool:
+		return map[string]any{"toolUse": map[string]any{"toolUseId": b.id, "name": b.name}}
+	case blockServerUse:
+		return map[string]any{"toolUse": map[string]any{"toolUseId": b.id, "name": b.name, "type": "server_tool_use"}}
+	case blockServerSay:
+		return map[string]any{"toolResult": b.serverResult()}
+	case blockImage:
+		return map[string]any{"image": map[string]any{"format": "png"}}
+	}
+	return nil
+}
+
+// silence is how long the directive think wants nothing to be said before the
+// j-th of n deltas: once reasoning has begun, or, where only its signature comes,
+// before that.
+func (q *question) silence(b block, j, n int) time.Duration {
+	if (b.kind == blockReasoning || b.kind == blockRedacted) && j == min(1, n-1) {
+		return q.wish.think
+	}
+	return 0
 }
 
 // deltas are the pieces of a block as a stream sends them. A block has one at
@@ -216,16 +270,23 @@ func (b block) deltas() []map[string]any {
 		wrap = reason("text")
 	case blockRedacted:
 		wrap = reason("redactedContent")
-	case blockTool:
+	case blockTool, blockServerUse:
 		wrap = func(piece string) map[string]any {
 			return map[string]any{"toolUse": map[string]any{"input": piece}}
 		}
+	case blockServerSay:
+		return []map[string]any{{"toolResult": []any{map[string]any{"json": b.input}}}}
+	case blockImage:
+		return []map[string]any{{"image": map[string]any{"source": map[string]any{"bytes": b.image}}}}
 	}
 	var out []map[string]any
+	if b.citation != nil {
+		out = append(out, map[string]any{"citation": b.citation.converse()})
+	}
 	for _, p := range b.pieces {
 		out = append(out, wrap(p))
 	}
-	if b.signature != "" {
+	if b.signature != "" && b.kind == blockReasoning {
 		out = append(out, reason("signature")(b.signature))
 	}
 	if len(out) == 0 {
@@ -247,7 +308,7 @@ func (e *exchange) reply(body map[string]any, tokens int) {
 	case faultBadCRC: // a reply has no checksum: this is the nearest
 		raw = raw[:len(raw)-1]
 	}
-	if wait(e.r.Context(), time.Duration(tokens)*e.pace) != nil {
+	if wait(e.r.Context(), e.wish.think+time.Duration(tokens)*e.pace) != nil {
 		return
 	}
 	h := e.w.Header()

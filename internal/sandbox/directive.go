@@ -20,19 +20,25 @@ type directive struct {
 	message   string
 	refuse    string // name of a refusal (see refusalNames)
 
-	fault     fault
-	after     int // frames before exception
-	start     time.Duration
-	drip      time.Duration // pause before every frame
-	batch     int           // frames written together; 0 means 1
-	unknown   bool          // insert an event of a type nobody knows
-	stop      string        // stopReason, verbatim
-	text      string
-	hasText   bool
-	tokens    int
-	tool      string
-	tools     int
-	reasoning string // "", "on" or "redacted"
+	fault      fault
+	after      int // frames before exception
+	start      time.Duration
+	drip       time.Duration // pause before every frame
+	batch      int           // frames written together; 0 means 1
+	unknown    bool          // insert an event of a type nobody knows
+	stop       string        // stopReason, verbatim
+	text       string
+	hasText    bool
+	tokens     int
+	tool       string
+	tools      int
+	reasoning  string        // "", "on", "omitted" or "redacted"
+	loop       int           // turns of tool calls that a prompt leads to
+	think      time.Duration // silence after the reasoning began
+	citations  bool          // quote the first document that may be cited
+	image      bool          // draw one
+	serverTool bool          // use a tool of the service's own first
+	trace      bool          // report a guardrail although the request names none
 }
 
 // The ways a reply can break.
@@ -67,6 +73,7 @@ func directiveKeys() []directiveKey {
 		{"after", false, func(d *directive, v string) (err error) { d.after, err = count(v); return }},
 		{"badcrc", false, setFault(faultBadCRC)},
 		{"batch", false, func(d *directive, v string) (err error) { d.batch, err = positive(v); return }},
+		{"citations", true, setWish(func(d *directive) { d.citations = true })},
 		{"cut", false, setFault(faultCut)},
 		{"cut-inside", false, setFault(faultCutInside)},
 		{"drip", false, func(d *directive, v string) (err error) { d.drip, err = pause(v); return }},
@@ -81,18 +88,23 @@ func directiveKeys() []directiveKey {
 			}
 			return d.breakWith(fault{kind: faultException, exception: v})
 		}},
+		{"image", true, setWish(func(d *directive) { d.image = true })},
+		{"loop", false, func(d *directive, v string) (err error) { d.loop, err = positive(v); return }},
 		{"message", false, func(d *directive, v string) error { d.message = v; return nil }},
 		{"reasoning", true, func(d *directive, v string) (err error) { d.reasoning, err = reasoningWish(v); return }},
 		{"refuse", false, func(d *directive, v string) (err error) { d.refuse, err = oneOf(v, refusalNames()); return }},
+		{"server-tool", true, setWish(func(d *directive) { d.serverTool = true })},
 		{"start", false, func(d *directive, v string) (err error) { d.start, err = pause(v); return }},
 		{"status", false, func(d *directive, v string) (err error) { d.status, err = errorStatus(v); return }},
 		{"stop", false, func(d *directive, v string) error { d.stop = v; return nil }},
 		{"text", false, func(d *directive, v string) error { d.text, d.hasText = v, true; return nil }},
+		{"think", false, func(d *directive, v string) (err error) { d.think, err = pause(v); return }},
 		{"throttle", false, func(d *directive, v string) (err error) { d.throttle, err = count(v); return }},
 		{"tokens", false, func(d *directive, v string) (err error) { d.tokens, err = positive(v); return }},
 		{"tool", false, func(d *directive, v string) error { d.tool = v; return nil }},
 		{"tools", false, func(d *directive, v string) (err error) { d.tools, err = positive(v); return }},
-		{"unknown-event", true, func(d *directive, v string) error { return setFlag(v, func() error { d.unknown = true; return nil }) }},
+		{"trace", true, setWish(func(d *directive) { d.trace = true })},
+		{"unknown-event", true, setWish(func(d *directive) { d.unknown = true })},
 	}
 }
 
@@ -113,6 +125,11 @@ func (d *directive) breakWith(f fault) error {
 	}
 	d.fault, d.broken = f, true
 	return nil
+}
+
+// setWish is for a key without a value that cannot fail.
+func setWish(set func(*directive)) func(*directive, string) error {
+	return func(d *directive, v string) error { return setFlag(v, func() error { set(d); return nil }) }
 }
 
 // setFlag runs set for a key without a value.
@@ -174,8 +191,10 @@ func reasoningWish(v string) (string, error) {
 		return "on", nil
 	case "redacted":
 		return "redacted", nil
+	case "signature-only":
+		return "omitted", nil
 	}
-	return "", fmt.Errorf("want no value, or redacted")
+	return "", fmt.Errorf("want no value, redacted, or signature-only")
 }
 
 // exceptionName accepts the type of an exception: letters only, so that it fits

@@ -35,6 +35,9 @@ func TestDirectives(t *testing.T) {
 		{"[[sandbox refuse=iam]]", "", directive{refuse: "iam"}},
 		{"[[sandbox tool=get_weather tools=2]]", "", directive{tool: "get_weather", tools: 2}},
 		{"[[sandbox reasoning]]", "", directive{reasoning: "on"}},
+		{"[[sandbox reasoning=signature-only]]", "", directive{reasoning: "omitted"}},
+		{"[[sandbox loop=10 think=2s]]", "", directive{loop: 10, think: 2 * time.Second}},
+		{"[[sandbox citations image server-tool trace]]", "", directive{citations: true, image: true, serverTool: true, trace: true}},
 		{"[[sandbox reasoning=redacted batch=3 start=1s unknown-event]]", "", directive{reasoning: "redacted", batch: 3, start: time.Second, unknown: true}},
 	} {
 		var got directive
@@ -72,7 +75,7 @@ func TestMalformedDirectives(t *testing.T) {
 		"[[sandbox after=1]]":                 "after means something only beside exception=TYPE",
 		"[[sandbox status=500]]":              "status means something only beside error=TYPE",
 		"[[sandbox message=x]]":               "message means something only beside",
-		"[[sandbox fly=1]]":                   `"fly" is not a key of the sandbox; the keys are after, badcrc, batch, cut`,
+		"[[sandbox fly=1]]":                   `"fly" is not a key of the sandbox; the keys are after, badcrc, batch, citations, cut`,
 		"[[sandbox cut=1":                     "the value is missing",
 		"[[sandbox cut=1 ":                    "the directive is not closed with ]]",
 		"[[sandbox":                           "the directive is not closed with ]]",
@@ -91,7 +94,7 @@ func TestMalformedDirectives(t *testing.T) {
 		!strings.HasPrefix(text(decodeObject(got.body)["message"]), `The sandbox directive is malformed: "fly" is not a key`) {
 		t.Errorf("%d %s", got.status, got.body)
 	}
-	for _, wish := range []string{"tool=nothing", "tools=2"} { // keys that the request does not fit
+	for _, wish := range []string{"tool=nothing", "tools=2", "loop=2"} { // keys that the request does not fit
 		if got := send(t, srv, wire{srv, sandboxKey, "bedrock"}.request(t, novaPath, user("hi [[sandbox "+wish+"]]"))); got.status != 400 {
 			t.Errorf("%s: %d %s", wish, got.status, got.body)
 		}

@@ -73,7 +73,7 @@ func (e *exchange) countHeaders(latency int, u usage) {
 func chunks(events []event) []event {
 	out := make([]event, len(events))
 	for i, ev := range events {
-		out[i] = event{"chunk", map[string]any{"bytes": base64.StdEncoding.EncodeToString(encode(ev.payload))}, ev.token}
+		out[i] = event{"chunk", map[string]any{"bytes": base64.StdEncoding.EncodeToString(encode(ev.payload))}, ev.token, ev.pause}
 	}
 	return out
 }
@@ -112,7 +112,7 @@ func (novaDialect) events(t epilogue) []event {
 		if ev.kind == "metadata" {
 			payload = map[string]any{"usage": novaUsage(t.usage), "metrics": map[string]any{}, "trace": map[string]any{}}
 		}
-		out = append(out, event{"chunk", map[string]any{ev.kind: payload}, ev.token})
+		out = append(out, event{"chunk", map[string]any{ev.kind: payload}, ev.token, ev.pause})
 	}
 	return out
 }

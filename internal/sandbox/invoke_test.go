@@ -49,7 +49,7 @@ const claudeBody = `{"anthropic_version":"bedrock-2023-05-31","max_tokens":2000,
 	"thinking":{"type":"enabled","budget_tokens":1024},
 	"tools":[{"name":"get_weather","input_schema":{"type":"object","required":["city"],"properties":{"city":{"type":"string"}}}}],
 	"messages":[{"role":"user","content":"Weather in Rome?"},
-		{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"y"},{"type":"tool_use","id":"t","name":"get_weather","input":{}}]},
+		{"role":"assistant","content":[{"type":"thinking","thinking":"x","signature":"ErcBCkgIvEvyFKdwD5q6LTaL8fCEGGKenGOWdlpOsNMkHopABIUAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=="},{"type":"tool_use","id":"t","name":"get_weather","input":{}}]},
 		{"role":"user","content":[{"type":"tool_result","tool_use_id":"t","content":"18 C"},
 			{"type":"text","text":"And the weather in Oslo?[[sandbox tool=get_weather]]"}]}]}`
 

@@ -94,8 +94,11 @@ func lines(messages []message) []byte {
 }
 
 func escapeLine(v any) string {
-	if text(v) == "" {
+	if v == nil || v == "" {
 		return `""`
+	}
+	if _, ok := v.(string); !ok {
+		return string(encode(v))
 	}
 	return strings.ReplaceAll(text(v), "\n", `\n`)
 }

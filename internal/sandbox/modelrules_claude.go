@@ -15,7 +15,7 @@ import (
 func claudeRules() []rule {
 	return []rule{
 		s3Documents, cachePointAfterText, cachePointCount, cachePointOrder, knownFields,
-		thinkingKind, thinkingBudget, thinkingSampling, thinkingTools, thinkingReplay,
+		thinkingKind, thinkingBudget, thinkingSampling, thinkingTools, thinkingReplay, thinkingSignatures,
 		sampling, prefill, toolNames, outputSchema, claudeImages,
 	}
 }
@@ -205,6 +205,33 @@ func thinkingReplay(v *conversation) *apiError {
 				"When `thinking` is enabled, a final `assistant` message must start with a thinking block.", t.index, nativeType(t.content[0]))
 		}
 		return nil
+	}
+	return nil
+}
+
+// thinkingSignatures: with thinking on, every replayed thought carries the
+// signature it came with, over the text it came with. What is redacted is looked
+// into only where a tool call hangs on it.
+func thinkingSignatures(v *conversation) *apiError {
+	if !v.thinks() {
+		return nil // the blocks are left out of the prompt
+	}
+	for at, b := range v.blocks {
+		thought := object(b["reasoningContent"])
+		if thought == nil || at.turn.role != "assistant" {
+			continue
+		}
+		said := object(thought["reasoningText"])
+		signature, signed := said["signature"].(string)
+		sealed, redacted := thought["redactedContent"].(string)
+		switch {
+		case said != nil && !signed:
+			return modelSays("%s: Field required", at.place().in("thinking", "signature"))
+		case said != nil && !signedThought(text(said["text"]), signature):
+			return modelSays("%s: Invalid `signature` in `thinking` block", at.place())
+		case redacted && len(toolCalls(at.turn)) > 0 && !sealedThought(sealed):
+			return modelSays("%s: Invalid `data` in `redacted_thinking` block", at.place())
+		}
 	}
 	return nil
 }

@@ -42,7 +42,48 @@ func readDirectives(h http.Header, c *call) (directive, []textSlot, error) {
 			slots = append(slots, textSlot{holder, key, rest})
 		}
 	}
-	return d, slots, nil
+	return d, append(slots, d.readEarlier(c.Body)...), nil
+}
+
+// readEarlier takes the directives out of the user messages before the last:
+// they were obeyed when they were new. One of them still holds while the tools
+// it leads to are being answered: that with a loop.
+func (d *directive) readEarlier(body map[string]any) []textSlot {
+	if inner := object(dig(body, "input", "converse")); inner != nil {
+		body = inner
+	}
+	var slots []textSlot
+	last, worded := true, false
+	for _, m := range slices.Backward(array(body["messages"])) {
+		message := object(m)
+		if message["role"] != "user" {
+			continue
+		}
+		var told directive
+		for holder, key := range textsOf(message) {
+			before := text(holder[key])
+			if !last {
+				if rest, err := told.cutDirectives(before); err == nil && rest != before {
+					slots = append(slots, textSlot{holder, key, rest})
+				}
+			}
+			if !worded && !last {
+				d.goOn(told)
+			}
+			worded = true
+		}
+		last = false
+	}
+	return slots
+}
+
+// goOn keeps of the wishes of a prompt what concerns the loop it began.
+func (d *directive) goOn(told directive) {
+	if told.loop == 0 {
+		return
+	}
+	d.loop, d.tool, d.tools, d.reasoning = told.loop, told.tool, told.tools, told.reasoning
+	d.drip, d.batch, d.think = told.drip, told.batch, told.think
 }
 
 // userTexts yields the places that hold text of the last user message: of
@@ -55,7 +96,17 @@ func userTexts(body map[string]any) func(yield func(map[string]any, string) bool
 		if _, ok := body["inputText"].(string); ok && !yield(body, "inputText") {
 			return
 		}
-		message := lastOf(array(body["messages"]), "user")
+		for holder, key := range textsOf(lastOf(array(body["messages"]), "user")) {
+			if !yield(holder, key) {
+				return
+			}
+		}
+	}
+}
+
+// textsOf yields the places that hold text of a message.
+func textsOf(message map[string]any) func(yield func(map[string]any, string) bool) {
+	return func(yield func(map[string]any, string) bool) {
 		if _, plain := message["content"].(string); plain {
 			yield(message, "content")
 			return
@@ -100,6 +151,10 @@ type question struct {
 	media    map[string]int // blocks by kind: image, document, video, audio
 	prefill  string         // what the last message, the assistant's, says
 	answers  []toolAnswer   // in the last message
+	gathered []toolAnswer   // since the last words of the user
+	rounds   int            // messages they came in
+	source   *source        // the first document that may be cited
+	server   string         // the tool of the service that the request allows
 
 	tools  []tool
 	choice string // "auto", "any" or, after "tool:", a name
@@ -134,6 +189,9 @@ func ask(c *call, body map[string]any, wish directive) *question {
 	if wish.reasoning != "" {
 		q.reasoning = wish.reasoning
 	}
+	if wish.think > 0 && q.reasoning == "" {
+		q.reasoning = "on"
+	}
 	return q
 }
 
@@ -145,6 +203,8 @@ func (q *question) fits() error {
 		return fmt.Errorf("tool: the request has no tool of the name %q", q.wish.tool)
 	case q.wish.tools > 0 && len(q.tools) == 0:
 		return fmt.Errorf("tools: the request has no tools")
+	case q.wish.loop > 0 && len(q.tools) == 0:
+		return fmt.Errorf("loop: the request has no tools")
 	}
 	return nil
 }
@@ -152,21 +212,17 @@ func (q *question) fits() error {
 func (q *question) readMessages(messages []any) {
 	q.messages = len(messages)
 	names := map[string]string{} // of tool calls, by id
-	for i, m := range messages {
+	for _, m := range messages {
 		message := object(m)
+		q.answers = nil
+		if message["role"] == "user" && messageText(message) != "" {
+			q.gathered, q.rounds = nil, 0
+		}
 		for _, b := range array(message["content"]) {
-			block := object(b)
-			for _, kind := range []string{"image", "document", "video", "audio"} {
-				if block[kind] != nil {
-					q.media[kind]++
-				}
-			}
-			if use := object(block["toolUse"]); use != nil {
-				names[text(use["toolUseId"])] = text(use["name"])
-			}
-			if result := object(block["toolResult"]); result != nil && i == len(messages)-1 {
-				q.answers = append(q.answers, toolAnswer{names[text(result["toolUseId"])], resultText(result)})
-			}
+			q.readBlock(object(b), names)
+		}
+		if message["role"] == "user" && len(q.answers) > 0 {
+			q.gathered, q.rounds = append(q.gathered, q.answers...), q.rounds+1
 		}
 	}
 	q.text = messageText(lastOf(messages, "user"))
@@ -174,6 +230,24 @@ func (q *question) readMessages(messages []any) {
 		if last := object(messages[len(messages)-1]); last["role"] == "assistant" {
 			q.prefill = messageText(last)
 		}
+	}
+}
+
+func (q *question) readBlock(block map[string]any, names map[string]string) {
+	for _, kind := range []string{"image", "document", "video", "audio"} {
+		if block[kind] == nil {
+			continue
+		}
+		if kind == "document" && q.source == nil && dig(block, "document", "citations", "enabled") == true {
+			q.source = &source{index: q.media[kind], document: object(block[kind])}
+		}
+		q.media[kind]++
+	}
+	if use := object(block["toolUse"]); use != nil {
+		names[text(use["toolUseId"])] = text(use["name"])
+	}
+	if result := object(block["toolResult"]); result != nil {
+		q.answers = append(q.answers, toolAnswer{names[text(result["toolUseId"])], resultText(result)})
 	}
 }
 
@@ -212,8 +286,9 @@ func resultText(result map[string]any) string {
 func (q *question) readTools(config map[string]any) {
 	for _, t := range array(config["tools"]) {
 		spec := object(object(t)["toolSpec"])
-		if spec == nil {
-			continue // systemTool, cachePoint: nothing the caller could run
+		if spec == nil { // systemTool, cachePoint: nothing the caller could run
+			q.server = orElse(q.server, text(dig(t, "systemTool", "name")))
+			continue
 		}
 		q.tools = append(q.tools, tool{text(spec["name"]), object(dig(spec, "inputSchema", "json"))})
 	}

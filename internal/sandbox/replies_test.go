@@ -28,17 +28,15 @@ type recorded struct {
 func wishes() map[string]string {
 	return map[string]string{
 		"v027": "tool=get_weather", "v035": "reasoning=redacted", "s002": "tool=get_weather", "s003": "tool=get_weather",
-		"v043": "stop=guardrail_intervened", "s010": "exception=throttlingException after=2",
+		"v014": "citations", "s008": "server-tool", "v043": "stop=guardrail_intervened", "s010": "exception=throttlingException after=2",
 	}
 }
 
 // beyond says why the sandbox does not give the reply of a case.
 func beyond() map[string]string {
 	return map[string]string{
-		"v014": "no citations",
 		"v033": "a model that may think and does not: here it always does",
 		"v038": "the recording ends before the answer",
-		"s008": "no tools of the service's own",
 		"s009": "the case gathers members of several recordings",
 	}
 }

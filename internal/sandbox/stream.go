@@ -42,7 +42,7 @@ func (p *player) play(events []event) {
 			p.breakOff(nil)
 			return
 		}
-		pause := p.wish.drip
+		pause := p.wish.drip + ev.pause
 		if ev.token {
 			pause += p.pace
 		}

@@ -35,13 +35,16 @@ func (q *question) choose() []tool {
 		return nil
 	}
 	name := q.wish.tool
+	if q.choice == "auto" && q.wish.loop > 0 && q.rounds >= q.wish.loop {
+		return nil
+	}
 	if forced, ok := strings.CutPrefix(q.choice, "tool:"); ok {
 		name = forced
 	}
 	if i := slices.IndexFunc(q.tools, func(t tool) bool { return t.name == name }); i >= 0 {
 		return q.tools[i : i+1]
 	}
-	if q.choice == "auto" && q.wish.tools == 0 && (len(q.answers) > 0 || q.wish.hasText || q.wish.tokens > 0) {
+	if q.choice == "auto" && q.wish.tools == 0 && q.wish.loop == 0 && (len(q.answers) > 0 || q.wish.hasText || q.wish.tokens > 0) {
 		return nil
 	}
 	var named []tool
@@ -54,7 +57,7 @@ func (q *question) choose() []tool {
 	switch {
 	case len(named) > 0:
 		return named
-	case q.wish.tools > 0 || q.choice == "any":
+	case q.wish.tools > 0, q.wish.loop > 0, q.choice == "any":
 		return q.tools[:1]
 	}
 	return nil
