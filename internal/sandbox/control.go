@@ -34,6 +34,10 @@ func (s *Server) controlOp(segments []string) func(controlCall) (map[string]any,
 			return s.getInferenceProfile
 		}
 		return s.listInferenceProfiles
+	case "provisioned-model-throughput":
+		if one {
+			return s.getProvisioned
+		}
 	case "foundation-model-availability":
 		if one {
 			return s.getAvailability
@@ -259,6 +263,9 @@ func (s *Server) getAvailability(c controlCall) (map[string]any, *apiError) {
 }
 
 func (s *Server) getInferenceProfile(c controlCall) (map[string]any, *apiError) {
+	if m, ok := s.demo("application-inference-profile", c.id); ok {
+		return applicationProfile(m, c.who), nil
+	}
 	m, ok := s.catalogue.Lookup(c.id)
 	if !ok || m.Geo == "" || m.Lifecycle.Status == models.EndOfLife {
 		return nil, &apiError{Status: http.StatusNotFound, Type: "ResourceNotFoundException", Message: "The requested inference profile does not exist."}
@@ -278,6 +285,9 @@ func (s *Server) listInferenceProfiles(c controlCall) (map[string]any, *apiError
 		return nil, refused
 	}
 	var all []any
+	if kind == "APPLICATION" {
+		all = s.demoProfiles(c.who)
+	}
 	for _, m := range s.catalogue.All() {
 		if kind != "APPLICATION" && m.Geo != "" && m.Lifecycle.Status != models.EndOfLife && reaches(m.Geo, c.who.Region) {
 			all = append(all, profileSummary(m, c.who))

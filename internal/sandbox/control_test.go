@@ -124,9 +124,9 @@ func TestInferenceProfiles(t *testing.T) {
 		}
 	}
 	client := controlClient(t, "us-east-1", Options{Account: "123456789012"})
-	none, err := client.ListInferenceProfiles(t.Context(), &bedrock.ListInferenceProfilesInput{TypeEquals: types.InferenceProfileTypeApplication})
-	if err != nil || len(none.InferenceProfileSummaries) != 0 {
-		t.Errorf("application profiles: %v %v", none, err)
+	demos, err := client.ListInferenceProfiles(t.Context(), &bedrock.ListInferenceProfilesInput{TypeEquals: types.InferenceProfileTypeApplication})
+	if err != nil || len(demos.InferenceProfileSummaries) != 3 {
+		t.Errorf("application profiles: %v %v", demos, err)
 	}
 	for _, id := range []string{novaID, "arn:aws:bedrock:us-east-1:123456789012:inference-profile/" + novaID} {
 		out, err := client.GetInferenceProfile(t.Context(), &bedrock.GetInferenceProfileInput{InferenceProfileIdentifier: &id})

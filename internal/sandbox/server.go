@@ -56,6 +56,7 @@ type Options struct {
 // safe for concurrent use.
 type Server struct {
 	catalogue *models.Catalogue
+	demos     map[string]*models.Model // by the id of the profile that stands for it
 	verifier  *verifier
 	sessions  *sessions
 	account   string
@@ -79,7 +80,7 @@ func New(o Options) (*Server, error) {
 	}
 	s := &Server{
 		catalogue: catalogue, account: o.Account, pace: o.Pace, now: o.Now, mood: mood{Refuse: o.Mood},
-		throttled: newTally(rememberedConversations),
+		throttled: newTally(rememberedConversations), demos: demoIDs(catalogue),
 	}
 	if s.account == "" {
 		s.account = "000000000000"
@@ -213,7 +214,7 @@ func (s *Server) serveRuntime(w http.ResponseWriter, r *http.Request, c *call) {
 		return
 	}
 	c.Region, c.Caller = who.Region, who.ARN
-	c.Model, _ = s.catalogue.Lookup(c.ModelID)
+	c.Model = s.model(c.ModelID)
 	if refused := c.decode(); refused != nil {
 		writeError(w, refused)
 		return

@@ -47,11 +47,11 @@ func route(c *call) *apiError {
 	switch {
 	case c.Model == nil && !opaque(kind), c.Model != nil && c.Model.MantleOnly():
 		return invalid(invalidModelID)
-	case c.Op == opCountTokens && (c.Model == nil || c.Model.Geo != "" || c.Model.Provider != "anthropic"):
+	case c.Op == opCountTokens && (c.Model == nil || c.Model.Geo != "" || opaque(kind) || c.Model.Provider != "anthropic"):
 		return invalid(noCounting)
 	case c.Op == opCountTokens || c.Model == nil:
 		return nil
-	case c.Model.ProfileOnly(), slices.Equal(c.Model.InferenceTypes, []string{"PROVISIONED"}):
+	case !opaque(kind) && (c.Model.ProfileOnly() || slices.Equal(c.Model.InferenceTypes, []string{"PROVISIONED"})):
 		return invalid(noOnDemand, c.ModelID)
 	case c.isConverse() && c.Model.Kind != models.Chat:
 		return invalid(notAChatModel)
