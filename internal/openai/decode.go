@@ -90,6 +90,7 @@ type decoder struct {
 	toolsAt                  int
 	choiceAt, choiceNameAt   int
 	cache                    *llm.CachePoint // at the end of the last message
+	cacheGiven               memberSet       // by which member
 	legacy                   legacy
 
 	ignored, changed told

@@ -111,8 +111,15 @@ func (d *decoder) cacheOptions() {
 	}
 }
 
-// cacheAtEnd marks everything that a request says as worth caching. There is at least one message.
+// cacheAtEnd marks everything that a request says as worth caching, unless its end is marked already.
+// There is at least one message.
 func cacheAtEnd(req *llm.ChatRequest, point llm.CachePoint) {
 	last := &req.Messages[len(req.Messages)-1]
-	last.Parts = append(last.Parts[:len(last.Parts):len(last.Parts)], point)
+	n := len(last.Parts)
+	if n > 0 {
+		if _, marked := last.Parts[n-1].(llm.CachePoint); marked {
+			return
+		}
+	}
+	last.Parts = append(last.Parts[:n:n], point)
 }

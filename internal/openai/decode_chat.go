@@ -112,15 +112,16 @@ func (d *decoder) finish() {
 		return
 	}
 	d.req.Whole = !d.shape.Stream
-	d.settleMaxTokens()
-	d.settleFunctions()
+	d.settle()
 	d.checkChoice()
 	if d.cache != nil {
 		cacheAtEnd(d.req, *d.cache)
 	}
 }
 
-func (d *decoder) settleMaxTokens() {
+// settle decides between members that mean the same.
+func (d *decoder) settle() {
+	d.settleFunctions()
 	d.req.MaxTokens = d.maxTokens
 	if d.maxCompletion != 0 {
 		d.req.MaxTokens = d.maxCompletion

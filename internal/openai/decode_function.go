@@ -100,6 +100,8 @@ func (d *decoder) settleFunctions() {
 	switch {
 	case l.count > 0 && l.ownAt != 0:
 		d.fail(l.ownAt, "", "ids that begin with "+legacyID+" are given to the function calls of the conversation; use another id")
+	case len(l.tools) == 0 && l.choice.Mode == llm.ToolNamed:
+		d.fail(l.callAt, "", "asks for a function call, but there are no functions")
 	case len(l.tools) == 0:
 		d.ignorePresent(l.callAt)
 		return

@@ -1,6 +1,13 @@
 package openai
 
-import "outcrop/internal/llm"
+import (
+	"bytes"
+	"slices"
+	"strings"
+
+	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
+)
 
 // memberSet is a set of the members of a request that Defaults can hold. Members that stand for each
 // other are one: a default max_completion_tokens does not overrule the client's max_tokens.
@@ -65,4 +72,134 @@ func memberOf(key string) memberSet {
 	}
 }
 
-var _ = llm.ChatRequest{}
+// Defaults are the members that a deployment adds to the requests that do not have them: DIAL's
+// "defaults" (github.com/epam/ai-dial-core, ApplyDefaultDeploymentSettingsFn). As there, only whole
+// members of the top level count: a body with any custom_fields gets none of the default ones, and one
+// with a null member has that member.
+type Defaults struct {
+	// Ignored names the members that have no effect here, for whoever wrote them.
+	Ignored []string
+
+	given      memberSet
+	req        llm.ChatRequest
+	shape      Shape
+	cache      *llm.CachePoint
+	cacheGiven memberSet // which member said so
+}
+
+// ParseDefaults reads a JSON object of members of a request. An error is an *llm.Error of KindInvalid
+// whose Param is the path of the wrong member.
+func ParseDefaults(doc []byte) (*Defaults, error) {
+	body := bytes.Clone(doc) // the values alias it for as long as the deployment lives
+	if err := checkDefaults(body); err != nil {
+		return nil, err
+	}
+	d := newDecoder(body)
+	d.chat()
+	d.s.End()
+	if d.s.Err() == nil {
+		d.settle()
+	}
+	if err := d.err(); err != nil {
+		e := llm.AsError(err)
+		e.Message = strings.Replace(e.Message, "The body is ", "The document of defaults is ", 1)
+		return nil, e
+	}
+	if choice := d.req.ToolChoice; len(d.req.Tools) > 0 && !canMeet(choice, d.req.Tools) {
+		return nil, llm.Invalid("tool_choice", "tool_choice: names none of the default tools.")
+	}
+	return &Defaults{
+		Ignored: d.ignored.paths(body), given: d.shape.given, req: *d.req, shape: d.shape, cache: d.cache, cacheGiven: d.cacheGiven,
+	}, nil
+}
+
+// checkDefaults refuses what only a client can say.
+func checkDefaults(body []byte) error {
+	s := jsonscan.New(body)
+	if s.Kind() != '{' {
+		return nil // the decoder has the words for it
+	}
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		switch key {
+		case "messages", "model", "stream":
+			return llm.Invalid(key, key+": has no default; only a request can say it.")
+		}
+		s.Skip()
+	}
+	return nil
+}
+
+// Apply adds the members that the body of the request did not have. A default tool_choice that the
+// request's tools cannot meet is left out. (A tool_choice of the client's has to be met by the client's
+// own tools: DecodeChat has checked it before any default is known.) Nil defaults change nothing.
+func (f *Defaults) Apply(req *llm.ChatRequest, shape *Shape) {
+	if f == nil {
+		return
+	}
+	missing := f.given &^ shape.given
+	if missing == 0 {
+		return
+	}
+	f.applyAnswer(req, missing)
+	if missing&hasTools != 0 {
+		req.Tools, shape.Functions = slices.Clone(f.req.Tools), f.shape.Functions
+	}
+	if missing&hasToolChoice != 0 && canMeet(f.req.ToolChoice, req.Tools) {
+		req.ToolChoice = f.req.ToolChoice
+	}
+	if missing&hasOneTool != 0 {
+		req.OneTool = f.req.OneTool
+	}
+	if missing&hasStreamOptions != 0 {
+		shape.IncludeUsage = f.shape.IncludeUsage
+	}
+	if missing&hasN != 0 {
+		shape.N = f.shape.N
+	}
+	if missing&hasMaxPrompt != 0 {
+		shape.MaxPromptTokens = f.shape.MaxPromptTokens
+	}
+	if missing&hasCustomFields != 0 {
+		req.Config = f.req.Config
+	}
+	if missing&hasCacheOptions != 0 {
+		req.NoAutoCache = f.req.NoAutoCache
+	}
+	if f.cache != nil && missing&f.cacheGiven != 0 {
+		cacheAtEnd(req, *f.cache)
+	}
+}
+
+// applyAnswer adds what the answer should be like.
+func (f *Defaults) applyAnswer(req *llm.ChatRequest, missing memberSet) {
+	if missing&hasTemperature != 0 {
+		req.Sampling.Temperature = clone(f.req.Sampling.Temperature)
+	}
+	if missing&hasTopP != 0 {
+		req.Sampling.TopP = clone(f.req.Sampling.TopP)
+	}
+	if missing&hasMaxTokens != 0 {
+		req.MaxTokens = f.req.MaxTokens
+	}
+	if missing&hasStop != 0 {
+		req.Stop = slices.Clone(f.req.Stop)
+	}
+	if missing&hasFormat != 0 {
+		req.Format = f.req.Format
+	}
+	if missing&hasEffort != 0 {
+		req.Effort = f.req.Effort
+	}
+	if missing&hasTier != 0 {
+		req.Tier = f.req.Tier
+	}
+}
+
+func clone(p *float64) *float64 {
+	if p == nil {
+		return nil
+	}
+	f := *p
+	return &f
+}
