@@ -1,7 +1,6 @@
 package openai
 
 import (
-	"slices"
 	"strconv"
 
 	"outcrop/internal/jsonscan"
@@ -23,7 +22,8 @@ type choice struct {
 
 // appendDelta is the beginning of a choice's chunks.
 func appendDelta(head []byte, index int) []byte {
-	delta := append(slices.Clip(slices.Clone(head)), `,"choices":[{"index":`...)
+	delta := append(make([]byte, 0, len(head)+40), head...)
+	delta = append(delta, `,"choices":[{"index":`...)
 	delta = strconv.AppendInt(delta, int64(index), 10)
 	return append(delta, `,"delta":{`...)
 }
@@ -177,7 +177,7 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 // clients may stop at that one.
 func (s *stream) finalDelta(more []byte) {
 	s.choice.endThought()
-	c := custom{thoughts: s.choice.thoughts.Blocks, more: more}
+	c := custom{thoughts: s.choice.thoughts.Blocks, more: members(more)}
 	if c.empty() {
 		return
 	}

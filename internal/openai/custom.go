@@ -2,7 +2,9 @@ package openai
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"slices"
 	"strconv"
 
@@ -17,11 +19,11 @@ const unnumbered = -1
 type custom struct {
 	blobs    []llm.Blob
 	thoughts []llm.Reasoning
-	more     []byte // llm.Finish.Custom
+	more     []byte // what stands between the braces of llm.Finish.Custom
 }
 
 func (c *custom) empty() bool {
-	return len(c.blobs) == 0 && len(members(c.more)) == 0 && !slices.ContainsFunc(c.thoughts, isSealed)
+	return len(c.blobs) == 0 && len(c.more) == 0 && !slices.ContainsFunc(c.thoughts, isSealed)
 }
 
 // appendCustom appends the member custom_content, after a comma if there is something before it; or
@@ -41,19 +43,23 @@ func appendCustom(dst []byte, c *custom) []byte {
 	if slices.ContainsFunc(c.thoughts, isSealed) {
 		dst = appendState(comma(dst), c.thoughts)
 	}
-	if more := members(c.more); len(more) > 0 {
-		dst = append(comma(dst), more...)
+	if len(c.more) > 0 {
+		dst = append(comma(dst), c.more...)
 	}
 	return append(dst, '}')
 }
 
-// members is what stands between the braces of an object.
+// members is what stands between the braces of an object, without line breaks, which would end a
+// frame. What is no object would spoil the reply, and is left out.
 func members(object []byte) []byte {
-	object = bytes.TrimSpace(object)
-	if len(object) < 2 {
+	if len(object) == 0 {
 		return nil
 	}
-	return bytes.TrimSpace(object[1 : len(object)-1])
+	var b bytes.Buffer
+	if err := json.Compact(&b, object); err != nil || b.Bytes()[0] != '{' {
+		return nil
+	}
+	return b.Bytes()[1 : b.Len()-1]
 }
 
 // appendAttachment appends a file that the model made. Pieces of a stream are numbered, as DIAL wants
@@ -62,7 +68,7 @@ func appendAttachment(dst []byte, b *llm.Blob, index int) []byte {
 	dst = append(comma(dst), '{')
 	dst = appendIndex(dst, index)
 	dst = append(comma(dst), `"type":`...)
-	dst = jsonscan.AppendString(dst, b.MIME)
+	dst = jsonscan.AppendString(dst, cmp.Or(b.MIME, "application/octet-stream"))
 	if b.Name != "" {
 		dst = append(dst, `,"title":`...)
 		dst = jsonscan.AppendString(dst, b.Name)

@@ -121,7 +121,7 @@ func appendMessage(dst []byte, r *llm.Reply, env *Envelope) []byte {
 		}
 		dst = append(dst, ']')
 	}
-	return appendCustom(dst, &custom{blobs: r.Blobs, thoughts: r.Reasoning, more: r.Finish.Custom})
+	return appendCustom(dst, &custom{blobs: r.Blobs, thoughts: r.Reasoning, more: members(r.Finish.Custom)})
 }
 
 // appendReasoning joins what a client would join from the chunks.

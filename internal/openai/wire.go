@@ -1,5 +1,7 @@
 package openai
 
+import "encoding/json"
+
 // The types of this file are the wire as a client reads and writes it, with encoding/json.
 
 // Request is a chat completion request.
@@ -43,11 +45,13 @@ type ImageURL struct {
 
 // Chunk is a frame of a stream.
 type Chunk struct {
-	ID      string   `json:"id"`
-	Model   string   `json:"model"`
-	Choices []Choice `json:"choices"`
-	Usage   *Usage   `json:"usage"` // in the last chunk, when it was asked for
-	Error   *Fault   `json:"error"` // set in a frame that ends a broken stream
+	ID          string          `json:"id"`
+	Model       string          `json:"model"`
+	Choices     []Choice        `json:"choices"`
+	Usage       *Usage          `json:"usage"`        // in the last chunk, when it was asked for
+	ServiceTier string          `json:"service_tier"` // in the last chunk, when it is known
+	Statistics  *StatisticsInfo `json:"statistics"`   // in the last chunk, after max_prompt_tokens
+	Error       *Fault          `json:"error"`        // set in a frame that ends a broken stream
 }
 
 // Choice is a chunk's addition to the answer.
@@ -59,10 +63,13 @@ type Choice struct {
 
 // Delta is what a chunk adds.
 type Delta struct {
-	Role      string     `json:"role"`
-	Content   string     `json:"content"`
-	Reasoning string     `json:"reasoning_content"`
-	ToolCalls []ToolCall `json:"tool_calls"`
+	Role        string         `json:"role"`
+	Content     string         `json:"content"`
+	Reasoning   string         `json:"reasoning_content"`
+	ToolCalls   []ToolCall     `json:"tool_calls"`
+	Function    *FunctionCall  `json:"function_call"` // instead of ToolCalls, after functions
+	Annotations []Annotation   `json:"annotations"`
+	Custom      *CustomContent `json:"custom_content"`
 }
 
 // ToolCall is a tool call, or in a stream a piece of the call with that index.
@@ -79,11 +86,70 @@ type FunctionCall struct {
 	Arguments string `json:"arguments"`
 }
 
+// Annotation says on what a part of the answer rests; one of the citations is set.
+type Annotation struct {
+	Type string        `json:"type"` // "url_citation" or "file_citation"
+	URL  *URLCitation  `json:"url_citation"`
+	File *FileCitation `json:"file_citation"`
+}
+
+// URLCitation is a source with an address. Start and End are the characters of the answer that rest on
+// it; the one at End is the first that does not.
+type URLCitation struct {
+	URL   string `json:"url"`
+	Title string `json:"title"`
+	Quote string `json:"quote"`
+	Start int    `json:"start_index"`
+	End   int    `json:"end_index"`
+}
+
+// FileCitation is a part of a file of the request, number Index. Unit is what From and To count: "char",
+// "page", "chunk" or "result".
+type FileCitation struct {
+	Filename string `json:"filename"`
+	Index    int    `json:"index"`
+	Unit     string `json:"unit"`
+	From     int    `json:"from"`
+	To       int    `json:"to"`
+	Quote    string `json:"quote"`
+	Start    int    `json:"start_index"`
+	End      int    `json:"end_index"`
+}
+
+// CustomContent is what DIAL adds to a message.
+type CustomContent struct {
+	Attachments []Attachment `json:"attachments,omitempty"`
+	// State belongs to the server, and goes back to it as it is with the assistant's message.
+	State json.RawMessage `json:"state,omitempty"`
+}
+
+// Attachment is a file that came with a message.
+type Attachment struct {
+	Index int    `json:"index"` // in a stream
+	Type  string `json:"type"`
+	Title string `json:"title,omitempty"`
+	Data  []byte `json:"data,omitempty"`
+}
+
+// StatisticsInfo says what max_prompt_tokens did to a request.
+type StatisticsInfo struct {
+	Discarded  []int  `json:"discarded_messages"`
+	TokenCount string `json:"token_count"` // "exact" or "estimated"
+}
+
 // Usage counts tokens.
 type Usage struct {
 	PromptTokens     int `json:"prompt_tokens"`
 	CompletionTokens int `json:"completion_tokens"`
 	TotalTokens      int `json:"total_tokens"`
+	PromptDetails    struct {
+		Cached       int `json:"cached_tokens"`
+		CacheWrite   int `json:"cache_write_tokens"`
+		CacheWrite1h int `json:"cache_write_1h_tokens"` // the part of CacheWrite that lives an hour
+	} `json:"prompt_tokens_details"`
+	CompletionDetails struct {
+		Reasoning int `json:"reasoning_tokens"`
+	} `json:"completion_tokens_details"`
 }
 
 // Fault is the member "error" of a failure's body.
