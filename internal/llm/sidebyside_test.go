@@ -73,7 +73,10 @@ func TestSideBySideYieldsEveryChoiceAsItComes(t *testing.T) {
 func TestSideBySideOfOneIsTheSequence(t *testing.T) {
 	var got []llm.Event
 	script := llmtest.Play(llm.Start{}, llm.TextDelta{Text: "a"}, llm.Finish{Usage: llm.Usage{Input: 1}})
-	for event := range together(t.Context(), []*llmtest.Script{script}) {
+	for event, err := range together(t.Context(), []*llmtest.Script{script}) {
+		if err != nil {
+			t.Fatal(err)
+		}
 		got = append(got, event)
 	}
 	want := []llm.Event{llm.Start{}, llm.TextDelta{Text: "a"}, llm.Finish{Usage: llm.Usage{Input: 1}}}
@@ -126,8 +129,8 @@ func TestLeavingAndCancellingEndEveryChoice(t *testing.T) {
 	for leaveAt := range 14 {
 		synctest.Test(t, func(t *testing.T) {
 			s, n := scripts(), 0
-			for range together(t.Context(), s) {
-				if n++; n > leaveAt {
+			for _, err := range together(t.Context(), s) {
+				if n++; n > leaveAt || err != nil {
 					break
 				}
 			}
@@ -183,8 +186,10 @@ func TestAChoiceThatBreaksTheContract(t *testing.T) {
 			t.Errorf("the panic of a choice came as %s", p)
 		}
 	}()
-	for range play(func(func(llm.Event, error) bool) { panic("a fault") }) {
-		continue
+	for _, err := range play(func(func(llm.Event, error) bool) { panic("a fault") }) {
+		if err != nil {
+			t.Error(err)
+		}
 	}
 }
 

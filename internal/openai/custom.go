@@ -91,7 +91,7 @@ func appendIndex(dst []byte, index int) []byte {
 }
 
 // isSealed reports whether the vendor wants the block back as it is.
-func isSealed(r llm.Reasoning) bool { return r.Signature != "" || r.Redacted != nil }
+func isSealed(r llm.Reasoning) bool { return r.Signature != "" || len(r.Redacted) > 0 }
 
 // appendState appends the member state: the reasoning that a later request has to bring back. Clients
 // of DIAL send custom_content.state of an assistant's message back as they got it; DecodeChat reads it.
@@ -103,7 +103,7 @@ func appendState(dst []byte, thoughts []llm.Reasoning) []byte {
 			continue
 		}
 		dst = comma(dst)
-		if r.Redacted != nil {
+		if len(r.Redacted) > 0 {
 			dst = append(dst, `{"redacted":"`...)
 			dst = base64.StdEncoding.AppendEncode(dst, r.Redacted)
 			dst = append(dst, '"')

@@ -22,7 +22,7 @@ import (
 )
 
 func TestReplyFixtures(t *testing.T) {
-	forEachFixture(t, "reply", 15, func(t *testing.T, f *fixture) {
+	forEachFixture(t, "reply", 50, func(t *testing.T, f *fixture) {
 		script := parseScript(t, f.section("events"))
 		streamed, plain := httptest.NewRecorder(), httptest.NewRecorder()
 		streamErr := WriteStream(streamed, script.seq(), script.env)
