@@ -80,7 +80,8 @@ type Finish struct {
 	// Tier is the service tier that served the reply, in the upstream's word, or "".
 	Tier string
 	// Custom is one JSON object of what the upstream told beside its answer, such as a guardrail's
-	// trace, or nil. It holds nothing of the operator's account.
+	// trace, or nil. It holds nothing of the operator's account, and no members attachments or state,
+	// which are a dialect's.
 	Custom []byte
 }
 

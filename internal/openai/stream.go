@@ -24,8 +24,9 @@ const flushAt = 16 << 10
 // WriteError, an error after it becomes a last frame, data: {"error":…}, without [DONE]. Whether the
 // frames between had been flushed makes no difference.
 //
-// With env.Heartbeat, a comment goes out after each such time of silence, but not before the sequence's
-// Start: the headers then say what the model ignores. It fixes the status like any other frame.
+// With env.Heartbeat, a comment goes out after each such time of silence, or up to a quarter later, but
+// not before the sequence's Start: the headers then say what the model ignores. It fixes the status like
+// any other frame.
 //
 // It returns the error that ended the reply, of which the client has been told, for the log; nil
 // after [DONE]. When the client is gone it leaves the sequence, which releases the upstream, and
@@ -54,6 +55,8 @@ func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Env
 type stream struct {
 	turn    turn
 	heart   *time.Timer // nil without heartbeats
+	quiet   int         // how many looks of the heart in a row have seen nothing written
+	wrote   bool        // since the heart's last look
 	gone    error       // of a heartbeat that could not be written
 	closed  bool        // the handler returns; the response is no longer ours
 	w       http.ResponseWriter
@@ -104,30 +107,40 @@ func (s *stream) take(event llm.Event, err error) error {
 // heartbeat is a comment, which clients skip: proxies close a connection that is silent for long.
 const heartbeat = ": waiting for the model" + sse.End
 
+// looks is how often the heart looks in the time that it waits for: to note the time of every write
+// would cost more than the write's bytes.
+const looks = 4
+
 // wake starts the heart, if there is to be one.
 func (s *stream) wake() {
-	s.turn.take() // the first beat may come before the timer is known
+	s.turn.take() // the first look may come before the timer is known
 	defer s.turn.give()
 	if s.env.Heartbeat > 0 {
-		s.heart = time.AfterFunc(s.env.Heartbeat, s.beat)
+		s.heart = time.AfterFunc(s.env.Heartbeat/looks, s.beat)
 	}
 }
 
-// beat writes a heartbeat, once the Start has told what the headers have to say. From then on the
-// status is fixed.
+// beat writes a heartbeat when it is time, once the Start has told what the headers have to say. From
+// then on the status is fixed.
 func (s *stream) beat() {
 	s.turn.take()
 	defer s.turn.give()
 	if s.closed || s.unfinished == 0 || s.gone != nil {
 		return
 	}
-	if s.started || s.opened {
+	s.quiet++
+	if s.wrote {
+		s.quiet = 0
+	}
+	s.wrote = false
+	if s.quiet >= looks && (s.started || s.opened) {
 		s.buf = append(s.buf, heartbeat...)
 		if s.gone = s.flush(); s.gone != nil {
 			return
 		}
+		s.quiet, s.wrote = 0, false
 	}
-	s.heart.Reset(s.env.Heartbeat)
+	s.heart.Reset(s.env.Heartbeat / looks)
 }
 
 // close ends the heart and returns the buffer.
@@ -192,9 +205,7 @@ func (s *stream) flush() error {
 		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
 		setHeaders(h, s.env, &s.start)
 	}
-	if s.heart != nil {
-		s.heart.Reset(s.env.Heartbeat)
-	}
+	s.wrote = true
 	_, err := s.w.Write(s.buf)
 	s.buf = s.buf[:0]
 	if err == nil {
