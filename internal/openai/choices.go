@@ -11,7 +11,6 @@ import (
 // choice is what a stream has to know of one of its choices.
 type choice struct {
 	delta       []byte // of a chunk with a delta, up to what the delta says
-	opened      bool   // the chunk with the role is written or held
 	finished    bool
 	hasArgs     []bool // of every tool call: some arguments have come
 	blobs       int    // how many there were
@@ -39,13 +38,17 @@ func (s *stream) numbered(index int) *choice {
 	return s.others[index-1]
 }
 
-// open begins a chunk with a delta, after the one with the role if there is none yet.
+// open begins a chunk with a delta. Before the first one every choice gets its chunk with the role, as
+// OpenAI does it: its Python client fails when choices appear in another order than that of their
+// indices.
 func (s *stream) open() {
-	if !s.choice.opened {
-		s.opened, s.choice.opened = true, true
-		s.buf = append(s.buf, s.choice.delta...)
-		s.buf = append(s.buf, `"role":"assistant","content":""`...)
-		s.buf = append(s.buf, s.tail...)
+	if !s.opened {
+		s.opened = true
+		for i := range max(1, s.env.Choices) {
+			s.buf = append(s.buf, s.numbered(i).delta...)
+			s.buf = append(s.buf, `"role":"assistant","content":""`...)
+			s.buf = append(s.buf, s.tail...)
+		}
 	}
 	s.buf = append(s.buf, s.choice.delta...)
 }
