@@ -108,6 +108,8 @@ type ModelOptions struct {
 	// BaseModel is the foundation model behind an ARN that does not name it: an application profile,
 	// a provisioned, imported or custom model.
 	BaseModel string
+	// Guardrail checks every request of this model; a client can neither remove nor replace it.
+	Guardrail *Guardrail
 }
 
 // Model returns the model of that id or ARN. It calls nobody.
@@ -116,6 +118,7 @@ func (c *Client) Model(modelID string, o ModelOptions) (*Model, error) {
 		return nil, err
 	}
 	m := &Model{client: c, id: modelID, traits: traitsOf(c.catalogue, modelID, o.BaseModel)}
+	m.traits.guardrail = o.Guardrail
 	path := c.base + "/model/" + escapeLabel(modelID)
 	var err error
 	if m.converse, err = url.Parse(path + "/converse"); err != nil {
@@ -145,7 +148,7 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 			return
 		}
 		target, read := m.converseStream, (*answer).readStream
-		if req.Whole || m.traits.wholeOnly() || call.tools && m.traits.wholeTools() {
+		if call.whole {
 			target, read = m.converse, (*answer).readWhole
 		}
 		resp, err := m.client.post(ctx, target, call.body)
@@ -155,8 +158,8 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 		}
 		defer resp.Body.Close()
 		a := &answer{
-			req: req, decoder: decoder{names: call.names}, yield: yield,
-			start: llm.Start{ID: resp.Header.Get("X-Amzn-Requestid"), Model: m.id, Ignored: call.ignored},
+			req: call.req, decoder: decoder{names: call.names}, yield: call.decorate(yield),
+			start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
 		}
 		if resp.StatusCode != http.StatusOK {
 			a.refuse(refusal(resp))

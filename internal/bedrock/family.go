@@ -12,20 +12,66 @@ type family struct {
 	Name string
 	// Prefix is that of the model ids, without a geo prefix and after an ARN's resource type.
 	Prefix string
-	// Has is how a model of the family behaves that the catalogue does not list.
+	// Has is how a model of the family behaves that the catalogue does not list, and what the
+	// catalogue leaves open of one that it does.
 	Has models.Converse
+	// Stops is how many stop sequences a model takes; 0 is not known.
+	Stops int
+	// KeepsStop says that the stop sequence stays in the text.
+	KeepsStop bool
+	// Vendor holds the family's native ways where Converse has none.
+	Vendor vendor
 }
 
-// families are in order: the first whose prefix fits is a model's.
+// vendor is whose native fields a family takes beside Converse's own.
+type vendor uint8
+
+const (
+	vendorPlain vendor = iota
+	vendorClaude
+	vendorNova
+	vendorCohere
+)
+
+// families are in order: the first whose prefix fits is a model's. A row's Has is that of the newest
+// models of the line, because a model that is not listed is a new one.
 func families() []family {
+	everyChoice := []string{choiceAuto, choiceAny, choiceTool}
+	tools := models.Converse{Tools: true, StreamingTools: true, System: true}
+	choosing := func(choices ...string) models.Converse {
+		c := tools
+		c.ToolChoice = choices
+		return c
+	}
+	claude := choosing(everyChoice...)
+	claude.LeadingAssistant, claude.Prefill, claude.S3Media = models.Yes, models.No, models.No
+	claude.TopKKey, claude.Sampling = "top_k", models.SamplingNone
+	claude.Thinking, claude.ThinkingOff = models.ThinkingAdaptive, models.Yes
+	nova := choosing(everyChoice...)
+	nova.TopKKey, nova.Thinking = "inferenceConfig.topK", models.ThinkingNova
+	llama := choosing(choiceAuto)
+	llama.StreamingTools = false
+	gptOSS := choosing(everyChoice...)
+	gptOSS.Thinking = models.ThinkingEffort
 	return []family{
-		{Name: "Claude", Prefix: "anthropic.claude"},
-		{Name: "Nova", Prefix: "amazon.nova"},
-		{Name: "Llama", Prefix: "meta.llama"},
-		{Name: "Mistral", Prefix: "mistral."},
-		{Name: "gpt-oss", Prefix: "openai.gpt-oss"},
-		{Name: "DeepSeek", Prefix: "deepseek."},
-		{Name: "Qwen", Prefix: "qwen."},
+		{Name: "Claude", Prefix: "anthropic.claude", Has: claude, Stops: 2500, Vendor: vendorClaude},
+		{Name: "Nova", Prefix: "amazon.nova", Has: nova, Stops: 4, KeepsStop: true, Vendor: vendorNova},
+		{Name: "Llama", Prefix: "meta.llama", Has: llama},
+		{Name: "Mistral", Prefix: "mistral.", Has: choosing(choiceAuto, choiceAny), Stops: 10},
+		{Name: "gpt-oss", Prefix: "openai.gpt-oss", Has: gptOSS},
+		{Name: "DeepSeek", Prefix: "deepseek.", Has: choosing(choiceAny, choiceTool)},
+		{Name: "Qwen", Prefix: "qwen.", Has: choosing(everyChoice...)},
+		{Name: "Cohere", Prefix: "cohere.command", Has: choosing(choiceAuto), Vendor: vendorCohere},
+		{Name: "Jamba", Prefix: "ai21.jamba", Has: choosing(choiceAuto)},
+		{Name: "Palmyra", Prefix: "writer.palmyra", Has: choosing(choiceAuto)},
+		{Name: "Titan", Prefix: "amazon.titan-text", Has: models.Converse{Thinking: models.ThinkingNone}},
+		{Name: "GPT", Prefix: "openai.gpt", Has: choosing(everyChoice...)},
+		{Name: "GLM", Prefix: "zai.glm", Has: choosing(everyChoice...)},
+		{Name: "Kimi", Prefix: "moonshot", Has: choosing(everyChoice...)},
+		{Name: "MiniMax", Prefix: "minimax.", Has: choosing(everyChoice...)},
+		{Name: "Gemma", Prefix: "google.gemma", Has: tools},
+		{Name: "Nemotron", Prefix: "nvidia.nemotron", Has: tools},
+		{Name: "Grok", Prefix: "xai.grok", Has: tools},
 	}
 }
 
@@ -36,6 +82,11 @@ type traits struct {
 	model models.Model
 	// converse is how it behaves behind Converse: the catalogue's word, else the family's.
 	converse models.Converse
+	// known is false for a model of which neither the catalogue nor a family tells anything: plain
+	// Converse, that is asked for whatever the client asks for.
+	known bool
+	// guardrail is the operator's, which no client can replace.
+	guardrail *Guardrail
 }
 
 // traitsOf looks a model up by its id, an ARN that says which model it is, or the operator's word for
@@ -53,19 +104,40 @@ func traitsOf(catalogue *models.Catalogue, id, baseModel string) traits {
 	}
 	for _, f := range families() {
 		if strings.HasPrefix(base, f.Prefix) {
-			t.family = f
+			t.family, t.known = f, true
 			break
 		}
 	}
 	t.converse = t.family.Has
 	if t.model.Converse != nil {
-		t.converse = *t.model.Converse
+		t.converse, t.known = *t.model.Converse, true
+		fill(&t.converse, &t.family.Has)
 	}
 	return t
+}
+
+// fill takes from a family what the catalogue leaves open.
+func fill(c, has *models.Converse) {
+	if c.ToolChoice == nil && c.Tools {
+		c.ToolChoice = has.ToolChoice
+	}
+	for _, f := range []struct{ own, of *models.Fact }{
+		{&c.LeadingAssistant, &has.LeadingAssistant}, {&c.Prefill, &has.Prefill}, {&c.S3Media, &has.S3Media},
+	} {
+		if *f.own == models.Unknown {
+			*f.own = *f.of
+		}
+	}
 }
 
 // wholeOnly is true for a model that does not stream.
 func (t *traits) wholeOnly() bool { return t.model.Streaming == models.No }
 
 // wholeTools is true for a model that does not stream when it has tools.
-func (t *traits) wholeTools() bool { return t.converse.Tools && !t.converse.StreamingTools }
+func (t *traits) wholeTools() bool { return t.known && t.converse.Tools && !t.converse.StreamingTools }
+
+// hasTools, hasSystem: a model that nobody knows is asked.
+func (t *traits) hasTools() bool  { return !t.known || t.converse.Tools }
+func (t *traits) hasSystem() bool { return !t.known || t.converse.System }
+
+func (t *traits) claude() bool { return t.family.Vendor == vendorClaude }

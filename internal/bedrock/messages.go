@@ -70,6 +70,9 @@ func (c *converse) part(m *llm.Message, part llm.Part) error {
 	case llm.Reasoning:
 		c.reasoning(p)
 		return nil
+	case llm.CachePoint:
+		c.cachePoint(p)
+		return nil
 	case llm.ToolCall:
 		c.toolUse(p)
 		return nil

@@ -1,0 +1,199 @@
+package bedrock
+
+import (
+	"bytes"
+
+	"outcrop/internal/jsonscan"
+)
+
+// member is one of a JSON object, as it was written.
+type member struct {
+	key   string
+	value []byte
+}
+
+// members takes an object apart, in its order; nil if it is none.
+func members(object []byte) []member {
+	s := jsonscan.New(object)
+	if s.Kind() != '{' {
+		return nil
+	}
+	list := []member{}
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		list = append(list, member{key, s.Raw()})
+	}
+	return list
+}
+
+// find is the value of a member, or nil.
+func find(list []member, key string) []byte {
+	for _, m := range list {
+		if m.key == key {
+			return m.value
+		}
+	}
+	return nil
+}
+
+// resolve follows a reference within a schema, one of the usual two forms, to its definition.
+func resolve(ref []byte, top []member) []byte {
+	s := jsonscan.New(ref)
+	path := s.String()
+	for _, home := range [...]string{"$defs", "definitions"} {
+		if name, ok := bytes.CutPrefix([]byte(path), []byte("#/"+home+"/")); ok {
+			return find(members(find(top, home)), string(name))
+		}
+	}
+	return nil
+}
+
+// grammarSchema makes a schema one that a model's decoding can be held to: every object is closed, and
+// what a grammar cannot count is left out, so that the grammar allows at least what the schema allows
+// and the reply can still be checked against the schema itself. ok is false for a schema that cannot
+// be written so: an open object, a recursion, a reference to elsewhere.
+// https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
+func grammarSchema(schema []byte) (out []byte, ok bool) {
+	g := grammar{top: members(schema)}
+	if g.top == nil {
+		return nil, false
+	}
+	out = g.schema(nil, schema, 0)
+	return out, !g.refused
+}
+
+type grammar struct {
+	top     []member
+	refused bool
+	open    []string        // references that are being followed
+	good    map[string]bool // references that lead to an end
+}
+
+// maxSchemaDepth is how deep a schema may nest.
+const maxSchemaDepth = 64
+
+// schema appends one schema.
+func (g *grammar) schema(out, schema []byte, depth int) []byte {
+	list := members(schema)
+	if list == nil || depth > maxSchemaDepth { // true and false are schemas as well, which no grammar has
+		g.refused = true
+		return out
+	}
+	out = append(out, '{')
+	start := len(out)
+	object := find(list, "properties") != nil || string(find(list, "type")) == `"object"`
+	for _, m := range list {
+		before := len(out)
+		if before > start {
+			out = append(out, ',')
+		}
+		out = append(jsonscan.AppendString(out, keyword(m.key)), ':')
+		written, keep := g.keyword(out, m, depth)
+		if !keep {
+			out = out[:before]
+			continue
+		}
+		out = written
+	}
+	if object {
+		if len(out) > start {
+			out = append(out, ',')
+		}
+		out = append(out, `"additionalProperties":false`...)
+	}
+	return append(out, '}')
+}
+
+// keyword is oneOf's nearest: a grammar cannot exclude.
+func keyword(key string) string {
+	if key == "oneOf" {
+		return "anyOf"
+	}
+	return key
+}
+
+// keyword appends a keyword's value, unless a grammar does without.
+func (g *grammar) keyword(out []byte, m member, depth int) (written []byte, keep bool) {
+	switch m.key {
+	case "properties", "$defs", "definitions":
+		return g.each(out, m.value, depth), true
+	case "items":
+		return g.schema(out, m.value, depth+1), true
+	case "anyOf", "oneOf", "allOf":
+		return g.list(out, m.value, depth), true
+	case "$ref":
+		g.follow(m.value, depth)
+		return append(out, m.value...), true
+	case "additionalProperties":
+		if string(m.value) != "false" {
+			g.refused = true
+		}
+		return out, false
+	case "patternProperties", "prefixItems", "unevaluatedProperties", "$dynamicRef":
+		g.refused = true
+		return out, false
+	case "minItems":
+		return append(out, m.value...), string(m.value) == "0" || string(m.value) == "1"
+	case "minimum", "maximum", "exclusiveMinimum", "exclusiveMaximum", "multipleOf", "maxItems", "uniqueItems",
+		"minProperties", "maxProperties", "propertyNames", "contains", "minContains", "maxContains", "unevaluatedItems",
+		"not", "if", "then", "else", "dependentRequired", "dependentSchemas", "$schema", "$id", "$comment", "examples":
+		return out, false
+	default:
+		return append(out, m.value...), true
+	}
+}
+
+// each appends an object whose values are schemas.
+func (g *grammar) each(out, object []byte, depth int) []byte {
+	out = append(out, '{')
+	for i, m := range members(object) {
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(jsonscan.AppendString(out, m.key), ':')
+		out = g.schema(out, m.value, depth+1)
+	}
+	return append(out, '}')
+}
+
+// list appends a list of schemas.
+func (g *grammar) list(out, list []byte, depth int) []byte {
+	s := jsonscan.New(list)
+	if s.Kind() != '[' {
+		g.refused = true
+		return out
+	}
+	out = append(out, '[')
+	s.Array()
+	for first := true; s.Element(); first = false {
+		if !first {
+			out = append(out, ',')
+		}
+		out = g.schema(out, s.Raw(), depth+1)
+	}
+	return append(out, ']')
+}
+
+// follow refuses a reference that leads elsewhere or back to itself.
+func (g *grammar) follow(ref []byte, depth int) {
+	if g.good[string(ref)] {
+		return
+	}
+	definition := resolve(ref, g.top)
+	for _, open := range g.open {
+		if open == string(ref) {
+			definition = nil
+		}
+	}
+	if definition == nil || len(g.open) > maxSchemaDepth || g.refused {
+		g.refused = true
+		return
+	}
+	g.open = append(g.open, string(ref))
+	g.schema(nil, definition, depth+1)
+	g.open = g.open[:len(g.open)-1]
+	if g.good == nil {
+		g.good = map[string]bool{}
+	}
+	g.good[string(ref)] = true
+}
