@@ -158,7 +158,7 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 		}
 		defer resp.Body.Close()
 		a := &answer{
-			req: call.req, decoder: decoder{names: call.names}, yield: call.decorate(yield),
+			req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield),
 			start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
 		}
 		if resp.StatusCode != http.StatusOK {
@@ -172,6 +172,7 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 // answer is Bedrock's answer to one request on its way up.
 type answer struct {
 	req     *llm.ChatRequest
+	places  []place
 	start   llm.Start
 	decoder decoder
 	yield   func(llm.Event, error) bool
@@ -181,7 +182,7 @@ type answer struct {
 // which of its own that is.
 func (a *answer) refuse(err error) {
 	if e, ok := errors.AsType[*llm.Error](err); ok && e.Kind == llm.KindInvalid && e.Param == "" {
-		e.Param = locate(a.req, e.Message)
+		e.Param = locate(a.req, a.places, e.Message)
 	}
 	a.yield(nil, err)
 }

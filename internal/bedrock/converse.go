@@ -20,6 +20,9 @@ type converse struct {
 	changed []string          // fields that it carries in another form
 	why     map[string]string // reasons, by field
 	names   map[string]string // tool names that AWS would refuse, by what stands for them
+	places  []place           // where the content blocks come from and went
+	turns   int32             // how many are written
+	files   files             // of the messages
 
 	config    configuration // custom_fields.configuration
 	citations bool          // documents are to be cited

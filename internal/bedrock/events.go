@@ -53,7 +53,7 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 	s := jsonscan.NewInPlace(payload)
 	var event llm.Event
 	var err error
-	if d.stopped && eventType != eventMetadata && isContent(eventType, payload) {
+	if d.stopped && eventType != eventMetadata && carriesContent(eventType, payload) {
 		return nil, fmt.Errorf("event %s after messageStop", eventType)
 	}
 	switch eventType {
@@ -71,7 +71,7 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 	default:
 		// An event of a type that is not modelled yet must be skipped, says the protocol; but not
 		// content, or the reply would look whole that is not.
-		if isContent(eventType, payload) {
+		if carriesContent(eventType, payload) {
 			return nil, &unknownContent{eventType}
 		}
 		return nil, nil
@@ -85,8 +85,8 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 	return event, nil
 }
 
-// isContent says whether an event belongs to a reply's content or ends it.
-func isContent(eventType string, payload []byte) bool {
+// carriesContent says whether an event belongs to a reply's content or ends it.
+func carriesContent(eventType string, payload []byte) bool {
 	return eventType == eventMessageStop || bytes.Contains(payload, []byte(`"contentBlockIndex"`))
 }
 

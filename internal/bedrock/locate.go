@@ -9,42 +9,6 @@ import (
 	"outcrop/internal/llm"
 )
 
-// place is where a part of a conversation stands in Converse's messages.
-type place struct {
-	turn  int // messages[turn]
-	block int // content[block] of it
-	m     *llm.Message
-	part  int // the part's place in m.Parts
-}
-
-// blocks walks over the parts that become content blocks. Neighbours of one role share a turn:
-// Converse knows only user and assistant, and wants all results of parallel calls in one turn.
-func blocks(req *llm.ChatRequest) iter.Seq[place] {
-	return func(yield func(place) bool) {
-		p := place{turn: -1}
-		assistant := false
-		for i := range req.Messages {
-			p.m = &req.Messages[i]
-			if p.m.Role == llm.RoleSystem {
-				continue
-			}
-			for part, content := range p.m.Parts {
-				if blank(content) {
-					continue
-				}
-				p.part = part
-				if isAssistant := p.m.Role == llm.RoleAssistant; p.turn < 0 || isAssistant != assistant {
-					p.turn, p.block, assistant = p.turn+1, 0, isAssistant
-				}
-				if !yield(p) {
-					return
-				}
-				p.block++
-			}
-		}
-	}
-}
-
 // systemTexts walks over the parts that become system blocks, from whatever place in the conversation.
 func systemTexts(req *llm.ChatRequest) iter.Seq2[*llm.Message, llm.Part] {
 	return func(yield func(*llm.Message, llm.Part) bool) {
@@ -71,8 +35,9 @@ var (
 	toolPath   = regexp.MustCompile(`tools\.(\d+)(\.member)?(\.[A-Za-z.]+)?`)
 )
 
-// locate finds the field of the client's own request that a text of Bedrock blames, or "".
-func locate(req *llm.ChatRequest, text string) string {
+// locate finds the field of the client's own request that a text of Bedrock blames, or "". The places
+// are those of the call that Bedrock refused.
+func locate(req *llm.ChatRequest, places []place, text string) string {
 	for _, field := range [...]struct{ theirs, ours string }{
 		{"inferenceConfig.maxTokens", "max_tokens"}, {"maximum tokens you requested", "max_tokens"},
 		{"inferenceConfig.temperature", "temperature"}, {"`temperature`", "temperature"},
@@ -94,7 +59,7 @@ func locate(req *llm.ChatRequest, text string) string {
 		if m[3] != "" {
 			block = index(m[3], m[2])
 		}
-		return locateBlock(req, index(m[1], m[2]), block, m[4])
+		return locateBlock(places, index(m[1], m[2]), block, m[4])
 	}
 	return ""
 }
@@ -138,47 +103,119 @@ func locateSystem(req *llm.ChatRequest, i int) string {
 	return ""
 }
 
-// locateBlock finds a content block, or with block -1 the first of a turn.
-func locateBlock(req *llm.ChatRequest, turn, block int, member string) string {
-	for p := range blocks(req) {
-		if p.turn == turn && (block < 0 || p.block == block) {
-			return p.path(member)
+// locateBlock finds a content block, or with block -1 the first of a turn. For a block of ours it names
+// what of the client's is next to it.
+func locateBlock(places []place, turn, block int, member string) string {
+	found := -1
+	for i := range places {
+		p := &places[i]
+		if int(p.turn) != turn {
+			continue
+		}
+		if found = i; block < 0 || int(p.block) == block {
+			break
 		}
 	}
-	return ""
+	if found < 0 || block < -1 {
+		return ""
+	}
+	if places[found].m != nil && (block < 0 || int(places[found].block) == block) {
+		return places[found].path(member)
+	}
+	near := found // the text that a document needs is the last of its turn
+	for near < len(places)-1 && places[near].m == nil {
+		near++
+	}
+	return "messages[" + strconv.Itoa(places[near].m.Index) + "]"
 }
 
 // path names the part in the client's request.
-func (p place) path(member string) string {
+func (p *place) path(member string) string {
 	message := "messages[" + strconv.Itoa(p.m.Index) + "]"
-	calls, contents := 0, 0
-	for _, part := range p.m.Parts[:p.part] {
-		if _, ok := part.(llm.ToolCall); ok {
-			calls++
-		} else {
-			contents++
+	switch x := p.content().(type) {
+	case llm.Blob:
+		return p.filePath(message, x.At)
+	case llm.Link:
+		return p.filePath(message, x.At)
+	case llm.CachePoint:
+		if x.At != "" {
+			return message + "." + string(x.At)
 		}
-	}
-	switch p.m.Parts[p.part].(type) {
+		return message
+	case llm.Reasoning:
+		return message + ".reasoning_content"
 	case llm.ToolCall:
-		message += ".tool_calls[" + strconv.Itoa(calls) + "]"
-		switch {
-		case strings.HasPrefix(member, ".toolUse.name"):
-			return message + ".function.name"
-		case strings.HasPrefix(member, ".toolUse.input"):
-			return message + ".function.arguments"
-		default:
-			return message
-		}
+		return callPath(message+".tool_calls["+strconv.Itoa(p.before(isCall))+"]", member)
 	case llm.ToolResult:
 		if strings.HasPrefix(member, ".toolResult.toolUseId") {
 			return message + ".tool_call_id"
 		}
 		return message + ".content"
 	default:
-		if _, text := p.m.Parts[p.part].(llm.Text); text && len(p.m.Parts) == 1 {
+		if alone(p.m.Parts) {
 			return message + ".content" // a text alone may be a plain string
 		}
-		return message + ".content[" + strconv.Itoa(contents) + "]"
+		return message + ".content[" + strconv.Itoa(p.before(isContent)) + "]"
 	}
+}
+
+func callPath(call, member string) string {
+	switch {
+	case strings.HasPrefix(member, ".toolUse.name"):
+		return call + ".function.name"
+	case strings.HasPrefix(member, ".toolUse.input"):
+		return call + ".function.arguments"
+	default:
+		return call
+	}
+}
+
+// filePath names a file, whose place the dialect knows better than we do.
+func (p *place) filePath(message string, at llm.Place) string {
+	switch {
+	case at != "":
+		return message + "." + string(at)
+	case p.inner > 0:
+		return message + ".content"
+	default:
+		return message + ".content[" + strconv.Itoa(p.before(isContent)) + "]"
+	}
+}
+
+// before counts the parts of a kind before the place in its message.
+func (p *place) before(kind func(llm.Part) bool) (n int) {
+	for _, part := range p.m.Parts[:p.part] {
+		if kind(part) {
+			n++
+		}
+	}
+	return n
+}
+
+func isCall(part llm.Part) bool { _, ok := part.(llm.ToolCall); return ok }
+
+// isContent is true for what stands in a message's content, as far as a part tells: a file may come
+// from elsewhere.
+func isContent(part llm.Part) bool {
+	switch x := part.(type) {
+	case llm.Text:
+		return true
+	case llm.Blob:
+		return x.At == "" || strings.HasPrefix(string(x.At), "content[")
+	case llm.Link:
+		return x.At == "" || strings.HasPrefix(string(x.At), "content[")
+	default:
+		return false
+	}
+}
+
+// alone says whether a message's content is one text and nothing else.
+func alone(parts []llm.Part) bool {
+	n := 0
+	for _, part := range parts {
+		if isContent(part) {
+			n++
+		}
+	}
+	return n <= 1
 }

@@ -13,16 +13,29 @@ func conversation() *llm.ChatRequest {
 	return &llm.ChatRequest{
 		Messages: []llm.Message{
 			{Role: llm.RoleSystem, Index: 0, Parts: []llm.Part{text("be brief")}},
-			{Role: llm.RoleUser, Index: 1, Parts: []llm.Part{text("a")}},                                                         // turn 0, block 0
-			{Role: llm.RoleUser, Index: 2, Parts: []llm.Part{text(" "), text("b"), llm.Blob{MIME: "image/png", Base64: "AAAA"}}}, // turn 0, blocks 1, 2
-			{Role: llm.RoleAssistant, Index: 3, Parts: []llm.Part{text("c"), llm.ToolCall{ID: "1"}, llm.ToolCall{ID: "2"}}},      // turn 1, blocks 0 to 2
-			{Role: llm.RoleTool, Index: 4, Parts: []llm.Part{llm.ToolResult{ID: "1"}}},                                           // turn 2, block 0
-			{Role: llm.RoleTool, Index: 5, Parts: []llm.Part{llm.ToolResult{ID: "2"}}},                                           // turn 2, block 1
+			{Role: llm.RoleUser, Index: 1, Parts: []llm.Part{text("a")}},                                                                            // turn 0, block 0
+			{Role: llm.RoleUser, Index: 2, Parts: []llm.Part{text(" "), text("b"), llm.Blob{MIME: "image/png", Base64: pixel}}},                     // turn 0, blocks 1, 2
+			{Role: llm.RoleAssistant, Index: 3, Parts: []llm.Part{text("c"), llm.ToolCall{ID: "1", Args: "{}"}, llm.ToolCall{ID: "2", Args: "{}"}}}, // turn 1, blocks 0 to 2
+			{Role: llm.RoleTool, Index: 4, Parts: []llm.Part{llm.ToolResult{ID: "1"}}},                                                              // turn 2, block 0
+			{Role: llm.RoleTool, Index: 5, Parts: []llm.Part{llm.ToolResult{ID: "2"}}},                                                              // turn 2, block 1
 			{Role: llm.RoleSystem, Index: 6, Parts: []llm.Part{text("in French")}},
 			{Role: llm.RoleUser, Index: 7, Parts: []llm.Part{text("d")}}, // turn 2, block 2
 		},
 		Tools: []llm.Tool{{Name: "f"}, {Name: "g"}},
 	}
+}
+
+// pixel is a PNG of one pixel.
+const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVQI12P4z8AAAAMBAQAY3Y2wAAAAAElFTkSuQmCC"
+
+// placesOf are the places of a request's call.
+func placesOf(t testing.TB, req *llm.ChatRequest, model *traits) []place {
+	t.Helper()
+	call, err := build(req, model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return call.places
 }
 
 func TestBedrocksPathsBecomeTheClients(t *testing.T) {
@@ -35,7 +48,7 @@ func TestBedrocksPathsBecomeTheClients(t *testing.T) {
 		"The content field at messages.2.content.0.toolResult cannot be empty":                    "messages[4].content",
 		"Expected toolResult blocks at messages.2.content for the following Ids: 1":               "messages[4].content",
 		"The text field in the ContentBlock object at messages.2.content.2 is blank.":             "messages[7].content",
-		"The model returned the following errors: messages.1.content.0.type: Expected `thinking`": "messages[3].content[0]",
+		"The model returned the following errors: messages.1.content.0.type: Expected `thinking`": "messages[3].content",
 		"Value '' at 'system.2.member.text' failed":                                               "messages[6].content",
 		"Value 'a b' at 'toolConfig.tools.2.member.toolSpec.name' failed to satisfy":              "tools[1].function.name",
 		"Value '' at 'toolConfig.tools.1.member.toolSpec.description' failed":                     "tools[0].function.description",
@@ -48,8 +61,9 @@ func TestBedrocksPathsBecomeTheClients(t *testing.T) {
 		"messages.99999999999999999999.content.0 is odd":                                          "",
 		"something else entirely": "",
 	}
+	places := placesOf(t, conversation(), &traits{})
 	for text, want := range tests {
-		if got := locate(conversation(), text); got != want {
+		if got := locate(conversation(), places, text); got != want {
 			t.Errorf("%s: got %q, want %q", text, got, want)
 		}
 	}
@@ -79,8 +93,9 @@ func TestToolWords(t *testing.T) {
 func FuzzLocate(f *testing.F) {
 	f.Add("Value '' at 'messages.1.member.content.1.member.text' failed")
 	f.Add("toolConfig.tools.9.member.toolSpec.name system.3")
+	places := placesOf(f, conversation(), &traits{})
 	f.Fuzz(func(t *testing.T, text string) {
-		if got := locate(conversation(), text); len(got) > 100 {
+		if got := locate(conversation(), places, text); len(got) > 100 {
 			t.Errorf("%q", got)
 		}
 	})

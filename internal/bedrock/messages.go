@@ -12,45 +12,89 @@ import (
 	"outcrop/internal/llm"
 )
 
+// maxBody is the longest body that Bedrock reads, in bytes.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
+const maxBody = 25_000_000
+
 // addMessages writes the turns.
-func (c *converse) addMessages(req *llm.ChatRequest) error {
+func (c *converse) addMessages(req *llm.ChatRequest) (err error) {
 	for i := range req.Messages {
 		c.reportBlanks(&req.Messages[i])
 	}
+	if c.places, err = c.plan(req); err != nil {
+		return err
+	}
+	if len(c.places) == 0 {
+		return llm.Invalid("messages", "No message has any content: at least one user message must hold text or an image.")
+	}
 	c.body = append(c.body, `{"messages":[`...)
-	turn := -1
-	for p := range blocks(req) {
-		if p.turn == turn {
-			c.body = append(c.body, ',')
-		} else {
-			if turn >= 0 {
-				c.body = append(c.body, `]},`...)
-			}
-			turn = p.turn
-			role := "user"
-			if p.m.Role == llm.RoleAssistant {
-				role = "assistant"
-			}
-			c.body = append(append(append(c.body, `{"role":"`...), role...), `","content":[`...)
+	for start := 0; start < len(c.places); {
+		end := start + 1
+		for end < len(c.places) && c.places[end].assistant == c.places[start].assistant {
+			end++
 		}
-		if err := c.part(p.m, p.m.Parts[p.part]); err != nil {
-			if e, ok := errors.AsType[*llm.Error](err); ok {
+		if start > 0 {
+			c.body = append(c.body, ',')
+		}
+		if err := c.turn(c.places[start:end], end == len(c.places)); err != nil {
+			return err
+		}
+		start = end
+	}
+	c.body = append(c.body, ']')
+	if len(c.body) > maxBody {
+		return &llm.Error{
+			Kind: llm.KindTooLarge, Param: "messages",
+			Message: fmt.Sprintf("The conversation is %d MB long with its files, and Bedrock takes 25 MB.", (len(c.body)+999_999)/1_000_000),
+		}
+	}
+	return c.manyImages()
+}
+
+// turn writes the blocks of one turn and notes where each of them went.
+func (c *converse) turn(places []place, last bool) error {
+	role := "user"
+	if places[0].assistant {
+		role = "assistant"
+	}
+	c.body = append(append(append(c.body, `{"role":"`...), role...), `","content":[`...)
+	texts, documents, block := 0, c.files.documents, int32(0)
+	for i := range places {
+		p := &places[i]
+		if block > 0 {
+			c.body = append(c.body, ',')
+		}
+		start := len(c.body)
+		if err := c.write(p, last && p.assistant && i == len(places)-1); err != nil {
+			if e, ok := errors.AsType[*llm.Error](err); ok && e.Param == "" {
 				e.Param = p.path("")
 			}
 			return err
 		}
+		if len(c.body) == start {
+			c.body = c.body[:start-min(int(block), 1)]
+			continue
+		}
+		p.turn, p.block = c.turns, block
+		block++
+		if _, ok := p.content().(llm.Text); ok {
+			texts++
+		}
 	}
-	if turn < 0 {
-		return llm.Invalid("messages", "No message has any content: at least one user message must hold text or an image.")
+	if c.files.documents > documents && texts == 0 && !places[0].assistant {
+		// "A text block must be included when using documents."
+		c.body = append(c.body, ',')
+		c.text(fillUser)
 	}
-	c.body = append(c.body, `]}]`...)
+	c.body = append(c.body, `]}`...)
+	c.turns++
 	return nil
 }
 
 // reportBlanks lists a message of which a text is left out: Bedrock refuses a blank one.
 func (c *converse) reportBlanks(m *llm.Message) {
 	if slices.ContainsFunc(m.Parts, blank) {
-		c.ignored = append(c.ignored, param(m))
+		c.ignore(param(m), "Bedrock refuses a text that is blank")
 	}
 }
 
@@ -60,26 +104,29 @@ func blank(p llm.Part) bool {
 	return ok && strings.TrimSpace(text.Text) == ""
 }
 
-func (c *converse) part(m *llm.Message, part llm.Part) error {
-	switch p := part.(type) {
+// write writes the block of a place; the last of a conversation may be the beginning of the reply.
+func (c *converse) write(p *place, prefill bool) error {
+	switch part := p.content().(type) {
 	case llm.Text:
-		c.text(p.Text)
+		c.text(c.prefill(p, part.Text, prefill))
 		return nil
 	case llm.Blob:
-		return c.image(m, p)
+		return c.file(p, part)
+	case llm.Link:
+		return c.link(p, part)
 	case llm.Reasoning:
-		c.reasoning(p)
+		c.reasoning(part)
 		return nil
 	case llm.CachePoint:
-		c.cachePoint(p)
+		c.cachePoint(part)
 		return nil
 	case llm.ToolCall:
-		c.toolUse(p)
+		c.toolUse(p.word, part)
 		return nil
 	case llm.ToolResult:
-		return c.toolResult(m, p)
+		return c.toolResult(p, part)
 	default:
-		return llm.Invalid(param(m), fmt.Sprintf("A %s message cannot hold content of this kind.", m.Role))
+		return llm.Invalid("", fmt.Sprintf("A %s message cannot hold content of this kind.", p.m.Role))
 	}
 }
 
@@ -91,35 +138,17 @@ func (c *converse) text(text string) {
 	c.body = append(c.body, '}')
 }
 
-func (c *converse) image(m *llm.Message, b llm.Blob) error {
-	format, ok := imageFormat(b.MIME)
-	if !ok {
-		return llm.Invalid(param(m), "Images can be image/png, image/jpeg, image/gif or image/webp.")
+// prefill cuts white space from the end of a reply's beginning: "final assistant content cannot end
+// with trailing whitespace", says Claude.
+func (c *converse) prefill(p *place, text string, prefill bool) string {
+	if !prefill || !c.traits.claude() {
+		return text
 	}
-	c.body = append(append(append(c.body, `{"image":{"format":"`...), format...), `","source":{"bytes":"`...)
-	if b.Base64 != "" {
-		c.body = append(c.body, b.Base64...)
-	} else {
-		c.body = base64.StdEncoding.AppendEncode(c.body, b.Bytes)
+	trimmed := strings.TrimRight(text, " \t\r\n")
+	if trimmed != text {
+		c.change(p.path(""), "the model takes no white space at the end of an assistant message that it continues")
 	}
-	c.body = append(c.body, `"}}}`...)
-	return nil
-}
-
-// imageFormat gives Converse's name of a media type. image/jpg is not a registered type, and common.
-func imageFormat(mime string) (string, bool) {
-	switch strings.ToLower(mime) {
-	case "image/png":
-		return "png", true
-	case "image/jpeg", "image/jpg":
-		return "jpeg", true
-	case "image/gif":
-		return "gif", true
-	case "image/webp":
-		return "webp", true
-	default:
-		return "", false
-	}
+	return trimmed
 }
 
 func (c *converse) reasoning(r llm.Reasoning) {
@@ -139,38 +168,12 @@ func (c *converse) reasoning(r llm.Reasoning) {
 	c.body = append(c.body, `}}}`...)
 }
 
-func (c *converse) toolUse(t llm.ToolCall) {
+func (c *converse) toolUse(id string, t llm.ToolCall) {
 	c.body = append(c.body, `{"toolUse":{"toolUseId":`...)
-	c.body = jsonscan.AppendString(c.body, toolID(t.ID))
+	c.body = jsonscan.AppendString(c.body, id)
 	c.body = append(c.body, `,"name":`...)
 	c.body = jsonscan.AppendString(c.body, c.toolName(t.Name))
 	c.body = append(c.body, `,"input":`...)
 	c.body = append(c.body, t.Args...)
 	c.body = append(c.body, `}}`...)
-}
-
-// toolResult writes a result. An empty one is an empty list: a blank text would be refused.
-func (c *converse) toolResult(m *llm.Message, r llm.ToolResult) error {
-	c.body = append(c.body, `{"toolResult":{"toolUseId":`...)
-	c.body = jsonscan.AppendString(c.body, toolID(r.ID))
-	c.body = append(c.body, `,"content":[`...)
-	c.reportBlanks(&llm.Message{Index: m.Index, Parts: r.Parts})
-	open := len(c.body)
-	for _, part := range r.Parts {
-		if blank(part) {
-			continue
-		}
-		if len(c.body) > open {
-			c.body = append(c.body, ',')
-		}
-		if err := c.part(m, part); err != nil {
-			return err
-		}
-	}
-	c.body = append(c.body, ']')
-	if r.Failed {
-		c.body = append(c.body, `,"status":"error"`...)
-	}
-	c.body = append(c.body, `}}`...)
-	return nil
 }
