@@ -269,8 +269,10 @@ func (a *answer) readStream(ctx context.Context, body io.Reader) {
 			a.yield(nil, broken(ctx, contentMessage(err), err))
 			return
 		}
-		if event != nil && !a.yield(event, nil) {
-			return
+		for ; event != nil; event = a.decoder.more() {
+			if !a.yield(event, nil) {
+				return
+			}
 		}
 	}
 }
@@ -284,7 +286,7 @@ func (a *answer) end(ctx context.Context, err error) {
 	case !a.decoder.stopped:
 		a.yield(nil, broken(ctx, textIncomplete, errNoMessageStop))
 	default:
-		a.yield(a.decoder.finish, nil)
+		a.yield(a.decoder.close(), nil)
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
@@ -45,6 +46,25 @@ type decoder struct {
 	finish  llm.Finish
 	stopped bool  // a stop reason has come
 	callOf  []int // content block index + 1 of each call, in order
+	cite    citer
+	drawn   []drawing // images that have begun
+	extras  extras
+	due     []llm.Event // events that follow the one that was returned
+}
+
+// close is the end of the reply.
+func (d *decoder) close() llm.Finish {
+	d.finish.Tier, d.finish.Custom = d.extras.tier, d.extras.custom()
+	return d.finish
+}
+
+// more returns, one by one, the events that follow the one that event returned.
+func (d *decoder) more() (event llm.Event) {
+	if len(d.due) == 0 {
+		return nil
+	}
+	event, d.due = d.due[0], d.due[1:]
+	return event
 }
 
 // event decodes the payload of one event frame. It returns nil when the event has nothing for the
@@ -61,12 +81,13 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 		event, err = d.delta(&s)
 	case eventBlockStart:
 		event, err = d.blockStart(&s)
+	case eventBlockStop:
+		err = d.blockStop(&s)
 	case eventMessageStop:
-		d.messageStop(&s)
+		err = d.messageStop(&s)
 	case eventMetadata:
 		d.metadata(&s)
-	case eventMessageStart, eventBlockStop:
-		// They say nothing that the order of the events does not.
+	case eventMessageStart:
 		return nil, nil
 	default:
 		// An event of a type that is not modelled yet must be skipped, says the protocol; but not
@@ -82,6 +103,9 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 	if err != nil {
 		return nil, fmt.Errorf("event %s: %w", eventType, err)
 	}
+	if event == nil {
+		event = d.more()
+	}
 	return event, nil
 }
 
@@ -90,10 +114,19 @@ func carriesContent(eventType string, payload []byte) bool {
 	return eventType == eventMessageStop || bytes.Contains(payload, []byte(`"contentBlockIndex"`))
 }
 
-func (d *decoder) delta(s *jsonscan.Scanner) (event llm.Event, err error) {
+// piece is the content of a delta: of one kind, and of a block whose index may come after it.
+type piece struct {
+	kind     string
+	text     string // of text, and of a tool's input
+	event    llm.Event
+	citation llm.Citation
+	rest     jsonscan.Scanner // at the content of a toolResult
+}
+
+func (d *decoder) delta(s *jsonscan.Scanner) (llm.Event, error) {
 	block := -1
-	var args string
-	var isArgs bool
+	var p piece
+	var err error
 	s.Object()
 	for key, ok := s.Member(); ok && err == nil; key, ok = s.Member() {
 		switch key {
@@ -102,33 +135,107 @@ func (d *decoder) delta(s *jsonscan.Scanner) (event llm.Event, err error) {
 		case "delta":
 			s.Object()
 			for kind, ok := s.Member(); ok && err == nil; kind, ok = s.Member() {
-				switch kind {
-				case "text":
-					event = textDelta(s.String())
-				case "toolUse":
-					args, isArgs = toolInput(s), true
-				case "reasoningContent":
-					event, err = reasoningDelta(s)
-				default:
-					return nil, &unknownContent{kind}
-				}
+				err = p.read(s, kind)
 			}
 		default:
 			s.Skip()
 		}
 	}
-	if isArgs && err == nil && s.Err() == nil {
-		return d.toolDelta(block, args)
+	if err != nil || s.Err() != nil {
+		return nil, err
 	}
-	return event, err
+	return d.place(block, &p)
 }
 
-// textDelta is nil for the empty fragment with which some models open a block.
-func textDelta(text string) llm.Event {
-	if text == "" {
-		return nil
+func (p *piece) read(s *jsonscan.Scanner, kind string) (err error) {
+	p.kind = kind
+	switch kind {
+	case "text":
+		p.text = s.String()
+	case "toolUse":
+		p.text = toolInput(s)
+	case "reasoningContent":
+		p.event, err = reasoningDelta(s)
+	case "citation":
+		p.citation = readCitation(s)
+	case "image":
+		_, p.text, err = readFile(s, kind)
+	case "toolResult":
+		p.rest = *s
+		s.Skip()
+	default:
+		return &unknownContent{kind}
 	}
-	return llm.TextDelta{Text: text}
+	return err
+}
+
+// place puts a piece where it belongs: out, or to the rest of its block.
+func (d *decoder) place(block int, p *piece) (llm.Event, error) {
+	switch p.kind {
+	case "text":
+		if p.text == "" {
+			return nil, nil // the empty fragment with which some models open a block
+		}
+		d.cite.text(block, p.text)
+		return llm.TextDelta{Text: p.text}, nil
+	case "toolUse":
+		return d.toolDelta(block, p.text)
+	case "citation":
+		d.due = append(d.due, d.cite.add(block, p.citation)...)
+	case "image":
+		for i := len(d.drawn) - 1; i >= 0; i-- {
+			if d.drawn[i].block == block {
+				d.drawn[i].pieces = append(d.drawn[i].pieces, p.text)
+				return nil, nil
+			}
+		}
+		return nil, fmt.Errorf("a piece of an image for content block %d, which is none", block)
+	case "toolResult":
+		result := d.extras.find(block)
+		if result == nil || !result.result {
+			return nil, fmt.Errorf("a tool's result for content block %d, which is none", block)
+		}
+		result.more(&p.rest)
+	}
+	return p.event, nil
+}
+
+// blockStop ends a block: what waited for its end is due.
+func (d *decoder) blockStop(s *jsonscan.Scanner) error {
+	if len(d.cite.waiting) == 0 && len(d.drawn) == 0 {
+		return nil // most blocks: the order of the events says it all
+	}
+	block := -1
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		if key == "contentBlockIndex" {
+			block = int(s.Int())
+		} else {
+			s.Skip()
+		}
+	}
+	if d.cite.of == block+1 {
+		d.due = append(d.due, d.cite.end()...)
+	}
+	return d.endDrawings(func(image drawing) bool { return image.block == block })
+}
+
+// endDrawings makes files of images that are complete.
+func (d *decoder) endDrawings(done func(drawing) bool) error {
+	for i := range d.drawn {
+		if !done(d.drawn[i]) {
+			continue
+		}
+		event, err := d.drawn[i].blob()
+		if err != nil {
+			return err
+		}
+		if event != nil {
+			d.due = append(d.due, event)
+		}
+	}
+	d.drawn = slices.DeleteFunc(d.drawn, done)
+	return nil
 }
 
 func toolInput(s *jsonscan.Scanner) (input string) {
@@ -145,6 +252,10 @@ func toolInput(s *jsonscan.Scanner) (input string) {
 
 func (d *decoder) toolDelta(block int, args string) (llm.Event, error) {
 	if args == "" {
+		return nil, nil
+	}
+	if call := d.extras.find(block); call != nil && !call.result {
+		call.body = append(call.body, args...)
 		return nil, nil
 	}
 	for call := len(d.callOf) - 1; call >= 0; call-- {
@@ -182,10 +293,10 @@ func reasoningDelta(s *jsonscan.Scanner) (llm.Event, error) {
 	return r, nil
 }
 
-func (d *decoder) blockStart(s *jsonscan.Scanner) (event llm.Event, err error) {
+func (d *decoder) blockStart(s *jsonscan.Scanner) (llm.Event, error) {
 	block := -1
-	var call llm.ToolCallStart
-	var isCall bool
+	var kind string
+	var rest jsonscan.Scanner
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
 		switch key {
@@ -193,27 +304,49 @@ func (d *decoder) blockStart(s *jsonscan.Scanner) (event llm.Event, err error) {
 			block = int(s.Int())
 		case "start":
 			s.Object()
-			for kind, ok := s.Member(); ok; kind, ok = s.Member() {
-				if kind != "toolUse" {
-					return nil, &unknownContent{kind}
-				}
-				var input []byte
-				isCall = true
-				if call, input, err = toolUse(s); err != nil {
-					return nil, err
-				}
-				if input != nil {
-					return nil, &unknownContent{"toolUse.input in a start event"}
-				}
+			for member, ok := s.Member(); ok; member, ok = s.Member() {
+				kind, rest = member, *s
+				s.Skip()
 			}
 		default:
 			s.Skip()
 		}
 	}
-	if isCall && s.Err() == nil {
-		return d.beginCall(block, call)
+	if s.Err() != nil {
+		return nil, nil
 	}
-	return nil, nil
+	return d.begin(&rest, kind, block)
+}
+
+// begin opens a block of a kind that has a start event. Text and reasoning have none.
+func (d *decoder) begin(s *jsonscan.Scanner, kind string, block int) (llm.Event, error) {
+	switch kind {
+	case "":
+		return nil, nil
+	case "toolUse":
+		call, input, err := toolUse(s)
+		switch {
+		case err != nil:
+			return nil, err
+		case input != nil:
+			return nil, &unknownContent{"toolUse.input in a start event"}
+		case call.served:
+			d.extras.serve(block, call.ToolCallStart)
+			return nil, s.Err()
+		case s.Err() != nil:
+			return nil, s.Err()
+		}
+		return d.beginCall(block, call.ToolCallStart)
+	case "toolResult":
+		d.extras.serveResult(s, block)
+		return nil, s.Err()
+	case "image":
+		format, _, err := readFile(s, kind)
+		d.drawn = append(d.drawn, drawing{block: block, format: format})
+		return nil, err
+	default:
+		return nil, &unknownContent{kind}
+	}
 }
 
 func (d *decoder) beginCall(block int, call llm.ToolCallStart) (llm.Event, error) {
@@ -228,8 +361,14 @@ func (d *decoder) beginCall(block int, call llm.ToolCallStart) (llm.Event, error
 	return call, nil
 }
 
+// toolStart is a ToolUseBlock without its input.
+type toolStart struct {
+	llm.ToolCallStart
+	served bool // a tool that AWS runs
+}
+
 // toolUse reads a ToolUseBlock or a ToolUseBlockStart, which has no input.
-func toolUse(s *jsonscan.Scanner) (call llm.ToolCallStart, input []byte, err error) {
+func toolUse(s *jsonscan.Scanner) (call toolStart, input []byte, err error) {
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
 		switch key {
@@ -240,26 +379,29 @@ func toolUse(s *jsonscan.Scanner) (call llm.ToolCallStart, input []byte, err err
 		case "input":
 			input = s.Raw()
 		case "type":
-			// Models send the unmodelled "tool_use"; "server_tool_use" is a tool that AWS runs.
-			if kind := s.String(); kind == "server_tool_use" {
-				return call, nil, &unknownContent{kind}
-			}
+			// Models send the unmodelled "tool_use" too.
+			call.served = s.String() == "server_tool_use"
 		default:
 			s.Skip()
 		}
 	}
-	return call, input, nil
+	return call, input, s.Err()
 }
 
-func (d *decoder) messageStop(s *jsonscan.Scanner) {
+func (d *decoder) messageStop(s *jsonscan.Scanner) error {
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
-		if key == "stopReason" {
+		switch key {
+		case "stopReason":
 			d.stop(s.String())
-		} else {
+		case "additionalModelResponseFields":
+			d.extras.fields = s.Raw()
+		default:
 			s.Skip()
 		}
 	}
+	d.due = append(d.due, d.cite.end()...) // of a block without a stop
+	return d.endDrawings(func(drawing) bool { return true })
 }
 
 func (d *decoder) stop(word string) {
@@ -270,69 +412,8 @@ func (d *decoder) stop(word string) {
 func (d *decoder) metadata(s *jsonscan.Scanner) {
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
-		if key == "usage" {
-			d.finish.Usage = readUsage(s)
-		} else {
-			s.Skip()
-		}
+		d.about(s, key)
 	}
-}
-
-// readUsage reads a TokenUsage. inputTokens excludes cached tokens, as Usage.Input does.
-// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_TokenUsage.html
-func readUsage(s *jsonscan.Scanner) (u llm.Usage) {
-	s.Object()
-	for key, ok := s.Member(); ok; key, ok = s.Member() {
-		switch key {
-		case "inputTokens":
-			u.Input = count(s)
-		case "outputTokens":
-			u.Output = count(s)
-		case "cacheReadInputTokens":
-			u.CacheRead = count(s)
-		case "cacheWriteInputTokens":
-			u.CacheWrite = count(s)
-		case "cacheDetails":
-			if s.Null() {
-				continue
-			}
-			for s.Array(); s.Element(); {
-				u.CacheWrite1h += readCacheDetail(s)
-			}
-		default:
-			s.Skip()
-		}
-	}
-	return u
-}
-
-// count reads a number of tokens; a null is none.
-func count(s *jsonscan.Scanner) int {
-	if s.Null() {
-		return 0
-	}
-	return int(max(s.Int(), 0))
-}
-
-// readCacheDetail returns the tokens of a CacheDetail whose ttl is an hour.
-func readCacheDetail(s *jsonscan.Scanner) int {
-	var ttl string
-	var tokens int
-	s.Object()
-	for key, ok := s.Member(); ok; key, ok = s.Member() {
-		switch key {
-		case "ttl":
-			ttl = s.String()
-		case "inputTokens":
-			tokens = count(s)
-		default:
-			s.Skip()
-		}
-	}
-	if ttl != "1h" {
-		return 0
-	}
-	return tokens
 }
 
 // unknownContent is content that this version cannot carry to a client. It is an error: leaving it

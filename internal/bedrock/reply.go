@@ -22,10 +22,10 @@ func (d *decoder) reply(body []byte) (events []llm.Event, err error) {
 			events, answered, err = d.output(&s)
 		case "stopReason":
 			d.stop(s.String())
-		case "usage":
-			d.finish.Usage = readUsage(&s)
+		case "additionalModelResponseFields":
+			d.extras.fields = s.Raw()
 		default:
-			s.Skip()
+			d.about(&s, key)
 		}
 	}
 	if err != nil {
@@ -38,7 +38,7 @@ func (d *decoder) reply(body []byte) (events []llm.Event, err error) {
 	if !d.stopped || !answered {
 		return nil, errNoAnswer
 	}
-	return append(events, d.finish), nil
+	return append(events, d.close()), nil
 }
 
 // output reads the answer; answered is false when it holds no list of content, not even an empty one.
@@ -71,38 +71,61 @@ func (d *decoder) output(s *jsonscan.Scanner) (events []llm.Event, answered bool
 func (d *decoder) block(s *jsonscan.Scanner, block int, events []llm.Event) ([]llm.Event, error) {
 	s.Object()
 	for kind, ok := s.Member(); ok; kind, ok = s.Member() {
+		var err error
+		var more []llm.Event
+		var event llm.Event
 		switch kind {
 		case "text":
-			if event := textDelta(s.String()); event != nil {
-				events = append(events, event)
+			if text := s.String(); text != "" {
+				d.cite.text(block, text)
+				event = llm.TextDelta{Text: text}
 			}
+		case "citationsContent":
+			more = d.citationsBlock(s, block)
 		case "toolUse":
-			call, input, err := toolUse(s)
-			if err != nil {
-				return nil, err
-			}
-			event, err := d.beginCall(block, call)
-			if err != nil {
-				return nil, err
-			}
-			if len(input) == 0 || input[0] != '{' {
-				return nil, fmt.Errorf("the input of tool use %d is not an object", block)
-			}
-			events = append(events, event)
-			if len(input) > len("{}") {
-				events = append(events, llm.ToolCallDelta{Index: len(d.callOf) - 1, Args: string(input)})
-			}
+			more, err = d.callBlock(s, block)
+		case "toolResult":
+			d.extras.serveResult(s, block)
 		case "reasoningContent":
-			thought, err := reasoningBlock(s)
-			if err != nil {
-				return nil, err
-			}
-			events = append(events, thought...)
+			more, err = reasoningBlock(s)
+		case "image", "audio":
+			event, err = fileBlock(s, kind)
 		default:
-			return nil, &unknownContent{kind}
+			err = &unknownContent{kind}
 		}
+		if err != nil {
+			return nil, err
+		}
+		if event != nil {
+			more = append(more, event)
+		}
+		events = append(events, more...)
 	}
 	return events, nil
+}
+
+// callBlock reads a ToolUseBlock.
+func (d *decoder) callBlock(s *jsonscan.Scanner, block int) ([]llm.Event, error) {
+	call, input, err := toolUse(s)
+	if err != nil {
+		return nil, err
+	}
+	if len(input) == 0 || input[0] != '{' {
+		return nil, fmt.Errorf("the input of tool use %d is not an object", block)
+	}
+	if call.served {
+		d.extras.serve(block, call.ToolCallStart)
+		d.extras.find(block).body = input
+		return nil, nil
+	}
+	event, err := d.beginCall(block, call.ToolCallStart)
+	if err != nil {
+		return nil, err
+	}
+	if len(input) == len("{}") {
+		return []llm.Event{event}, nil
+	}
+	return []llm.Event{event, llm.ToolCallDelta{Index: len(d.callOf) - 1, Args: string(input)}}, nil
 }
 
 // reasoningBlock reads a ReasoningContentBlock: {"reasoningText":{…}} or {"redactedContent":…}.
