@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
@@ -9,10 +10,13 @@ import (
 	"fmt"
 	"io"
 	"iter"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
+	"sync/atomic"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -24,13 +28,15 @@ import (
 	"outcrop/internal/secret"
 )
 
-// signingName is the service in the scope of a signature, on the runtime host too.
-const signingName = "bedrock"
-
 // Options make a Client.
 type Options struct {
 	Region   string // AWS region, "us-east-1"
 	Endpoint string // "https://host[:port]" of the runtime; "" means AWS's host of the region
+	// MantleEndpoint and ControlEndpoint are the same for the bedrock-mantle host and the control plane.
+	// "" means AWS's hosts too, or Endpoint where that is http, which AWS never is: then one emulator
+	// serves all three.
+	MantleEndpoint  string
+	ControlEndpoint string
 	// APIKey is a Bedrock API key. When it is set, calls are not signed.
 	APIKey secret.String
 	// Credentials sign the calls; needed when APIKey is empty.
@@ -41,7 +47,9 @@ type Options struct {
 
 // Client is one upstream: a region, called with one identity.
 type Client struct {
-	base      string
+	base      string // of the runtime
+	mantle    string
+	control   string
 	region    string
 	apiKey    secret.String
 	wallet    *wallet
@@ -64,27 +72,45 @@ func New(o Options) (*Client, error) {
 	if !regionPattern.MatchString(o.Region) {
 		return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)
 	}
-	if o.Endpoint == "" {
-		o.Endpoint = "https://bedrock-runtime." + o.Region + "." + dnsSuffix(o.Region)
-	}
-	u, err := url.Parse(o.Endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
-		return nil, fmt.Errorf("the Bedrock endpoint must be http(s)://host[:port], got %q", o.Endpoint)
-	}
-	if u.Scheme == "http" && !o.APIKey.IsZero() && !isLoopback(u.Hostname()) {
-		return nil, fmt.Errorf("an API key is sent over https only, not to %s", o.Endpoint)
-	}
-	return &Client{
-		base:      u.Scheme + "://" + u.Host,
+	c := &Client{
 		region:    o.Region,
 		apiKey:    o.APIKey,
 		wallet:    newWallet(o.Credentials),
 		signer:    v4.NewSigner(),
 		transport: o.Transport,
 		catalogue: o.Catalogue,
-	}, nil
+	}
+	for _, e := range []struct {
+		to        *string
+		own, host string
+	}{
+		{&c.base, o.Endpoint, "bedrock-runtime." + o.Region + "." + dnsSuffix(o.Region)},
+		{&c.mantle, o.MantleEndpoint, "bedrock-mantle." + o.Region + "." + apiSuffix(o.Region)},
+		{&c.control, o.ControlEndpoint, "bedrock." + o.Region + "." + dnsSuffix(o.Region)},
+	} {
+		if e.own == "" && strings.HasPrefix(c.base, "http:") {
+			e.own = c.base
+		}
+		base, err := endpointBase(cmp.Or(e.own, "https://"+e.host), !o.APIKey.IsZero())
+		if err != nil {
+			return nil, err
+		}
+		*e.to = base
+	}
+	return c, nil
 }
 
+// endpointBase checks the address of a host and gives it without a path.
+func endpointBase(endpoint string, bearer bool) (string, error) {
+	u, err := url.Parse(endpoint)
+	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
+		return "", fmt.Errorf("the Bedrock endpoint must be http(s)://host[:port], got %q", endpoint)
+	}
+	if u.Scheme == "http" && bearer && !isLoopback(u.Hostname()) {
+		return "", fmt.Errorf("an API key is sent over https only, not to %s", endpoint)
+	}
+	return u.Scheme + "://" + u.Host, nil
+}
 // isLoopback says whether a host is this machine, where a key may travel in the clear.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)
@@ -110,6 +136,15 @@ type ModelOptions struct {
 	BaseModel string
 	// Guardrail checks every request of this model; a client can neither remove nor replace it.
 	Guardrail *Guardrail
+	// Surface is where the model is called: "" for the usual one, or one of Surfaces.
+	Surface string
+}
+
+// traits are what is known of the model with that id when base, if it is not "", is what is behind it.
+func (o *ModelOptions) traits(catalogue *models.Catalogue, id, base string) traits {
+	t := traitsOf(catalogue, id, base)
+	t.guardrail = o.Guardrail
+	return t
 }
 
 // Model returns the model of that id or ARN. It calls nobody.
@@ -117,48 +152,53 @@ func (c *Client) Model(modelID string, o ModelOptions) (*Model, error) {
 	if err := CheckModelID(modelID); err != nil {
 		return nil, err
 	}
-	m := &Model{client: c, id: modelID, traits: traitsOf(c.catalogue, modelID, o.BaseModel)}
-	m.traits.guardrail = o.Guardrail
-	path := c.base + "/model/" + escapeLabel(modelID)
-	var err error
-	if m.converse, err = url.Parse(path + "/converse"); err != nil {
+	v, err := c.view(modelID, o.traits(c.catalogue, modelID, o.BaseModel), o.Surface)
+	if err != nil {
 		return nil, err
 	}
-	if m.converseStream, err = url.Parse(path + "/converse-stream"); err != nil {
-		return nil, err
+	m := &Model{client: c, id: modelID, options: o}
+	m.current.Store(v)
+	if o.BaseModel == "" {
+		m.behind = newLookup(c, modelID)
 	}
 	return m, nil
 }
 
 // Model is one model behind a client, with everything about it that no request changes.
 type Model struct {
-	client         *Client
-	id             string
-	converse       *url.URL
-	converseStream *url.URL
-	traits         traits
+	client  *Client
+	id      string
+	options ModelOptions
+	current atomic.Pointer[view]
+	behind  *lookup // what finds the model behind an ARN; nil when the id says it
+	counts  counter
 }
 
 // Chat implements llm.ChatModel.
 func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		call, err := build(req, &m.traits)
+		v := m.known(ctx)
+		if v.dialect != speaksConverse {
+			m.chatElsewhere(ctx, v, req, yield)
+			return
+		}
+		call, err := build(req, &v.traits)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
-		target, read := m.converseStream, (*answer).readStream
+		to, read := v.stream, (*answer).readStream
 		if call.whole {
-			target, read = m.converse, (*answer).readWhole
+			to, read = v.whole, (*answer).readWhole
 		}
-		resp, err := m.client.post(ctx, target, call.body)
+		resp, err := m.client.send(ctx, to, call.body, nil)
 		if err != nil {
 			yield(nil, err)
 			return
 		}
 		defer resp.Body.Close()
 		a := &answer{
-			req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield),
+			req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield), advise: m.advise,
 			start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
 		}
 		if resp.StatusCode != http.StatusOK {
@@ -176,34 +216,44 @@ type answer struct {
 	start   llm.Start
 	decoder decoder
 	yield   func(llm.Event, error) bool
+	advise  func(*llm.Error) *llm.Error // completes an error that blames the model id
+	param   func(theirs string) string  // the client's name of a field of a surface other than Converse
 }
 
 // refuse ends the answer with an error of AWS, which may blame a field of Converse: the client is told
 // which of its own that is.
 func (a *answer) refuse(err error) {
-	if e, ok := errors.AsType[*llm.Error](err); ok && e.Kind == llm.KindInvalid && e.Param == "" {
+	e, ok := errors.AsType[*llm.Error](err)
+	if !ok {
+		a.yield(nil, err)
+		return
+	}
+	if e.Kind == llm.KindInvalid && e.Param == "" {
 		e.Param = locate(a.req, a.places, e.Message)
 	}
-	a.yield(nil, err)
+	a.yield(nil, a.advise(e))
 }
 
-// post sends one call. The body is in memory, so head and body leave together and the transport may
+// send makes one call. The body is in memory, so head and body leave together and the transport may
 // repeat it on a stale connection.
-func (c *Client) post(ctx context.Context, target *url.URL, body []byte) (*http.Response, error) {
-	own := *target // the signer writes to a request's URL
+func (c *Client) send(ctx context.Context, to target, body []byte, more http.Header) (*http.Response, error) {
+	own := *to.url // the signer writes to a request's URL
 	r := (&http.Request{
-		Method:        http.MethodPost,
-		URL:           &own,
-		Host:          target.Host,
-		Proto:         "HTTP/1.1",
-		ProtoMajor:    1,
-		ProtoMinor:    1,
-		Header:        http.Header{"Content-Type": {"application/json"}, "User-Agent": {"outcrop"}},
-		Body:          io.NopCloser(bytes.NewReader(body)),
-		GetBody:       func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-		ContentLength: int64(len(body)),
+		Method:     cmp.Or(to.method, http.MethodPost),
+		URL:        &own,
+		Host:       own.Host,
+		Proto:      "HTTP/1.1",
+		ProtoMajor: 1,
+		ProtoMinor: 1,
+		Header:     http.Header{"Content-Type": {"application/json"}, "User-Agent": {"outcrop"}},
 	}).WithContext(ctx)
-	if err := c.authorize(r, body); err != nil {
+	if body != nil {
+		r.ContentLength = int64(len(body))
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+	}
+	maps.Copy(r.Header, more)
+	if err := c.authorize(r, to.service, body); err != nil {
 		return nil, err
 	}
 	resp, err := c.transport.RoundTrip(r)
@@ -216,7 +266,7 @@ func (c *Client) post(ctx context.Context, target *url.URL, body []byte) (*http.
 	return resp, nil
 }
 
-func (c *Client) authorize(r *http.Request, body []byte) error {
+func (c *Client) authorize(r *http.Request, service string, body []byte) error {
 	if !c.apiKey.IsZero() {
 		r.Header["Authorization"] = []string{"Bearer " + c.apiKey.Reveal()}
 		return nil
@@ -229,7 +279,7 @@ func (c *Client) authorize(r *http.Request, body []byte) error {
 		return &llm.Error{Kind: llm.KindUpstream, Message: textNoCredentials, Err: err}
 	}
 	sum := sha256.Sum256(body)
-	err = c.signer.SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), signingName, c.region, time.Now())
+	err = c.signer.SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), service, c.region, time.Now())
 	if err != nil {
 		return &llm.Error{Kind: llm.KindInternal, Message: textUpstream, Err: fmt.Errorf("signing: %w", err)}
 	}

@@ -329,8 +329,9 @@ func unknownProperty(name, path string, properties []property) string {
 
 // Configuration is the JSON Schema (draft 2020-12) of custom_fields.configuration for the model.
 func (m *Model) Configuration() []byte {
+	t := &m.current.Load().traits
 	out := []byte(`{"$schema":"https://json-schema.org/draft/2020-12/schema",`)
-	return append(appendObjectSchema(out, m.traits.properties()), '}')
+	return append(appendObjectSchema(out, t.properties()), '}')
 }
 
 // appendObjectSchema writes the members of an object's schema.

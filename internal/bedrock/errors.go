@@ -10,6 +10,7 @@ import (
 	"net"
 	"net/http"
 	"regexp"
+	"strconv"
 	"strings"
 	"time"
 
@@ -22,6 +23,8 @@ type awsError struct {
 	code      string // ValidationException
 	message   string
 	requestID string
+	param     string        // the field that an error of OpenAI's form blames
+	retry     time.Duration // what Retry-After says; 0 without one
 }
 
 func (e *awsError) Error() string {
@@ -43,7 +46,7 @@ func (e *awsError) loggable() string {
 	case "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "ModelNotReadyException",
 		"ServiceQuotaExceededException", "ModelTimeoutException", "InternalServerException", "ServiceUnavailableException":
 	default:
-		if !isOurCredentials(e) && !isContextLength(e.message) && !isModelID(e.message) {
+		if !isOurCredentials(e) && !isContextLength(e) && !isModelID(e) {
 			return "(AWS's text may quote the request and is not logged)"
 		}
 	}
@@ -74,13 +77,16 @@ func refusal(resp *http.Response) error {
 		return classifyNetwork(fmt.Errorf("reading the error of a %d: %w", resp.StatusCode, err))
 	}
 	code, _, _ := strings.Cut(resp.Header.Get("X-Amzn-Errortype"), ":")
-	e := &awsError{status: resp.StatusCode, code: code, requestID: resp.Header.Get("X-Amzn-Requestid")}
-	e.readBody(body)
-	if e.code == "" {
-		e.code = "UnknownError"
+	e := &awsError{status: resp.StatusCode, code: code, requestID: requestID(resp.Header)}
+	if seconds, err := strconv.Atoi(resp.Header.Get("Retry-After")); err == nil && seconds > 0 {
+		e.retry = time.Duration(min(seconds, maxRetrySeconds)) * time.Second
 	}
+	e.readBody(body)
 	return classify(e)
 }
+
+// maxRetrySeconds is the longest Retry-After that is passed on.
+const maxRetrySeconds = 24 * 60 * 60
 
 // exception reads an exception frame.
 func exception(fr frame, requestID string) error {
@@ -96,20 +102,59 @@ func exception(fr frame, requestID string) error {
 }
 
 // readBody takes the message, whose key AWS writes in either case, and the type where no header
-// gave it. A body that is not JSON has neither; the status must do.
+// gave it. OpenAI's APIs wrap both in an error. A body that is not JSON has neither; the status must do.
 func (e *awsError) readBody(body []byte) {
 	var b struct {
-		Message string `json:"message"` // encoding/json matches "Message" too
-		Type    string `json:"__type"`
-		Code    string `json:"code"`
+		Message string          `json:"message"` // encoding/json matches "Message" too
+		Type    string          `json:"__type"`
+		Code    json.RawMessage `json:"code"`
+		Error   json.RawMessage `json:"error"`
 	}
-	if json.Unmarshal(body, &b) != nil {
+	if json.Unmarshal(body, &b) == nil {
+		e.message = b.Message
+		if e.code == "" {
+			e.code = cmp.Or(b.Type[strings.LastIndexByte(b.Type, '#')+1:], jsonString(b.Code))
+		}
+		if len(b.Error) > 0 && string(b.Error) != "null" {
+			e.readOpenAI(b.Error)
+		}
+	}
+	if !codePattern.MatchString(e.code) {
+		e.code = "UnknownError"
+	}
+}
+
+// codePattern is what a code looks like: whatever else stands in its place may quote the request, and
+// codes are logged.
+var codePattern = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9_.]{0,63}$`)
+
+// readOpenAI takes the content of an error member: an object of OpenAI's, or a mere text.
+func (e *awsError) readOpenAI(raw json.RawMessage) {
+	var inner struct {
+		Message string          `json:"message"`
+		Type    string          `json:"type"`
+		Code    json.RawMessage `json:"code"`
+		Param   json.RawMessage `json:"param"`
+	}
+	if json.Unmarshal(raw, &inner) != nil {
+		e.message = cmp.Or(jsonString(raw), e.message)
 		return
 	}
-	e.message = b.Message
+	e.message, e.param = cmp.Or(inner.Message, e.message), jsonString(inner.Param)
 	if e.code == "" {
-		e.code = cmp.Or(b.Type[strings.LastIndexByte(b.Type, '#')+1:], b.Code)
+		e.code = cmp.Or(jsonString(inner.Code), inner.Type)
+		if kindOfCode(e.code) == llm.KindInternal && kindOfCode(inner.Type) != llm.KindInternal {
+			e.code = inner.Type
+		}
 	}
+}
+
+// jsonString is the JSON string in raw, or "".
+func jsonString(raw json.RawMessage) (text string) {
+	if json.Unmarshal(raw, &text) != nil {
+		return ""
+	}
+	return text
 }
 
 // Texts of our own, for failures whose AWS text is about the operator's account.
@@ -140,17 +185,19 @@ func classify(e *awsError) error {
 	switch {
 	case isOurCredentials(e):
 		out.Kind, out.Message = llm.KindUpstream, textCredentials
+	case isModelID(e):
+		out.Kind, out.Message = llm.KindNotFound, textNotFound+" Bedrock says: "+out.Message
 	case out.Kind == llm.KindForbidden:
 		out.Message = textForbidden
 	case out.Kind == llm.KindRateLimited:
-		out.RetryAfter = retryAfter
+		out.RetryAfter = cmp.Or(e.retry, retryAfter)
 		if strings.Contains(e.message, "per day") {
 			out.RetryAfter = retryAfterDay
 		}
-	case out.Kind == llm.KindInvalid && isContextLength(e.message):
+	case out.Kind == llm.KindUnavailable:
+		out.RetryAfter = e.retry
+	case out.Kind == llm.KindInvalid && isContextLength(e):
 		out.Kind = llm.KindContextLength
-	case out.Kind == llm.KindInvalid && isModelID(e.message):
-		out.Kind, out.Message = llm.KindNotFound, textNotFound+" Bedrock says: "+out.Message
 	case out.Kind == llm.KindInternal:
 		out.Message = textUpstream
 	}
@@ -160,40 +207,62 @@ func classify(e *awsError) error {
 	return out
 }
 
-// kindOf maps each exception of the runtime, and of the signature layer before it; an exception that
-// is not modelled goes by its status.
-// https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
+// kindOf maps a failure by its code; one whose code is not known goes by its status.
 func kindOf(e *awsError) llm.Kind {
-	switch e.code {
-	case "ValidationException", "ConflictException":
-		return llm.KindInvalid
-	case "AccessDeniedException":
-		return llm.KindForbidden
-	case "ResourceNotFoundException":
-		return llm.KindNotFound
-	case "ThrottlingException", "ModelNotReadyException", "ServiceQuotaExceededException":
-		return llm.KindRateLimited
-	case "ModelTimeoutException":
-		return llm.KindTimeout
-	case "ModelErrorException", "ModelStreamErrorException", "InternalServerException":
-		return llm.KindUpstream
-	case "ServiceUnavailableException":
-		return llm.KindUnavailable
-	case "SerializationException":
+	if e.code == "SerializationException" {
 		return llm.KindInternal // AWS could not read what we wrote
 	}
+	if kind := kindOfCode(e.code); kind != llm.KindInternal {
+		return kind
+	}
 	switch e.status {
+	case http.StatusBadRequest, http.StatusRequestEntityTooLarge, http.StatusUnprocessableEntity:
+		if e.param != "" || strings.HasSuffix(e.code, "_error") {
+			return llm.KindInvalid
+		}
+		return llm.KindUpstream
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return llm.KindForbidden
 	case http.StatusTooManyRequests:
 		return llm.KindRateLimited
 	case http.StatusServiceUnavailable:
 		return llm.KindUnavailable
-	case http.StatusGatewayTimeout:
+	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
 		return llm.KindTimeout
 	default:
 		return llm.KindUpstream
 	}
+}
+
+// kindOfCode maps each exception of the runtime, of the signature layer before it, and the types and
+// codes of OpenAI's APIs; KindInternal for a code that is not known.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
+// https://platform.openai.com/docs/guides/error-codes
+func kindOfCode(code string) llm.Kind {
+	switch code {
+	case "ValidationException", "ConflictException", "validation_error",
+		"invalid_request_error", "invalid_prompt", "invalid_value", "unsupported_parameter", "unsupported_value", "BadRequestError":
+		return llm.KindInvalid
+	case "context_length_exceeded":
+		return llm.KindContextLength
+	case "content_filter", "content_policy_violation":
+		return llm.KindContentFilter
+	case "AccessDeniedException", "permission_error", "permission_denied", "access_denied", "PermissionDeniedError":
+		return llm.KindForbidden
+	case "ResourceNotFoundException", "not_found_error", "model_not_found", "NotFoundError":
+		return llm.KindNotFound
+	case "ThrottlingException", "ModelNotReadyException", "ServiceQuotaExceededException",
+		"rate_limit_error", "rate_limit_exceeded", "insufficient_quota", "too_many_requests", "RateLimitError":
+		return llm.KindRateLimited
+	case "ModelTimeoutException", "timeout", "timeout_error", "request_timeout":
+		return llm.KindTimeout
+	case "ModelErrorException", "ModelStreamErrorException", "InternalServerException",
+		"server_error", "internal_server_error", "api_error", "internal_error", "InternalServerError":
+		return llm.KindUpstream
+	case "ServiceUnavailableException", "service_unavailable", "overloaded_error", "overloaded", "engine_overloaded":
+		return llm.KindUnavailable
+	}
+	return llm.KindInternal
 }
 
 // isOurCredentials tells a refused credential from a denied permission. A wrong API key comes as
@@ -201,17 +270,24 @@ func kindOf(e *awsError) llm.Kind {
 func isOurCredentials(e *awsError) bool {
 	switch e.code {
 	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException",
-		"IncompleteSignatureException", "MissingAuthenticationTokenException", "InvalidClientTokenId":
+		"IncompleteSignatureException", "MissingAuthenticationTokenException", "InvalidClientTokenId",
+		"authentication_error", "invalid_api_key", "AuthenticationError":
 		return true
 	}
 	return strings.HasPrefix(e.message, "Authentication failed")
 }
 
-// isContextLength knows the texts with which Bedrock's models say that a prompt is too long; they
-// have no type of their own.
-func isContextLength(message string) bool {
-	for _, text := range []string{"prompt is too long", "Input Tokens Exceeded", "Input is too long", "Too many input tokens"} {
-		if strings.Contains(message, text) {
+// isContextLength knows the texts with which Bedrock's models say that a prompt is too long; on the
+// runtime they have no type of their own.
+func isContextLength(e *awsError) bool {
+	if e.code == "context_length_exceeded" {
+		return true
+	}
+	for _, text := range []string{
+		"prompt is too long", "Input Tokens Exceeded", "Input is too long", "Too many input tokens", "maximum context length",
+		"context_length_exceeded",
+	} {
+		if strings.Contains(e.message, text) {
 			return true
 		}
 	}
@@ -219,9 +295,16 @@ func isContextLength(message string) bool {
 }
 
 // isModelID knows the texts that blame the model id, which is the operator's, not the client's.
-func isModelID(message string) bool {
-	return strings.HasPrefix(message, "The provided model identifier is invalid") ||
-		strings.Contains(message, "with on-demand throughput isn")
+func isModelID(e *awsError) bool {
+	return strings.HasPrefix(e.message, "The provided model identifier is invalid") ||
+		strings.Contains(e.message, "with on-demand throughput isn") ||
+		isRoute(e.message) || e.code == "model_not_found"
+}
+
+// isRoute knows the text of bedrock-mantle about a model that is on another of its paths, or not on it
+// at all. The apostrophe has been seen in both forms.
+func isRoute(message string) bool {
+	return strings.Contains(message, "supported on this route")
 }
 
 var (

@@ -23,7 +23,7 @@ import (
 type Process struct {
 	aws       aws.Config
 	region    string
-	endpoint  string
+	endpoints endpoints
 	apiKey    secret.String
 	transport http.RoundTripper
 	catalogue *models.Catalogue
@@ -45,7 +45,7 @@ func Load(ctx context.Context, getenv func(string) string, catalogue *models.Cat
 	return &Process{
 		aws:       cfg,
 		region:    cfg.Region,
-		endpoint:  endpoint(getenv),
+		endpoints: environmentEndpoints(getenv),
 		apiKey:    secret.New(strings.TrimSpace(getenv("AWS_BEARER_TOKEN_BEDROCK"))),
 		transport: NewTransport(),
 		catalogue: catalogue,
@@ -72,23 +72,30 @@ func Region(getenv func(string) string) (region string, warnings []string) {
 	return region, warnings
 }
 
-// endpoint is the override of the runtime's address.
+// endpoints are overrides of AWS's addresses; "" for none.
+type endpoints struct{ runtime, mantle, control string }
+
+// environmentEndpoints reads AWS_ENDPOINT_URL and its forms for one service.
 // https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html
-func endpoint(getenv func(string) string) string {
+func environmentEndpoints(getenv func(string) string) (e endpoints) {
 	if strings.EqualFold(getenv("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS"), "true") {
-		return ""
+		return e
 	}
-	if url := getenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"); url != "" {
-		return url
+	all := getenv("AWS_ENDPOINT_URL")
+	return endpoints{
+		runtime: cmp.Or(getenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME"), all),
+		mantle:  cmp.Or(getenv("AWS_ENDPOINT_URL_BEDROCK_MANTLE"), all),
+		control: cmp.Or(getenv("AWS_ENDPOINT_URL_BEDROCK"), all),
 	}
-	return getenv("AWS_ENDPOINT_URL")
 }
 
 // Settings are what one upstream says for itself. Credentials named here replace the process's as a
 // whole: a role is never overruled by keys from the environment.
 type Settings struct {
 	Region          string
-	Endpoint        string
+	Endpoint        string // of the runtime
+	MantleEndpoint  string
+	ControlEndpoint string
 	APIKey          secret.String
 	AccessKeyID     string
 	SecretAccessKey secret.String
@@ -101,10 +108,12 @@ type Settings struct {
 // Client makes the upstream. It calls nobody.
 func (p *Process) Client(s Settings) (*Client, error) {
 	o := Options{
-		Region:    cmp.Or(s.Region, p.region),
-		Endpoint:  cmp.Or(s.Endpoint, p.endpoint),
-		Transport: p.transport,
-		Catalogue: p.catalogue,
+		Region:          cmp.Or(s.Region, p.region),
+		Endpoint:        cmp.Or(s.Endpoint, p.endpoints.runtime),
+		MantleEndpoint:  cmp.Or(s.MantleEndpoint, p.endpoints.mantle),
+		ControlEndpoint: cmp.Or(s.ControlEndpoint, p.endpoints.control),
+		Transport:       p.transport,
+		Catalogue:       p.catalogue,
 	}
 	switch {
 	case !s.APIKey.IsZero():
@@ -159,4 +168,12 @@ func dnsSuffix(region string) string {
 	default:
 		return "amazonaws.com"
 	}
+}
+
+// apiSuffix is the domain of a region's newer hosts, bedrock-mantle's among them.
+func apiSuffix(region string) string {
+	if strings.HasPrefix(region, "cn-") {
+		return "api.amazonwebservices.com.cn"
+	}
+	return "api.aws"
 }

@@ -52,7 +52,7 @@ func TestEndpoint(t *testing.T) {
 		{"AWS_ENDPOINT_URL=http://a AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=true", ""},
 	}
 	for _, tt := range tests {
-		if got := endpoint(environment(tt.env)); got != tt.want {
+		if got := environmentEndpoints(environment(tt.env)).runtime; got != tt.want {
 			t.Errorf("%s: got %q", tt.env, got)
 		}
 	}
@@ -221,12 +221,12 @@ func FuzzEscapeLabel(f *testing.F) {
 		if err := CheckModelID(id); err != nil {
 			return
 		}
-		c := &Client{base: "http://h", catalogue: catalogue}
+		c := &Client{base: "http://h", mantle: "http://h", control: "http://h", catalogue: catalogue}
 		model, err := c.Model(id, ModelOptions{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		u := model.converse
+		u := model.current.Load().whole.url
 		if u.Host != "h" || u.RawQuery != "" || u.Fragment != "" || u.Path != "/model/"+id+"/converse" {
 			t.Fatalf("%q leads to %s", id, u)
 		}

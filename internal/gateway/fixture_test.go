@@ -9,6 +9,7 @@ import (
 	"hash/crc32"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -35,18 +36,19 @@ import (
 var update = flag.Bool("update", false, "rewrite the fixtures' upstream requests and replies")
 
 // deployments of every fixture: name → model id and who may use it. A fixture may have one more, named
-// "model", whose model id is its section "model".
+// "model", whose model id is its section "model", with the surface behind it when that is not the usual one.
 var deployments = []deploymentOf{
-	{"claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", nil},
-	{"llama", "us.meta.llama3-3-70b-instruct-v1:0", nil},
-	{"profile", "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123", nil},
-	{"for-power", "us.amazon.nova-lite-v1:0", []string{"power"}},
-	{"for-nobody", "us.amazon.nova-lite-v1:0", []string{}},
+	{"claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", nil, ""},
+	{"llama", "us.meta.llama3-3-70b-instruct-v1:0", nil, ""},
+	{"profile", "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123", nil, ""},
+	{"for-power", "us.amazon.nova-lite-v1:0", []string{"power"}, ""},
+	{"for-nobody", "us.amazon.nova-lite-v1:0", []string{}, ""},
 }
 
 type deploymentOf struct {
 	name, id string
 	roles    []string
+	surface  string
 }
 
 // TestFixtures: a request, what Bedrock is asked, what it answers, what the client gets. One file is
@@ -81,7 +83,7 @@ func runFixture(t *testing.T, archive *txtar.Archive) {
 	if !strings.HasSuffix(strings.TrimSpace(string(archive.Comment)), ".") {
 		t.Error("the fixture does not begin with a sentence")
 	}
-	upstream := &upstream{t: t, script: section(archive, "upstream reply")}
+	upstream := &upstream{t: t, script: section(archive, "upstream reply"), profile: section(archive, "profile")}
 	var log bytes.Buffer
 	handler := newGateway(t, memnet.Serve(t, upstream), &log, strings.TrimSpace(string(section(archive, "model"))))
 	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire(section(archive, "request")))))
@@ -152,7 +154,7 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelI
 		t.Fatal(err)
 	}
 	client, err := bedrock.New(bedrock.Options{
-		Region: "us-east-1", Endpoint: "http://bedrock", Transport: transport, Catalogue: catalogue,
+		Region: "us-east-1", Endpoint: "http://bedrock", MantleEndpoint: "http://mantle", Transport: transport, Catalogue: catalogue,
 		Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2", ""),
 	})
 	if err != nil {
@@ -160,11 +162,12 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelI
 	}
 	served := deployments
 	if modelID != "" {
-		served = append(slices.Clip(served), deploymentOf{name: "model", id: modelID})
+		id, surface, _ := strings.Cut(modelID, " ")
+		served = append(slices.Clip(served), deploymentOf{name: "model", id: id, surface: surface})
 	}
 	var list []*catalog.Deployment
 	for _, d := range served {
-		chat, err := client.Model(d.id, bedrock.ModelOptions{})
+		chat, err := client.Model(d.id, bedrock.ModelOptions{Surface: d.surface})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -186,27 +189,56 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelI
 
 // upstream is a Bedrock that answers as a script says.
 type upstream struct {
-	t      *testing.T
-	script []byte
-	calls  int
-	got    string
+	t       *testing.T
+	script  []byte
+	profile []byte // what the control plane knows of a profile; empty for nothing
+	calls   int
+	got     string
+}
+
+// control answers a question to the control plane.
+func (u *upstream) control(w http.ResponseWriter) {
+	w.Header()["Date"] = nil
+	if len(u.profile) == 0 {
+		w.WriteHeader(http.StatusNotFound)
+	}
+	u.write(w, u.profile)
 }
 
 func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	service, host := "bedrock", ""
+	if r.Host == "mantle" {
+		service, host = "bedrock-mantle", "mantle"
+	}
+	if r.Method == http.MethodGet {
+		u.control(w)
+		return
+	}
 	u.calls++
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		u.t.Error(err)
 	}
-	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20000101/us-east-1/bedrock/aws4_request") {
+	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20000101/us-east-1/"+service+"/aws4_request") {
 		u.t.Errorf("not signed: %q", r.Header.Get("Authorization"))
 	}
-	u.got = r.Method + " " + r.URL.EscapedPath() + "\n" + indent(body)
+	u.got = r.Method + " " + host + r.URL.EscapedPath() + "\n" + bedrockHeaders(r.Header) + indent(body)
 	w.Header()["Date"] = nil
 	w.Header().Set("X-Amzn-Requestid", "aws-1")
 	for line := range strings.Lines(string(u.script)) {
 		u.line(w, strings.TrimSpace(line))
 	}
+}
+
+// bedrockHeaders writes the headers by which a request asks Bedrock for something.
+func bedrockHeaders(h http.Header) string {
+	var b strings.Builder
+	for _, name := range slices.Sorted(maps.Keys(h)) {
+		if strings.HasPrefix(name, "X-Amzn-Bedrock-") {
+			fmt.Fprintf(&b, "%s: %s\n", name, h.Get(name))
+		}
+	}
+	return b.String()
 }
 
 // line does one line of a script: status, header, json, event, exception, or a way to break off.
@@ -225,6 +257,10 @@ func (u *upstream) line(w http.ResponseWriter, line string) {
 		w.WriteHeader(status)
 	case "json":
 		u.write(w, []byte(rest))
+	case "data":
+		u.write(w, []byte("data: "+rest+"\n\n"))
+	case "half-data":
+		u.write(w, []byte("data: "+rest[:len(rest)/2]))
 	case "event", "exception":
 		u.write(w, encodeFrame(u.t, verb, name, value))
 	case "bad-checksum":

@@ -35,7 +35,7 @@ func table() []row {
 		{floor: 2, pkg: "internal/auth", internal: []string{"secret"}},
 		{
 			floor: 2, pkg: "internal/bedrock",
-			internal: []string{"jsonscan", "llm", "models", "secret"},
+			internal: []string{"jsonscan", "llm", "models", "secret", "sse"},
 			external: []string{
 				awsSDK + "/aws", awsSDK + "/aws/signer/v4", awsSDK + "/config", awsSDK + "/credentials/...", awsSDK + "/service/sts/...",
 				"github.com/aws/smithy-go/logging",

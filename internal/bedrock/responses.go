@@ -1,0 +1,342 @@
+package bedrock
+
+import (
+	"context"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
+)
+
+// responsesWriter writes a chat as a body of OpenAI's Responses API: every text, call and result is an
+// item of its own kind. Nothing is kept on the server: what the model thought goes to the client, sealed,
+// and comes back with the next request.
+// https://platform.openai.com/docs/api-reference/responses/create
+type responsesWriter struct {
+	chat  chatWriter // what both APIs have in common
+	items int
+}
+
+// responsesFields are the members that the writer itself writes.
+const responsesFields = "model input tools tool_choice parallel_tool_calls temperature top_p max_output_tokens text reasoning " +
+	"include store stream service_tier instructions previous_response_id conversation"
+
+func writeResponses(id string, t *traits, req *llm.ChatRequest) (*outcall, error) {
+	w := &responsesWriter{chat: chatWriter{traits: t, body: make([]byte, 0, estimate(req).bytes)}}
+	w.raw(`{"model":`)
+	w.text(id)
+	w.raw(`,"store":false,"include":["reasoning.encrypted_content"]`)
+	for _, add := range []func(*llm.ChatRequest) error{w.addInput, w.addTools, w.addSampling, w.addThinking} {
+		if err := add(req); err != nil {
+			return nil, err
+		}
+	}
+	if !req.Whole {
+		w.raw(`,"stream":true`)
+	}
+	if req.Tier != "" {
+		w.raw(`,"service_tier":`)
+		w.text(req.Tier)
+	}
+	own, err := readOwnFields(req.Config, responsesFields)
+	if err != nil {
+		return nil, err
+	}
+	body := append(append(w.chat.body, own.fields...), '}')
+	decode := func() *responsesDecoder { return &responsesDecoder{names: w.chat.names} }
+	return &outcall{
+		body: body, header: own.header, start: w.chat.start, stream: !req.Whole,
+		whole:  func(body []byte, _ http.Header) ([]llm.Event, error) { return decode().whole(body) },
+		frames: func(a *answer, ctx context.Context, body io.Reader) { a.readSSE(ctx, body, decode().frame) },
+		param:  func(theirs string) string { return openAIParam(theirs, w.chat.sent) },
+	}, nil
+}
+
+func (w *responsesWriter) raw(text string)  { w.chat.body = append(w.chat.body, text...) }
+func (w *responsesWriter) text(text string) { w.chat.body = jsonscan.AppendString(w.chat.body, text) }
+
+// item begins an item of the input.
+func (w *responsesWriter) item(m *llm.Message, kind string) {
+	if w.items > 0 {
+		w.raw(",")
+	}
+	w.items++
+	w.chat.sent = append(w.chat.sent, m.Index)
+	w.raw(`{"type":"` + kind + `"`)
+}
+
+func (w *responsesWriter) addInput(req *llm.ChatRequest) error {
+	w.raw(`,"input":[`)
+	for i := range req.Messages {
+		m := &req.Messages[i]
+		var err error
+		switch m.Role {
+		case llm.RoleSystem:
+			err = w.message(m, "system", m.Parts)
+		case llm.RoleAssistant:
+			err = w.assistant(m)
+		case llm.RoleTool:
+			err = w.results(m)
+		default:
+			err = w.message(m, "user", m.Parts)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	if w.items == 0 {
+		return llm.Invalid("messages", "No message has any content: at least one user message must hold text or an image.")
+	}
+	w.raw(`]`)
+	return nil
+}
+
+// message writes a turn of the user or of the system.
+func (w *responsesWriter) message(m *llm.Message, role string, parts []llm.Part) error {
+	if len(parts) == 0 {
+		return nil
+	}
+	w.item(m, "message")
+	w.raw(`,"role":"` + role + `","content":`)
+	if err := w.content(m, parts, role == "user"); err != nil {
+		return err
+	}
+	w.raw(`}`)
+	return nil
+}
+
+// content writes a list of input parts.
+func (w *responsesWriter) content(m *llm.Message, parts []llm.Part, files bool) error {
+	w.raw(`[`)
+	first := len(w.chat.body)
+	for _, part := range parts {
+		if point, ok := part.(llm.CachePoint); ok {
+			w.chat.ignore(placeField(m, point.At))
+			continue
+		}
+		if len(w.chat.body) > first {
+			w.raw(`,`)
+		}
+		switch p := part.(type) {
+		case llm.Text:
+			w.raw(`{"type":"input_text","text":`)
+			w.text(p.Text)
+			w.raw(`}`)
+		case llm.Blob:
+			if !files {
+				return llm.Invalid(placeField(m, p.At), "A system message can hold text only.")
+			}
+			if err := w.file(m, p); err != nil {
+				return err
+			}
+		case llm.Link:
+			return llm.Invalid(placeField(m, p.At), "This model's API takes files as bytes only: send a data URL.")
+		default:
+			return llm.Invalid(messageField(m, "content"), "A "+m.Role.String()+" message cannot hold content of this kind.")
+		}
+	}
+	w.raw(`]`)
+	return nil
+}
+
+func (w *responsesWriter) file(m *llm.Message, b llm.Blob) error {
+	if mime := mediaType(b); mime == "application/pdf" {
+		name := b.Name
+		if name == "" {
+			name = "document.pdf" // the API wants one
+		}
+		w.raw(`{"type":"input_file","filename":`)
+		w.text(name)
+		w.raw(`,"file_data":"`)
+		w.chat.body = appendDataURL(w.chat.body, mime, b)
+		w.raw(`"}`)
+		return nil
+	}
+	mime, err := pictureType(m, b)
+	if err != nil {
+		return llm.Invalid(placeField(m, b.At), "This model's API takes images (PNG, JPEG, GIF, WebP) and PDF only: send the file's text instead.")
+	}
+	w.raw(`{"type":"input_image","image_url":"`)
+	w.chat.body = appendDataURL(w.chat.body, mime, b)
+	w.raw(`"}`)
+	return nil
+}
+
+// assistant writes a turn of the model as items, in their order.
+func (w *responsesWriter) assistant(m *llm.Message) error {
+	for _, part := range m.Parts {
+		switch p := part.(type) {
+		case llm.Text:
+			w.item(m, "message")
+			w.raw(`,"role":"assistant","content":[{"type":"output_text","text":`)
+			w.text(p.Text)
+			w.raw(`}]}`)
+		case llm.Reasoning:
+			w.reasoning(m, p)
+		case llm.ToolCall:
+			w.item(m, "function_call")
+			w.raw(`,"call_id":`)
+			w.text(bareCallID(p.ID))
+			w.raw(`,"name":`)
+			w.text(w.chat.toolName(p.Name))
+			w.raw(`,"arguments":`)
+			w.text(p.Args)
+			w.raw(`}`)
+		case llm.CachePoint:
+			w.chat.ignore(placeField(m, p.At))
+		default:
+			return llm.Invalid(messageField(m, "content"), "An assistant message cannot hold content of this kind.")
+		}
+	}
+	return nil
+}
+
+// sealPrefix begins a signature that is the sealed reasoning of the Responses API, the item's id and
+// its encrypted content: responses:rs_1:gAAA…. Claude's signatures are base64 and never look so.
+const sealPrefix = "responses:"
+
+// reasoning gives the model its own thinking back; that of another model has no place here.
+func (w *responsesWriter) reasoning(m *llm.Message, r llm.Reasoning) {
+	seal, ours := strings.CutPrefix(r.Signature, sealPrefix)
+	id, sealed, ok := strings.Cut(seal, ":")
+	if !ours || !ok {
+		w.chat.ignore(messageField(m, "reasoning_content"))
+		return
+	}
+	w.item(m, "reasoning")
+	w.raw(`,"id":`)
+	w.text(id)
+	w.raw(`,"summary":[`)
+	if r.Text != "" {
+		w.raw(`{"type":"summary_text","text":`)
+		w.text(r.Text)
+		w.raw(`}`)
+	}
+	w.raw(`],"encrypted_content":`)
+	w.text(sealed)
+	w.raw(`}`)
+}
+
+func (w *responsesWriter) results(m *llm.Message) error {
+	for _, part := range m.Parts {
+		if point, ok := part.(llm.CachePoint); ok {
+			w.chat.ignore(placeField(m, point.At))
+			continue
+		}
+		result, ok := part.(llm.ToolResult)
+		if !ok {
+			return llm.Invalid(messageField(m, "content"), "A tool message cannot hold content of this kind.")
+		}
+		parts := result.Parts
+		if result.Failed {
+			w.chat.start.Changed = append(w.chat.start.Changed, messageField(m, "content"))
+			parts = append([]llm.Part{llm.Text{Text: failedResult}}, parts...)
+		}
+		w.item(m, "function_call_output")
+		w.raw(`,"call_id":`)
+		w.text(bareCallID(result.ID))
+		w.raw(`,"output":`)
+		if err := w.output(m, parts); err != nil {
+			return err
+		}
+		w.raw(`}`)
+	}
+	return nil
+}
+
+// output writes a result: one text as it is, else a list of parts.
+func (w *responsesWriter) output(m *llm.Message, parts []llm.Part) error {
+	if len(parts) == 0 {
+		w.raw(`""`)
+		return nil
+	}
+	if text, ok := parts[0].(llm.Text); ok && len(parts) == 1 {
+		w.text(text.Text)
+		return nil
+	}
+	return w.content(m, parts, true)
+}
+
+func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
+	if len(req.Tools) == 0 {
+		return w.chat.addTools(req) // which refuses a choice among none
+	}
+	for i := range req.Tools {
+		w.raw([...]string{`,"tools":[{"type":"function",`, `,{"type":"function",`}[min(i, 1)])
+		w.chat.tool(&req.Tools[i])
+		if !req.Tools[i].Strict {
+			w.raw(`,"strict":false`) // the API's default is true
+		}
+		w.raw(`}`)
+		if req.Tools[i].Cache != nil {
+			w.chat.ignore("tools[" + strconv.Itoa(i) + "]")
+		}
+	}
+	w.raw(`]`)
+	switch req.ToolChoice.Mode {
+	case llm.ToolNone:
+		w.raw(`,"tool_choice":"none"`)
+	case llm.ToolRequired:
+		w.raw(`,"tool_choice":"required"`)
+	case llm.ToolNamed:
+		w.raw(`,"tool_choice":{"type":"function","name":`)
+		w.text(w.chat.toolName(req.ToolChoice.Name))
+		w.raw(`}`)
+	case llm.ToolAuto:
+		// It is the default.
+	}
+	if req.OneTool {
+		w.raw(`,"parallel_tool_calls":false`)
+	}
+	return nil
+}
+
+// minOutputTokens is the least that the API takes.
+const minOutputTokens = 16
+
+func (w *responsesWriter) addSampling(req *llm.ChatRequest) error {
+	if len(req.Stop) > 0 {
+		return llm.Invalid("stop", "This model's API (Responses) has no stop sequences.")
+	}
+	w.chat.body = appendSampling(w.chat.body, req.Sampling)
+	if req.MaxTokens > 0 {
+		if req.MaxTokens < minOutputTokens {
+			return llm.Invalid("max_tokens", "This model's API (Responses) takes at least 16.")
+		}
+		w.raw(`,"max_output_tokens":`)
+		w.chat.body = strconv.AppendInt(w.chat.body, int64(req.MaxTokens), 10)
+	}
+	switch req.Format.Kind {
+	case llm.FormatJSON:
+		w.raw(`,"text":{"format":{"type":"json_object"}}`)
+	case llm.FormatSchema:
+		w.raw(`,"text":{"format":{"type":"json_schema",`)
+		w.chat.body = appendSchema(w.chat.body, &req.Format)
+		w.raw(`}}`)
+	case llm.FormatText:
+		// It is the default.
+	}
+	return nil
+}
+
+// addThinking asks for a summary of what the model thinks: without it nothing of it is told.
+func (w *responsesWriter) addThinking(req *llm.ChatRequest) error {
+	effort, err := w.chat.effort(req.Effort)
+	if err != nil {
+		return err
+	}
+	if effort == "none" {
+		w.raw(`,"reasoning":{"effort":"none"}`)
+		return nil
+	}
+	w.raw(`,"reasoning":{"summary":"auto"`)
+	if effort != "" {
+		w.raw(`,"effort":`)
+		w.text(effort)
+	}
+	w.raw(`}`)
+	return nil
+}

@@ -1,0 +1,244 @@
+package bedrock
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"outcrop/internal/llm"
+)
+
+// The words of ModelOptions.Surface.
+const (
+	SurfaceConverse = "converse" // Converse of the runtime
+	SurfaceMantle   = "mantle"   // OpenAI's API on the bedrock-mantle host
+	SurfaceOpenAI   = "openai"   // OpenAI's API on the runtime host, below /openai/v1
+	SurfaceInvoke   = "invoke"   // InvokeModel of the runtime, with the model's own body
+)
+
+// Surfaces lists what ModelOptions.Surface may be besides "".
+func Surfaces() []string { return []string{SurfaceConverse, SurfaceMantle, SurfaceOpenAI, SurfaceInvoke} }
+
+// The services of signatures. The runtime and the control plane share one.
+const (
+	serviceBedrock = "bedrock"
+	serviceMantle  = "bedrock-mantle"
+)
+
+// dialect is the body that a surface takes.
+type dialect uint8
+
+const (
+	speaksConverse  dialect = iota
+	speaksChat              // OpenAI's chat completions
+	speaksResponses         // OpenAI's Responses
+	speaksPegasus           // InvokeModel with the body of TwelveLabs' Pegasus
+)
+
+// target is where a call goes and what its signature is for.
+type target struct {
+	method  string // "" is POST
+	url     *url.URL
+	service string // of the signature's scope
+}
+
+// view is what is known of a model, and where its calls go because of it. It is never written to.
+type view struct {
+	traits        traits
+	dialect       dialect
+	whole, stream target
+}
+
+// pegasusPrefix begins the base ids of the family that has InvokeModel only.
+const pegasusPrefix = "twelvelabs.pegasus"
+
+// view chooses the surface of a model. word is the operator's, or "".
+func (c *Client) view(id string, t traits, word string) (*view, error) {
+	v := &view{traits: t}
+	if word == "" {
+		word = usualSurface(&t)
+	}
+	switch word {
+	case SurfaceConverse:
+		return c.onRuntime(v, id, "/converse", "/converse-stream")
+	case SurfaceInvoke:
+		if base := t.model.Base; base != "" && !strings.HasPrefix(base, pegasusPrefix) {
+			return nil, fmt.Errorf("the surface %q serves twelvelabs.pegasus models only; for this model choose one of %s, %s, %s",
+				word, SurfaceConverse, SurfaceMantle, SurfaceOpenAI)
+		}
+		v.dialect = speaksPegasus
+		return c.onRuntime(v, id, "/invoke", "/invoke-with-response-stream")
+	case SurfaceMantle:
+		return c.onOpenAI(v, c.mantle, serviceMantle, mantlePath(t.model.Surfaces))
+	case SurfaceOpenAI:
+		return c.onOpenAI(v, c.base, serviceBedrock, runtimePath(t.model.Surfaces))
+	default:
+		return nil, fmt.Errorf("%q is not a surface of Bedrock: choose one of %s, or none", word, strings.Join(Surfaces(), ", "))
+	}
+}
+
+func (c *Client) onRuntime(v *view, id, whole, stream string) (*view, error) {
+	path := c.base + "/model/" + escapeLabel(id)
+	var err error
+	if v.whole, err = newTarget(path+whole, serviceBedrock); err != nil {
+		return nil, err
+	}
+	v.stream, err = newTarget(path+stream, serviceBedrock)
+	return v, err
+}
+
+func (c *Client) onOpenAI(v *view, host, service, path string) (*view, error) {
+	v.dialect = speaksChat
+	if strings.HasSuffix(path, "/responses") {
+		v.dialect = speaksResponses
+	}
+	var err error
+	v.whole, err = newTarget(host+path, service)
+	v.stream = v.whole
+	return v, err
+}
+
+func newTarget(address, service string) (target, error) {
+	u, err := url.Parse(address)
+	return target{url: u, service: service}, err
+}
+
+// usualSurface is Converse for every model that has it, and for those of which nothing is known.
+func usualSurface(t *traits) string {
+	has := t.model.Surfaces
+	switch {
+	case strings.HasPrefix(t.model.Base, pegasusPrefix):
+		return SurfaceInvoke
+	case len(has) == 0 || slices.Contains(has, "converse"):
+		return SurfaceConverse
+	case slices.ContainsFunc(has, func(s string) bool { return strings.HasPrefix(s, "mantle") }):
+		return SurfaceMantle
+	case slices.ContainsFunc(has, func(s string) bool { return strings.HasPrefix(s, "runtime:") }):
+		return SurfaceOpenAI
+	default:
+		return SurfaceConverse
+	}
+}
+
+// mantlePath is where a model is on the mantle host: chat completions unless the catalogue names a path
+// of its own. GPT-5.4 and later are below /openai/v1, open-weight models are not.
+func mantlePath(surfaces []string) string {
+	switch {
+	case slices.Contains(surfaces, "mantle:/openai/v1/responses"):
+		return "/openai/v1/responses"
+	case slices.Contains(surfaces, "mantle:responses") && !slices.Contains(surfaces, "mantle"):
+		return "/v1/responses"
+	default:
+		return "/v1/chat/completions"
+	}
+}
+
+func runtimePath(surfaces []string) string {
+	if slices.Contains(surfaces, "runtime:/openai/v1/responses") {
+		return "/openai/v1/responses"
+	}
+	return "/openai/v1/chat/completions"
+}
+
+// outcall is a chat as a call of a surface other than Converse, and how its answer is read.
+type outcall struct {
+	body   []byte
+	header http.Header // beside those that every call has; nil for none
+	start  llm.Start
+	// stream says that the answer is asked for as a stream.
+	stream bool
+	// whole reads an answer that is not a stream.
+	whole func(body []byte, header http.Header) ([]llm.Event, error)
+	// frames reads a stream, up to its Finish or its error.
+	frames func(a *answer, ctx context.Context, body io.Reader)
+	// param finds the client's own name of a field that the upstream blames, or "".
+	param func(theirs string) string
+}
+
+// chatElsewhere is Chat on a surface other than Converse.
+func (m *Model) chatElsewhere(ctx context.Context, v *view, req *llm.ChatRequest, yield func(llm.Event, error) bool) {
+	call, err := v.write(m.id, req)
+	if err != nil {
+		yield(nil, err)
+		return
+	}
+	to := v.whole
+	if call.stream {
+		to = v.stream
+	}
+	resp, err := m.client.send(ctx, to, call.body, call.header)
+	if err != nil {
+		yield(nil, err)
+		return
+	}
+	defer resp.Body.Close()
+	a := &answer{req: req, yield: yield, start: call.start, advise: m.advise, param: call.param}
+	a.start.Model, a.start.ID = m.id, requestID(resp.Header)
+	switch {
+	case resp.StatusCode != http.StatusOK:
+		a.fail(ctx, refusal(resp))
+	case call.stream:
+		call.frames(a, ctx, resp.Body)
+	default:
+		a.elsewhereWhole(ctx, call, resp)
+	}
+}
+
+func (v *view) write(id string, req *llm.ChatRequest) (*outcall, error) {
+	switch v.dialect {
+	case speaksResponses:
+		return writeResponses(id, &v.traits, req)
+	case speaksPegasus:
+		return writePegasus(&v.traits, req)
+	default:
+		return writeChat(id, &v.traits, req)
+	}
+}
+
+func requestID(h http.Header) string {
+	if id := h.Get("X-Amzn-Requestid"); id != "" {
+		return id
+	}
+	return h.Get("X-Request-Id")
+}
+
+func (a *answer) elsewhereWhole(ctx context.Context, call *outcall, resp *http.Response) {
+	data, err := io.ReadAll(io.LimitReader(resp.Body, maxReply))
+	if err != nil {
+		a.yield(nil, broken(ctx, textBroken, err))
+		return
+	}
+	events, err := call.whole(data, resp.Header)
+	if err != nil {
+		a.fail(ctx, err)
+		return
+	}
+	if !a.yield(a.start, nil) {
+		return
+	}
+	for _, event := range events {
+		if !a.yield(event, nil) {
+			return
+		}
+	}
+}
+
+// fail ends an answer with what the upstream said of it, or with what is wrong about its form.
+func (a *answer) fail(ctx context.Context, err error) {
+	e, ok := errors.AsType[*llm.Error](err)
+	if !ok {
+		a.yield(nil, broken(ctx, contentMessage(err), err))
+		return
+	}
+	if e.Param == "" && e.Kind == llm.KindInvalid && a.param != nil {
+		if cause, ok := errors.AsType[*awsError](e.Err); ok {
+			e.Param = a.param(cause.param)
+		}
+	}
+	a.yield(nil, a.advise(e))
+}
