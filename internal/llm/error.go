@@ -25,13 +25,14 @@ const (
 	KindUnavailable          // the upstream has no capacity now
 	KindTimeout              // the upstream took too long
 	KindCanceled             // the client went away
+	KindTruncation           // what may not be left out is longer than max_prompt_tokens
 )
 
 // String names the kind for logs.
 func (k Kind) String() string {
 	names := [...]string{
 		"internal", "invalid", "context_length", "content_filter", "unauthenticated", "forbidden", "not_found", "no_route",
-		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled",
+		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled", "truncation",
 	}
 	if int(k) < len(names) {
 		return names[k]

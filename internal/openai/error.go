@@ -39,6 +39,7 @@ func classify(k llm.Kind) class {
 		llm.KindUnavailable:     {http.StatusServiceUnavailable, "api_error", "upstream_unavailable"},
 		llm.KindTimeout:         {http.StatusGatewayTimeout, "api_error", "upstream_timeout"},
 		llm.KindCanceled:        {StatusClientClosed, "api_error", "client_closed_request"},
+		llm.KindTruncation:      {http.StatusBadRequest, "invalid_request_error", "truncate_prompt_error"}, // DIAL's word
 	}
 	if int(k) < len(classes) {
 		return classes[k]

@@ -31,6 +31,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		{503, "api_error", "upstream_unavailable"},
 		{504, "api_error", "upstream_timeout"},
 		{499, "api_error", "client_closed_request"},
+		{400, "invalid_request_error", "truncate_prompt_error"},
 	}
 	kind := llm.Kind(0)
 	for ; kind.String() != "unknown"; kind++ {
