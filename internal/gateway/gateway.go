@@ -10,16 +10,19 @@ import (
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
+	"outcrop/internal/fetch"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
 )
 
-// Options make a Gateway; all are needed.
+// Options make a Gateway; all but Fetch are needed.
 type Options struct {
 	Auth    *auth.Authenticator
 	Catalog *catalog.Catalog
 	Log     *slog.Logger
 	Version string
+	// Fetch gets the files that requests name by URL; without one they are refused.
+	Fetch *fetch.Fetcher
 }
 
 // Gateway answers the DIAL API.
@@ -28,13 +31,14 @@ type Gateway struct {
 	catalog *catalog.Catalog
 	log     *slog.Logger
 	version string
+	fetch   *fetch.Fetcher
 	bodies  sync.Pool // of *[]byte
 	routes  *http.ServeMux
 }
 
 // New returns the gateway.
 func New(o Options) *Gateway {
-	g := &Gateway{auth: o.Auth, catalog: o.Catalog, log: o.Log, version: o.Version, routes: http.NewServeMux()}
+	g := &Gateway{auth: o.Auth, catalog: o.Catalog, log: o.Log, version: o.Version, fetch: o.Fetch, routes: http.NewServeMux()}
 	g.bodies.New = func() any { return new([]byte) }
 
 	g.open("GET /health", g.handleHealth)

@@ -105,7 +105,7 @@ func newFeatures(d *catalog.Deployment) features {
 	return out
 }
 
-type list struct {
+type listing struct {
 	Data   []item `json:"data"`
 	Object string `json:"object"`
 }
@@ -119,7 +119,7 @@ func (g *Gateway) handleDeployments(x *exchange, _ *http.Request, caller auth.Ca
 }
 
 func (g *Gateway) list(x *exchange, caller auth.Caller, object string) error {
-	out := list{Data: []item{}, Object: "list"}
+	out := listing{Data: []item{}, Object: "list"}
 	for _, d := range g.catalog.List(caller) {
 		out.Data = append(out.Data, newItem(d, object))
 	}

@@ -1,0 +1,139 @@
+package gateway
+
+import (
+	"iter"
+	"slices"
+
+	"outcrop/internal/llm"
+)
+
+// recall gives every turn of the assistant that calls tools and says nothing of its thinking the
+// thinking that belongs to those calls, where it stood. A client that sends any thinking back is
+// taken at its word.
+func (v *vault) recall(o owner, req *llm.ChatRequest) {
+	for i := range req.Messages {
+		m := &req.Messages[i]
+		if m.Role == llm.RoleAssistant && asksUnexplained(m.Parts) {
+			m.Parts = v.explained(o, m.Parts)
+		}
+	}
+}
+
+// asksUnexplained says whether a message has tool calls and no thinking.
+func asksUnexplained(parts []llm.Part) bool {
+	calls := false
+	for _, p := range parts {
+		switch p.(type) {
+		case llm.Reasoning:
+			return false
+		case llm.ToolCall:
+			calls = true
+		}
+	}
+	return calls
+}
+
+func (v *vault) explained(o owner, parts []llm.Part) []llm.Part {
+	out := make([]llm.Part, 0, len(parts)+2)
+	lead := 0
+	for _, p := range parts {
+		call, ok := p.(llm.ToolCall)
+		if !ok {
+			out = append(out, p)
+			continue
+		}
+		known, _ := v.get(o, call.ID)
+		for _, block := range known.Lead {
+			out = slices.Insert(out, lead, llm.Part(block))
+			lead++
+		}
+		for _, block := range known.Near {
+			out = append(out, block)
+		}
+		out = append(out, call)
+	}
+	return out
+}
+
+// remember passes a reply on and keeps the signed thinking before its tool calls.
+func (v *vault) remember(o owner, seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		r := recorder{choices: make([]recording, 1)}
+		for event, err := range seq {
+			if err == nil && r.add(event) {
+				v.keep(o, r.choices[r.current].calls)
+			}
+			if !yield(event, err) {
+				return
+			}
+		}
+	}
+}
+
+func (v *vault) keep(o owner, calls []recordedCall) {
+	for _, c := range calls {
+		if len(c.before.Lead)+len(c.before.Near) > 0 {
+			v.put(o, c.id, c.before)
+		}
+	}
+}
+
+// recorder holds what a reply has said of its thinking so far, by choice.
+type recorder struct {
+	choices []recording
+	current int
+}
+
+type recording struct {
+	calls []recordedCall
+	open  []byte   // the text of a block that has no signature yet
+	now   thinking // before the next call
+	spoke bool     // there was visible text
+}
+
+type recordedCall struct {
+	id     string
+	before thinking
+}
+
+// add takes an event and says whether it ends the current choice with tool calls.
+func (r *recorder) add(event llm.Event) bool {
+	c := &r.choices[r.current]
+	switch e := event.(type) {
+	case llm.Choice:
+		for len(r.choices) <= e.Index {
+			r.choices = append(r.choices, recording{})
+		}
+		r.current = e.Index
+	case llm.ReasoningDelta:
+		c.think(e)
+	case llm.TextDelta:
+		c.open, c.spoke = c.open[:0], true
+	case llm.ToolCallStart:
+		c.calls = append(c.calls, recordedCall{e.ID, c.now})
+		c.open, c.now = c.open[:0], thinking{}
+	case llm.Finish:
+		return e.Reason == llm.FinishToolCalls
+	}
+	return false
+}
+
+// think adds to the thinking. A block that is not signed proves nothing, and no model asks for it.
+func (c *recording) think(e llm.ReasoningDelta) {
+	var block llm.Reasoning
+	switch {
+	case e.Redacted != nil:
+		block = llm.Reasoning{Redacted: e.Redacted}
+	case e.Signature != "":
+		block = llm.Reasoning{Text: string(c.open), Signature: e.Signature}
+	default:
+		c.open = append(c.open, e.Text...)
+		return
+	}
+	c.open = c.open[:0]
+	if c.spoke || len(c.calls) > 0 {
+		c.now.Near = append(c.now.Near, block)
+	} else {
+		c.now.Lead = append(c.now.Lead, block)
+	}
+}
