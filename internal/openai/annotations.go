@@ -7,13 +7,23 @@ import (
 	"outcrop/internal/llm"
 )
 
+// appendAnnotations appends the member annotations, or nothing when there are none.
+func appendAnnotations(dst []byte, citations []llm.Citation) []byte {
+	if len(citations) == 0 {
+		return dst
+	}
+	dst = append(comma(dst), `"annotations":[`...)
+	for i := range citations {
+		dst = appendAnnotation(dst, &citations[i])
+	}
+	return append(dst, ']')
+}
+
 // appendAnnotation appends a citation: OpenAI's url_citation for what has an address, and for a file of
 // the request file_citation, whose members say where in the file. Both have the range of the answer's
-// text that rests on it. Pieces of a stream are numbered: OpenAI's Python client refuses to join
-// others.
-func appendAnnotation(dst []byte, c *llm.Citation, index int) []byte {
+// text that rests on it.
+func appendAnnotation(dst []byte, c *llm.Citation) []byte {
 	dst = append(comma(dst), '{')
-	dst = comma(appendIndex(dst, index))
 	if c.URL != "" {
 		dst = append(dst, `"type":"url_citation","url_citation":{"url":`...)
 		dst = jsonscan.AppendString(dst, c.URL)

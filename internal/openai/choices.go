@@ -10,13 +10,13 @@ import (
 
 // choice is what a stream has to know of one of its choices.
 type choice struct {
-	delta       []byte // of a chunk with a delta, up to what the delta says
-	finished    bool
-	hasArgs     []bool // of every tool call: some arguments have come
-	blobs       int    // how many there were
-	annotations int
-	thoughts    llm.Thoughts
-	tier        string
+	delta     []byte // of a chunk with a delta, up to what the delta says
+	finished  bool
+	hasArgs   []bool // of every tool call: some arguments have come
+	blobs     int    // how many there were
+	citations []llm.Citation
+	thoughts  llm.Thoughts
+	tier      string
 }
 
 // appendDelta is the beginning of a choice's chunks.
@@ -127,15 +127,6 @@ func (s *stream) blob(b *llm.Blob) {
 	s.choice.blobs++
 }
 
-func (s *stream) annotation(c *llm.Citation) {
-	s.open()
-	s.buf = append(s.buf, `"annotations":[`...)
-	s.buf = appendAnnotation(s.buf, c, s.choice.annotations)
-	s.buf = append(s.buf, ']')
-	s.buf = append(s.buf, s.tail...)
-	s.choice.annotations++
-}
-
 // finish closes a choice, and reports whether that is the end of the stream. A call without arguments
 // gets its {} here, since until now some could still have come.
 func (s *stream) finish(e llm.Finish) (last bool) {
@@ -177,14 +168,16 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 }
 
 // finalDelta tells what is only known at a choice's end, in a chunk before the one with the reason:
-// clients may stop at that one.
+// clients may stop at that one. Annotations come together, as OpenAI sends them: its Node client keeps
+// those of one chunk only, and its Python client joins no lists whose members have no index.
 func (s *stream) finalDelta(more []byte) {
 	s.choice.endThought()
 	c := custom{thoughts: s.choice.thoughts.Blocks, more: members(more)}
-	if c.empty() {
+	if c.empty() && len(s.choice.citations) == 0 {
 		return
 	}
 	s.open()
+	s.buf = appendAnnotations(s.buf, s.choice.citations)
 	s.buf = appendCustom(s.buf, &c)
 	s.buf = append(s.buf, s.tail...)
 }

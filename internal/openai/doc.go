@@ -7,6 +7,7 @@
 // in Shape.Ignored, which the writers repeat in the response header X-Outcrop-Ignored. A null, and an
 // empty value where it means nothing, counts as absent.
 //
-// The wire cannot express the signature of a model's reasoning or reasoning that only the vendor can
-// read: of a ReasoningDelta this version writes the text.
+// What OpenAI's reply has no place for is in DIAL's: files that the model made are attachments of
+// custom_content, and the reasoning that a vendor wants back as it was (signed, or readable only by
+// it) is custom_content.state, which DecodeChat reads when a client sends the message back.
 package openai

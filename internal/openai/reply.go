@@ -114,13 +114,7 @@ func appendMessage(dst []byte, r *llm.Reply, env *Envelope) []byte {
 	} else {
 		dst = appendToolCalls(dst, r.ToolCalls)
 	}
-	if len(r.Citations) > 0 {
-		dst = append(dst, `,"annotations":[`...)
-		for i := range r.Citations {
-			dst = appendAnnotation(dst, &r.Citations[i], unnumbered)
-		}
-		dst = append(dst, ']')
-	}
+	dst = appendAnnotations(dst, r.Citations)
 	return appendCustom(dst, &custom{blobs: r.Blobs, thoughts: r.Reasoning, more: members(r.Finish.Custom)})
 }
 

@@ -180,7 +180,7 @@ func (s *stream) add(event llm.Event) error {
 	case llm.BlobOut:
 		s.blob(&e.Blob)
 	case llm.Citation:
-		s.annotation(&e)
+		s.choice.citations = append(s.choice.citations, e)
 	case llm.Choice:
 		s.choice = s.numbered(e.Index)
 	case llm.Start:
