@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/netip"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
@@ -15,13 +16,15 @@ import (
 	"outcrop/internal/bedrock"
 	"outcrop/internal/catalog"
 	"outcrop/internal/config"
+	"outcrop/internal/fetch"
 	"outcrop/internal/gateway"
 	"outcrop/internal/models"
 	"outcrop/internal/sandbox"
 )
 
-// build maps a configuration to the parts that serve it.
-func build(cfg *config.Config, upstreams *upstreams, log *slog.Logger) (http.Handler, error) {
+// build maps a configuration to the parts that serve it. allow are networks that files may be fetched
+// from although they are not public.
+func build(cfg *config.Config, upstreams *upstreams, allow []netip.Prefix, log *slog.Logger) (http.Handler, error) {
 	deployments := make([]*catalog.Deployment, 0, len(cfg.Models))
 	for _, m := range cfg.Models {
 		if m.NotServed() != "" {
@@ -45,7 +48,9 @@ func build(cfg *config.Config, upstreams *upstreams, log *slog.Logger) (http.Han
 	if err != nil {
 		return nil, err
 	}
-	return gateway.New(gateway.Options{Auth: authenticator, Catalog: visible, Log: log, Version: version()}), nil
+	return gateway.New(gateway.Options{
+		Auth: authenticator, Catalog: visible, Log: log, Version: version(), Fetch: fetch.New(fetch.Options{Allow: allow}),
+	}), nil
 }
 
 func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {
@@ -63,11 +68,22 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 	if err != nil {
 		return nil, err
 	}
-	chat, err := client.Model(m.ModelID(upstream), bedrock.ModelOptions{})
+	model, err := client.Model(m.ModelID(upstream), modelOptions(upstream))
 	if err != nil {
 		return nil, err
 	}
-	return &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: chat}, nil
+	return &catalog.Deployment{
+		Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: model, Count: model, Configuration: model.Configuration(),
+		Timeouts: catalog.Timeouts(m.Timeouts),
+	}, nil
+}
+
+func modelOptions(u config.Upstream) bedrock.ModelOptions {
+	o := bedrock.ModelOptions{BaseModel: u.BaseModel, Surface: u.Surface}
+	if g := u.Guardrail; g.ID != "" {
+		o.Guardrail = &bedrock.Guardrail{ID: g.ID, Version: g.Version, Trace: g.Trace, StreamProcessingMode: g.StreamProcessingMode}
+	}
+	return o
 }
 
 func info(m config.Model) catalog.Info {

@@ -29,7 +29,7 @@ func demoConfig() *config.Config {
 		features.ToolsSupported = true
 		cfg.Models = append(cfg.Models, config.Model{
 			Name: m.name, DisplayName: m.display, Type: "chat",
-			Endpoint: "bedrock:" + m.id, Bedrock: m.id, Features: features, MaxRetryAttempts: 1,
+			Endpoint: "bedrock:" + m.id, Bedrock: m.id, Features: features, MaxRetryAttempts: 1, Timeouts: config.DefaultTimeouts(),
 		})
 	}
 	return cfg

@@ -7,6 +7,7 @@ import (
 	"io"
 	"log/slog"
 	"net"
+	"net/netip"
 	"os"
 	"time"
 
@@ -32,6 +33,8 @@ type serveFlags struct {
 	sandbox bool
 	log     string
 	merge   config.Options
+	// fetchAllow are the networks of --fetch-allow.
+	fetchAllow []netip.Prefix
 	// catalogue is the file that changes the built-in catalogue, "" for none.
 	catalogue string
 }
@@ -56,6 +59,7 @@ func newServeCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.merge.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "answer from a built-in sandbox instead of AWS")
 	catalogueFlag(cmd, &f.catalogue)
+	cmd.Flags().Var((*networks)(&f.fetchAllow), "fetch-allow", "network (`CIDR`) from which files that a request names by URL may be fetched although it is not public; repeatable")
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
 	return cmd
 }
@@ -87,7 +91,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer stop()
-	handler, err := build(cfg, upstreams, log)
+	handler, err := build(cfg, upstreams, f.fetchAllow, log)
 	if err != nil {
 		return err
 	}
@@ -155,3 +159,23 @@ func announce(w io.Writer, address net.Addr, f serveFlags, cfg *config.Config) e
 
 // getenv is the process's environment.
 func getenv(name string) string { return os.Getenv(name) }
+
+// networks is a flag that takes a network each time.
+type networks []netip.Prefix
+
+func (n *networks) String() string { return "" }
+
+func (n *networks) Type() string { return "CIDR" }
+
+// Set takes a network, or an address, which is one of one.
+func (n *networks) Set(text string) error {
+	network, err := netip.ParsePrefix(text)
+	if address, bad := netip.ParseAddr(text); err != nil && bad == nil {
+		network, err = netip.PrefixFrom(address, address.BitLen()), nil
+	}
+	if err != nil {
+		return fmt.Errorf("%q is not a network like 10.1.0.0/16", text)
+	}
+	*n = append(*n, network.Masked())
+	return nil
+}

@@ -275,7 +275,7 @@ func TestStoppingTellsClientsThatTheirAnswerIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log output
 		logger := slog.New(slog.NewTextHandler(&log, nil))
-		handler, err := build(demoConfig(), inMemory(t), logger)
+		handler, err := build(demoConfig(), inMemory(t), nil, logger)
 		if err != nil {
 			t.Fatal(err)
 		}
