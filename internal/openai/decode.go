@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"time"
 
 	"outcrop/internal/jsonscan"
@@ -175,13 +176,8 @@ func (d *decoder) ignoreUnless(usual string) {
 	}
 }
 
-// refuseUnlessEmpty is refuse for a member that may be there as long as it says nothing.
-func (d *decoder) refuseUnlessEmpty(remedy string) {
-	at := d.s.Offset()
-	if !saysNothing(d.s.Raw()) {
-		d.refuse(at, remedy)
-	}
-}
+// index reads the number that an element of a streamed list has, and keeps in what clients send back.
+func (d *decoder) index(i int) { d.ignoreUnless(strconv.Itoa(i)) }
 
 func (d *decoder) ignoreAt(at int) { d.ignored.add(at) }
 

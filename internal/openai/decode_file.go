@@ -258,6 +258,8 @@ func (d *decoder) attachment(i int) {
 			f.dataAt, f.data = o.value, d.s.String()
 		case "url":
 			f.urlAt, f.url = o.value, d.s.String()
+		case "index":
+			d.index(i)
 		default:
 			d.ignore()
 		}

@@ -2,16 +2,20 @@ package openai
 
 import (
 	"bytes"
+	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 	"unsafe"
 
 	"github.com/google/go-cmp/cmp"
+	"golang.org/x/tools/txtar"
 
 	"outcrop/internal/llm"
 )
@@ -97,8 +101,12 @@ func FuzzDecodeChat(f *testing.F) {
 	} {
 		f.Add([]byte(seed))
 	}
+	for _, request := range fixtureRequests(f) {
+		f.Add([]byte(request))
+	}
+	now := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 	f.Fuzz(func(t *testing.T, body []byte) {
-		req, shape, err := DecodeChat(body)
+		req, shape, err := DecodeChatAt(body, now)
 		if err != nil {
 			if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindInvalid || e.Message == "" || !utf8.ValidString(e.Message+e.Param) ||
 				len(e.Message) > longestMessage || len(e.Param) > longestParam {
@@ -112,10 +120,66 @@ func FuzzDecodeChat(f *testing.F) {
 		if diff := cmp.Diff(oracleTexts(t, body), texts(req)); diff != "" {
 			t.Fatalf("%q (-encoding/json +ours):\n%s", body, diff)
 		}
-		if len(shape.Ignored) > maxIgnored+1 || slices.Contains(shape.Ignored, "") {
-			t.Fatalf("%q: ignored %q", body, shape.Ignored)
+		for _, paths := range [][]string{shape.Ignored, shape.Changed} {
+			if len(paths) > maxIgnored+1 || slices.Contains(paths, "") {
+				t.Fatalf("%q: told %q", body, paths)
+			}
+		}
+		if shape.N < 1 || shape.N > maxChoices || shape.MaxPromptTokens < 0 || req.MaxTokens < 0 {
+			t.Fatalf("%q: %+v", body, shape)
+		}
+		for _, message := range req.Messages {
+			checkParts(t, body, message.Parts, false)
 		}
 	})
+}
+
+// fixtureRequests are the requests of the fixtures that stand there as they are.
+func fixtureRequests(f *testing.F) (requests []string) {
+	f.Helper()
+	paths, err := filepath.Glob(filepath.Join("testdata", "decode", "*.txtar"))
+	if err != nil || len(paths) == 0 {
+		f.Fatal("no fixtures: ", err)
+	}
+	for _, path := range paths {
+		archive, err := txtar.ParseFile(path)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if request := string(archive.Files[0].Data); !strings.Contains(request, "<<") {
+			requests = append(requests, request)
+		}
+	}
+	return requests
+}
+
+// checkParts checks what llm promises of the parts of a message or of a tool's result.
+func checkParts(t *testing.T, body []byte, parts []llm.Part, within bool) {
+	t.Helper()
+	for _, part := range parts {
+		bad := false
+		switch p := part.(type) {
+		case llm.Text:
+			bad = p.Text == ""
+		case llm.Blob:
+			_, err := base64.StdEncoding.DecodeString(p.Base64)
+			bad = err != nil || (p.Base64 == "") == (len(p.Bytes) == 0) || p.At == ""
+		case llm.Link:
+			bad = !isURL(p.URL) && !strings.HasPrefix(p.URL, "files/") || p.At == ""
+		case llm.Reasoning:
+			bad = within || p.Calls != 0 || p.Text != "" && p.Redacted != nil
+		case llm.ToolCall:
+			bad = within || p.ID == "" || p.Name == "" || !json.Valid([]byte(p.Args)) || !strings.HasPrefix(strings.TrimSpace(p.Args), "{")
+		case llm.ToolResult:
+			bad = within || p.ID == ""
+			checkParts(t, body, p.Parts, true)
+		case llm.CachePoint:
+			bad = within || p.TTL != 0 && p.TTL != time.Hour
+		}
+		if bad {
+			t.Fatalf("%q: %#v", body, part)
+		}
+	}
 }
 
 // texts lists every text of a request, after the role of its message.
@@ -129,7 +193,9 @@ func texts(req *llm.ChatRequest) []string {
 				found = append(found, p.Text)
 			case llm.ToolResult:
 				for _, inner := range p.Parts {
-					found = append(found, inner.(llm.Text).Text)
+					if text, ok := inner.(llm.Text); ok {
+						found = append(found, text.Text)
+					}
 				}
 			}
 		}
@@ -156,15 +222,18 @@ func oracleTexts(t *testing.T, body []byte) []string {
 	for _, message := range doc["messages"].([]any) {
 		m := message.(map[string]any)
 		role := m["role"].(string)
-		if role == "developer" {
+		switch role {
+		case "developer":
 			role = "system"
+		case "function":
+			role = "tool"
 		}
 		found = append(found, "role "+role)
 		add(m["content"])
 		parts, _ := m["content"].([]any)
 		for _, part := range parts {
 			p := part.(map[string]any)
-			if kind := p["type"].(string); kind != "image_url" {
+			if kind := p["type"].(string); kind == "text" || kind == "refusal" {
 				add(p[kind])
 			}
 		}

@@ -12,11 +12,11 @@ const functionWords = "only type function is supported by this version"
 // toolCalls reads the calls of an assistant message into d.calls.
 func (d *decoder) toolCalls() {
 	for a := d.array(maxToolCalls, "tool calls"); a.more(); {
-		d.toolCall()
+		d.toolCall(a.n - 1)
 	}
 }
 
-func (d *decoder) toolCall() {
+func (d *decoder) toolCall(i int) {
 	at, functionAt := d.s.Offset(), 0
 	var call llm.ToolCall
 	o := d.object()
@@ -30,6 +30,8 @@ func (d *decoder) toolCall() {
 		case "function":
 			functionAt = o.value
 			d.calledFunction(&call)
+		case "index":
+			d.index(i)
 		default:
 			d.ignore()
 		}

@@ -123,7 +123,7 @@ func callFields() []Field {
 	return slices.Concat(
 		byModel(llm.FeatureTools, "", "messages[].tool_calls", c+".id", c+".type", c+".function", c+".function.name"),
 		byModel(llm.FeatureTools, "what is no JSON object is put into one and reported as changed", c+".function.arguments"),
-		ignored("the order of the list counts", c+".index"),
+		ignored("the order of the list counts; not reported where it says the same", c+".index"),
 		refused("only functions", c+".custom", c+".custom.name", c+".custom.input"),
 	)
 }
@@ -151,7 +151,8 @@ func dialFields() []Field {
 		carried("", "messages[].custom_content", c+"state"),
 		byModel(llm.FeatureReasoningReplay, "", c+"state.outcrop.reasoning", c+"state.claude_message_content"),
 		byModel(llm.FeatureDocument, "what the bytes are decides", c+"attachments", a+"type", a+"title", a+"data", a+"url"),
-		ignored("the attachment itself is what a model gets", a+"reference_type", a+"reference_url", a+"index"),
+		ignored("the attachment itself is what a model gets", a+"reference_type", a+"reference_url"),
+		ignored("the order of the list counts; not reported where it says the same", a+"index"),
 		ignored("what an application showed, not what was said", c+"stages", s+"name", s+"status", s+"content", s+"attachments",
 			s+"parent_stage_index", s+"index"),
 		ignored("for the application that made the form", c+"form_value", c+"form_schema"),
