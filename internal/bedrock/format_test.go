@@ -20,7 +20,7 @@ func TestFormat(t *testing.T) {
 	said := prompt + `{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"},\"days\":{\"type\":\"integer\",\"minimum\":1}},\"required\":[\"city\"]}"`
 	check(t, []rule{
 		{name: "the model's own", model: sonnet45, req: schema(citySchema), want: map[string]string{
-			text: `{"structure":{"jsonSchema":{"name":"trip","schema":"{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"},\"days\":{\"type\":\"integer\"}},\"required\":[\"city\"],\"additionalProperties\":false}"}},"type":"json_schema"}`,
+			text:         `{"structure":{"jsonSchema":{"name":"trip","schema":"{\"type\":\"object\",\"properties\":{\"city\":{\"type\":\"string\"},\"days\":{\"type\":\"integer\"}},\"required\":[\"city\"],\"additionalProperties\":false}"}},"type":"json_schema"}`,
 			"toolConfig": "", "system": ""}},
 		{name: "Qwen has it too", model: qwen32, req: schema(citySchema), want: map[string]string{text + ".type": `"json_schema"`}},
 		{name: "beside tools", model: sonnet45, req: with(schema(citySchema), func(r *llm.ChatRequest) { r.Tools = weather() }),
