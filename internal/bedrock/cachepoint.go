@@ -3,7 +3,6 @@ package bedrock
 import (
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"outcrop/internal/llm"
@@ -153,7 +152,7 @@ func (c *converse) pointAfter(message int, part llm.Part) string {
 	case llm.Reasoning:
 		return "no cache point can follow reasoning"
 	case llm.Blob:
-		if c.traits.claude() && isTextFile(part.MIME) {
+		if c.traits.claude() && sniff(part).text {
 			return "Claude refuses a cache point right after a text document"
 		}
 	}
@@ -161,11 +160,6 @@ func (c *converse) pointAfter(message int, part llm.Part) string {
 		return "Nova refuses a cache point beside a tool's result"
 	}
 	return ""
-}
-
-// isTextFile says whether a file is text to Converse: everything but a PDF and an office document.
-func isTextFile(mime string) bool {
-	return strings.HasPrefix(mime, "text/") || strings.HasSuffix(mime, "json") || strings.HasSuffix(mime, "xml")
 }
 
 func isPoint(p llm.Part) bool {

@@ -209,7 +209,7 @@ func (c *converse) stopThinking(w wish) error {
 	if w.effort == effortNone {
 		at = w.effortAt
 	}
-	if c.traits.converse.ThinkingOff == models.No {
+	if c.traits.cannotStop() {
 		return llm.Invalid(at, "This Claude cannot be kept from thinking: ask for low effort, or leave "+at+" out.")
 	}
 	c.extra.add("thinking", []byte(`{"type":"disabled"}`))
@@ -233,13 +233,16 @@ func (c *converse) cannotThink(w wish, at string) (done bool, err error) {
 	return true, nil
 }
 
+// mayForce says whether the model can be forced to call a tool at all: not a Claude that always thinks.
+func (t *traits) mayForce() bool { return !t.claude() || !t.cannotStop() }
+
 // forcedBeside keeps thinking and a forced tool apart, which Claude refuses together. A client that
 // only asked for an effort gets its tool; one that asked for thinking itself must choose.
 func (c *converse) forcedBeside(w wish, at string) (done bool, err error) {
 	switch {
 	case !c.offer.forced():
 		return false, nil
-	case c.traits.converse.ThinkingOff == models.No:
+	case !c.traits.mayForce():
 		c.offer.relax(c, "this Claude always thinks, and then cannot be forced to call a tool")
 		return false, nil
 	case w.explicit != nil:
@@ -258,7 +261,7 @@ func (c *converse) forcedBeside(w wish, at string) (done bool, err error) {
 func (c *converse) forceWithoutThought() error {
 	switch {
 	case !c.offer.forced() || c.traits.converse.Thinking != models.ThinkingAdaptive:
-	case c.traits.converse.ThinkingOff == models.No:
+	case !c.traits.mayForce():
 		c.offer.relax(c, "this Claude always thinks, and then cannot be forced to call a tool")
 	default:
 		c.extra.add("thinking", []byte(`{"type":"disabled"}`))

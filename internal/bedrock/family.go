@@ -43,13 +43,17 @@ func families() []family {
 		c.ToolChoice = choices
 		return c
 	}
+	userFirst := func(c models.Converse) models.Converse {
+		c.LeadingAssistant = models.No
+		return c
+	}
 	claude := choosing(everyChoice...)
 	claude.LeadingAssistant, claude.Prefill, claude.S3Media = models.Yes, models.No, models.No
 	claude.TopKKey, claude.Sampling = "top_k", models.SamplingNone
 	claude.Thinking, claude.ThinkingOff = models.ThinkingAdaptive, models.Yes
-	nova := choosing(everyChoice...)
+	nova := userFirst(choosing(everyChoice...))
 	nova.TopKKey, nova.Thinking = "inferenceConfig.topK", models.ThinkingNova
-	llama := choosing(choiceAuto)
+	llama := userFirst(choosing(choiceAuto))
 	llama.StreamingTools = false
 	gptOSS := choosing(everyChoice...)
 	gptOSS.Thinking = models.ThinkingEffort
@@ -57,13 +61,13 @@ func families() []family {
 		{Name: "Claude", Prefix: "anthropic.claude", Has: claude, Stops: 2500, Vendor: vendorClaude},
 		{Name: "Nova", Prefix: "amazon.nova", Has: nova, Stops: 4, KeepsStop: true, Vendor: vendorNova},
 		{Name: "Llama", Prefix: "meta.llama", Has: llama},
-		{Name: "Mistral", Prefix: "mistral.", Has: choosing(choiceAuto, choiceAny), Stops: 10},
+		{Name: "Mistral", Prefix: "mistral.", Has: userFirst(choosing(choiceAuto, choiceAny)), Stops: 10},
 		{Name: "gpt-oss", Prefix: "openai.gpt-oss", Has: gptOSS},
 		{Name: "DeepSeek", Prefix: "deepseek.", Has: choosing(choiceAny, choiceTool)},
 		{Name: "Qwen", Prefix: "qwen.", Has: choosing(everyChoice...)},
-		{Name: "Cohere", Prefix: "cohere.command", Has: choosing(choiceAuto), Vendor: vendorCohere},
-		{Name: "Jamba", Prefix: "ai21.jamba", Has: choosing(choiceAuto)},
-		{Name: "Palmyra", Prefix: "writer.palmyra", Has: choosing(choiceAuto)},
+		{Name: "Cohere", Prefix: "cohere.command", Has: userFirst(choosing(choiceAuto)), Vendor: vendorCohere},
+		{Name: "Jamba", Prefix: "ai21.jamba", Has: userFirst(choosing(choiceAuto))},
+		{Name: "Palmyra", Prefix: "writer.palmyra", Has: userFirst(choosing(choiceAuto))},
 		{Name: "Titan", Prefix: "amazon.titan-text", Has: models.Converse{Thinking: models.ThinkingNone}},
 		{Name: "GPT", Prefix: "openai.gpt", Has: choosing(everyChoice...)},
 		{Name: "GLM", Prefix: "zai.glm", Has: choosing(everyChoice...)},

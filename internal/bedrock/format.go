@@ -80,7 +80,7 @@ func (c *converse) canForce() bool {
 	t := c.traits
 	return len(c.offer.tools) == 0 && t.known && t.converse.Tools && t.converse.ToolChoice != nil &&
 		(t.chooses(choiceTool) || t.chooses(choiceAny)) &&
-		!(t.claude() && (c.thinking.on || t.converse.ThinkingOff == models.No)) &&
+		t.mayForce() && !(t.claude() && c.thinking.on) &&
 		t.converse.Thinking != models.ThinkingAlways
 }
 

@@ -45,6 +45,28 @@ func (t *traits) replays(r llm.Reasoning) bool {
 	return t.claude() && (r.Signature != "" || r.Redacted != nil)
 }
 
+// asksEffort says whether there is a way to tell the model how hard to think.
+func (t *traits) asksEffort() bool {
+	switch t.converse.Thinking {
+	case "", models.ThinkingNone, models.ThinkingAlways:
+		return false
+	default:
+		return true
+	}
+}
+
+// cannotStop says whether the model thinks whatever it is told.
+func (t *traits) cannotStop() bool {
+	switch t.converse.Thinking {
+	case models.ThinkingAlways, models.ThinkingEffort:
+		return true
+	case models.ThinkingAdaptive:
+		return t.converse.ThinkingOff == models.No
+	default:
+		return false
+	}
+}
+
 // wished gathers what the client says of reasoning in its several fields, which must agree.
 func (c *converse) wished() (wish, error) {
 	w := wish{explicit: c.config.thinking}
@@ -79,17 +101,17 @@ func (c *converse) planThinking() error {
 	if c.traits.claude() {
 		return c.planClaude(w)
 	}
-	if w.effort == "" {
+	switch {
+	case w.effort == "":
 		return nil
+	case w.effort == effortNone && c.traits.cannotStop():
+		return llm.Invalid(w.effortAt, "This model always reasons: ask for minimal or low, or leave "+w.effortAt+" out.")
 	}
 	switch kind {
 	case models.ThinkingNova:
 		c.planNova(w)
 		return nil
 	case models.ThinkingEffort:
-		if w.effort == effortNone {
-			return cannotStop(w)
-		}
 		c.extra.add("reasoning_effort", quoted(c.within(w, effortLow, effortHigh)))
 	case models.ThinkingLevel:
 		if w.effort == effortNone {
@@ -102,9 +124,6 @@ func (c *converse) planThinking() error {
 		}
 		c.extra.add("reasoning_config", quoted(w.effort))
 	case models.ThinkingAlways:
-		if w.effort == effortNone {
-			return cannotStop(w)
-		}
 		c.ignore(w.effortAt, "the model always thinks, as hard as it does")
 		return nil
 	case models.ThinkingNone:
@@ -120,10 +139,6 @@ func (c *converse) planThinking() error {
 	}
 	c.thinking.on = w.effort != effortNone
 	return nil
-}
-
-func cannotStop(w wish) error {
-	return llm.Invalid(w.effortAt, "This model always reasons: ask for minimal or low, or leave "+w.effortAt+" out.")
 }
 
 // within gives the nearest effort between two that a model knows.
