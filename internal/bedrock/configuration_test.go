@@ -84,7 +84,9 @@ func TestConfigurationSchema(t *testing.T) {
 	}
 	common := []string{"additionalModelRequestFields", "additionalModelResponseFieldPaths", "cache", "guardrailConfig", "performanceConfig", "serviceTier"}
 	for id, own := range want {
-		m := Model{traits: *modelTraits(t, id)}
+		known := modelTraits(t, id)
+		m := &Model{}
+		m.current.Store(&view{traits: *known})
 		var schema map[string]any
 		if err := json.Unmarshal(m.Configuration(), &schema); err != nil {
 			t.Fatalf("%v in %s", err, m.Configuration())
@@ -98,11 +100,11 @@ func TestConfigurationSchema(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if _, err := build(&llm.ChatRequest{Config: value, Messages: ask("Hi")}, &m.traits); err != nil {
+			if _, err := build(&llm.ChatRequest{Config: value, Messages: ask("Hi")}, known); err != nil {
 				t.Errorf("%s: %s: %v", id, value, err)
 			}
 			for _, wrong := range []string{"7.5", "[[]]"} {
-				if _, err := build(&llm.ChatRequest{Config: []byte(`{"` + name + `":` + wrong + `}`), Messages: ask("Hi")}, &m.traits); err == nil {
+				if _, err := build(&llm.ChatRequest{Config: []byte(`{"` + name + `":` + wrong + `}`), Messages: ask("Hi")}, known); err == nil {
 					t.Errorf("%s: %s may be %s", id, name, wrong)
 				}
 			}

@@ -8,7 +8,7 @@ import (
 )
 
 // Treatment says what becomes of a feature when the model is asked for it. It asks what build asks.
-func (m *Model) Treatment(f llm.Feature) llm.Treatment { return m.traits.treatment(f) }
+func (m *Model) Treatment(f llm.Feature) llm.Treatment { return m.current.Load().traits.treatment(f) }
 
 // FamilyInfo names a family.
 type FamilyInfo struct {

@@ -12,7 +12,6 @@ import (
 
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
-	"outcrop/internal/openai"
 )
 
 // handleChat answers a chat whose body names the deployment.
@@ -42,38 +41,24 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 		return x.refuse(err)
 	}
 	defer release()
-	req, shape, err := openai.DecodeChat(body)
+	c, err := g.decodeCall(x, caller, name, body)
 	if err != nil {
 		return x.refuse(err)
 	}
-	if name == "" {
-		name = shape.Model
-	}
-	if name == "" {
-		return x.refuse(llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use."))
-	}
-	deployment, err := g.catalog.Resolve(caller, name)
-	if err != nil {
+	if err := g.attach(r.Context(), r.Header, c.req); err != nil {
 		return x.refuse(err)
 	}
-	x.deployment = deployment.Name
-	if deployment.Chat == nil {
-		return x.refuse(&llm.Error{Kind: llm.KindInvalid, Message: "The deployment " + name + " does not chat.", Param: "model"})
+	g.vault.recall(c.owner, c.req)
+	if err := c.truncate(r.Context()); err != nil {
+		return x.refuse(err)
 	}
-	write := openai.WriteReply
-	if shape.Stream {
-		write = openai.WriteStream
-	}
-	return write(x, deployment.Chat.Chat(r.Context(), req), openai.Envelope{
-		ID: x.id, Model: deployment.Name, Created: x.began, Ignored: shape.Ignored, IncludeUsage: shape.IncludeUsage,
-		Heartbeat: heartbeat,
-	})
+	reply := c.ask(r.Context())
+	reply = g.vault.remember(c.owner, c.req, reply)
+	reply = c.format.checked(reply)
+	return c.write(x, reply)
 }
 
 const (
-	// heartbeat is after how much silence a stream gets a comment: proxies commonly close a connection
-	// that is silent for 30 or 60 seconds, and models may think for longer.
-	heartbeat = 15 * time.Second
 	// maxBody is the longest request, in bytes, as in DIAL Core (resources.maxSize).
 	maxBody = 64 << 20
 	// bodyTimeout is how long a client may take to send its request.

@@ -184,7 +184,7 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelI
 	if err != nil {
 		t.Fatal(err)
 	}
-	return gateway.New(gateway.Options{Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
+	return newHandler(t, gateway.Options{Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
 }
 
 // upstream is a Bedrock that answers as a script says.

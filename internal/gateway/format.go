@@ -217,8 +217,12 @@ func isName(s string) bool {
 }
 
 // checked passes a reply on and says in the Finish of a choice, as schema_violation, where its text
-// does not obey. An answer that was cut or that calls tools is not checked.
+// does not obey. An answer that was cut or that calls tools is not checked. Without a format there is
+// nothing to check.
 func (f *format) checked(seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, error] {
+	if f == nil {
+		return seq
+	}
 	return func(yield func(llm.Event, error) bool) {
 		texts, current := make([][]byte, 1), 0
 		for event, err := range seq {

@@ -32,15 +32,29 @@ type Gateway struct {
 	log     *slog.Logger
 	version string
 	fetch   *fetch.Fetcher
+	vault   *vault
+	served  map[*catalog.Deployment]*served
 	bodies  sync.Pool // of *[]byte
 	routes  *http.ServeMux
 }
 
-// New returns the gateway.
-func New(o Options) *Gateway {
+// New returns the gateway. Its error names the deployment whose defaults are wrong.
+func New(o Options) (*Gateway, error) {
 	g := &Gateway{auth: o.Auth, catalog: o.Catalog, log: o.Log, version: o.Version, fetch: o.Fetch, routes: http.NewServeMux()}
 	g.bodies.New = func() any { return new([]byte) }
+	var err error
+	if g.vault, err = newVault(usualVaultLimits()); err != nil {
+		return nil, err
+	}
+	if g.served, err = serveAll(o.Catalog, o.Log); err != nil {
+		return nil, err
+	}
+	g.route()
+	return g, nil
+}
 
+// route is every route.
+func (g *Gateway) route() {
 	g.open("GET /health", g.handleHealth)
 	g.open("GET /version", g.handleVersion)
 	g.open("OPTIONS /", g.handlePreflight)
@@ -56,7 +70,11 @@ func New(o Options) *Gateway {
 	g.known("GET /openai/deployments", g.handleDeployments)
 	g.known("GET /openai/deployments/{name...}", g.handleDeployment)
 	g.known("GET /v1/user/info", g.handleUserInfo)
-	return g
+	g.known("POST /v1/deployments/{name}/tokenize", g.handleTokenize)
+	g.known("POST /v1/deployments/{name}/truncate_prompt", g.handleTruncatePrompt)
+	g.known("GET /v1/deployments/{name}/configuration", g.handleConfiguration)
+	g.known("POST /v1/deployments/{rest...}", g.handleSlashedTokens)
+	g.known("GET /v1/deployments/{rest...}", g.handleSlashedConfiguration)
 }
 
 // ServeHTTP gives every request an id, an access log line, and a reply even when a handler panics.

@@ -99,6 +99,9 @@ func newItem(d *catalog.Deployment, object string) item {
 
 func newFeatures(d *catalog.Deployment) features {
 	out := features{Features: d.Info.Features, ChatCompletion: d.Chat != nil}
+	out.Tokenize = out.Tokenize || d.Count != nil
+	out.TruncatePrompt = out.TruncatePrompt || d.Count != nil
+	out.Configuration = out.Configuration || d.Configuration != nil
 	if out.ReasoningEfforts == nil {
 		out.ReasoningEfforts = []string{}
 	}

@@ -56,7 +56,10 @@ func (v *vault) explained(o owner, parts []llm.Part) []llm.Part {
 }
 
 // remember passes a reply on and keeps the signed thinking before its tool calls.
-func (v *vault) remember(o owner, seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, error] {
+func (v *vault) remember(o owner, req *llm.ChatRequest, seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, error] {
+	if len(req.Tools) == 0 {
+		return seq // it cannot call any
+	}
 	return func(yield func(llm.Event, error) bool) {
 		r := recorder{choices: make([]recording, 1)}
 		for event, err := range seq {

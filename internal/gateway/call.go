@@ -1,0 +1,142 @@
+package gateway
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"iter"
+	"log/slog"
+	"strings"
+	"time"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+)
+
+const (
+	// heartbeat is after how much silence a stream gets a comment, where the deployment does not say:
+	// proxies commonly close a connection that is silent for 30 or 60 seconds, and models may think for
+	// longer.
+	heartbeat = 15 * time.Second
+	// choicesAtOnce is how many choices of a request are asked for at the same time. The others wait:
+	// one client with n = 128 is not to take all the account's requests.
+	choicesAtOnce = 16
+)
+
+// served is a deployment made ready.
+type served struct {
+	*catalog.Deployment
+	chat     llm.ChatModel // within the deployment's timeouts; nil when it does not chat
+	defaults *openai.Defaults
+}
+
+// serveAll makes every deployment ready.
+func serveAll(c *catalog.Catalog, log *slog.Logger) (map[*catalog.Deployment]*served, error) {
+	all := make(map[*catalog.Deployment]*served, len(c.All()))
+	for _, d := range c.All() {
+		s := &served{Deployment: d, chat: withTimeouts(d.Chat, d.Timeouts)}
+		if len(d.Info.Defaults) > 0 {
+			var err error
+			if s.defaults, err = openai.ParseDefaults(d.Info.Defaults); err != nil {
+				return nil, fmt.Errorf("deployment %s: defaults: %s", d.Name, llm.AsError(err).Message)
+			}
+			if ignored := s.defaults.Ignored; len(ignored) > 0 {
+				log.Warn("defaults without effect", "deployment", d.Name, "members", strings.Join(ignored, ", "))
+			}
+		}
+		all[d] = s
+	}
+	return all, nil
+}
+
+// call is one chat on its way.
+type call struct {
+	*served
+	owner      owner
+	req        *llm.ChatRequest
+	shape      openai.Shape
+	format     *format
+	statistics *openai.Statistics
+}
+
+// decodeCall is what a body asks for: of the deployment with that name or, without one, of the
+// deployment that the body names.
+func (g *Gateway) decodeCall(x *exchange, caller auth.Caller, name string, body []byte) (*call, error) {
+	req, shape, err := openai.DecodeChat(body)
+	if err != nil {
+		return nil, err
+	}
+	name = cmp.Or(name, shape.Model)
+	if name == "" {
+		return nil, llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
+	}
+	s, err := g.resolve(x, caller, name)
+	if err != nil {
+		return nil, err
+	}
+	if s.Chat == nil {
+		return nil, llm.Invalid("model", "The deployment "+name+" does not chat.")
+	}
+	c := s.call(caller, req, shape)
+	c.format, err = newFormat(req.Format, shape.Stream)
+	return c, err
+}
+
+// resolve is the deployment with that name, which the log then knows.
+func (g *Gateway) resolve(x *exchange, caller auth.Caller, name string) (*served, error) {
+	d, err := g.catalog.Resolve(caller, name)
+	if err != nil {
+		return nil, err
+	}
+	x.deployment = d.Name
+	return g.served[d], nil
+}
+
+// call completes a request with what the server knows: the deployment's defaults, and who asks.
+func (s *served) call(caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
+	s.defaults.Apply(req, &shape)
+	if shape.Functions {
+		req.OneTool = true // its answer has no place for a second call
+	}
+	req.Metadata = map[string]string{"project": caller.Project, "deployment": s.Name}
+	return &call{served: s, owner: owner{caller.Project, s.Name}, req: req, shape: shape}
+}
+
+// ask starts the reply: as many choices as the client wants.
+func (c *call) ask(ctx context.Context) iter.Seq2[llm.Event, error] {
+	if c.shape.N <= 1 {
+		return c.chat.Chat(ctx, c.req)
+	}
+	turns := make(chan struct{}, choicesAtOnce)
+	return llm.SideBySide(ctx, c.shape.N, func(ctx context.Context, _ int) iter.Seq2[llm.Event, error] {
+		return inTurn(ctx, turns, c.chat.Chat(ctx, c.req))
+	})
+}
+
+// inTurn is the sequence once there is a turn for it.
+func inTurn(ctx context.Context, turns chan struct{}, seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		select {
+		case turns <- struct{}{}:
+			defer func() { <-turns }()
+			seq(yield)
+		case <-ctx.Done():
+			yield(nil, gone(ctx))
+		}
+	}
+}
+
+// write answers with the reply, in the form that the client wants.
+func (c *call) write(x *exchange, reply iter.Seq2[llm.Event, error]) error {
+	write := openai.WriteReply
+	if c.shape.Stream {
+		write = openai.WriteStream
+	}
+	return write(x, reply, openai.Envelope{
+		ID: x.id, Model: c.Name, Created: x.began, Ignored: c.shape.Ignored, Changed: c.shape.Changed,
+		IncludeUsage: c.shape.IncludeUsage, Functions: c.shape.Functions, Choices: c.shape.N, Statistics: c.statistics,
+		Heartbeat: cmp.Or(c.Timeouts.Heartbeat, heartbeat),
+	})
+}

@@ -1,0 +1,236 @@
+package gateway
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+)
+
+const (
+	// maxInputs is how many inputs a token request may have.
+	maxInputs = 128
+	// countsAtOnce is how many of them are counted at the same time.
+	countsAtOnce = 8
+)
+
+// truncate keeps the prompt within max_prompt_tokens, if the client asks for that.
+func (c *call) truncate(ctx context.Context) error {
+	limit := c.shape.MaxPromptTokens
+	if limit == 0 {
+		return nil
+	}
+	if c.Count == nil {
+		return llm.Invalid("max_prompt_tokens", "The deployment "+c.Name+" does not count tokens, so it cannot keep to max_prompt_tokens.")
+	}
+	exact := true
+	kept, discarded, err := llm.Truncate(c.req.Messages, limit, func(messages []llm.Message) (int, error) {
+		trial := *c.req
+		trial.Messages = messages
+		count, err := c.Count.CountTokens(ctx, &trial)
+		exact = exact && count.Exact
+		return count.Tokens, err
+	})
+	if err != nil {
+		return err
+	}
+	c.req.Messages = kept
+	c.statistics = &openai.Statistics{Discarded: discarded, Exact: exact}
+	return nil
+}
+
+// input is one input of a token request: of a tokenize request a chat or a string, of a
+// truncate_prompt request a chat.
+type input struct {
+	Type  string
+	Value json.RawMessage
+}
+
+// output is what becomes of one input. One that fails does not fail the others.
+type output struct {
+	Status     string `json:"status"` // "success" or "error"
+	TokenCount *int   `json:"token_count,omitempty"`
+	Discarded  *[]int `json:"discarded_messages,omitempty"`
+	// Exact says that the model itself counted: beyond DIAL's shape, because an estimate is not a count.
+	Exact *bool  `json:"exact,omitempty"`
+	Error string `json:"error,omitempty"`
+}
+
+// handleTokenize counts the tokens of chats and strings.
+func (g *Gateway) handleTokenize(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.tokenize(x, r, caller, r.PathValue("name"))
+}
+
+// handleTruncatePrompt tells which messages of chats max_prompt_tokens would leave out.
+func (g *Gateway) handleTruncatePrompt(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.truncatePrompt(x, r, caller, r.PathValue("name"))
+}
+
+// handleSlashedTokens is both for a name with slashes that are not escaped.
+func (g *Gateway) handleSlashedTokens(x *exchange, r *http.Request, caller auth.Caller) error {
+	rest := r.PathValue("rest")
+	if name, ok := strings.CutSuffix(rest, "/tokenize"); ok && name != "" {
+		return g.tokenize(x, r, caller, name)
+	}
+	if name, ok := strings.CutSuffix(rest, "/truncate_prompt"); ok && name != "" {
+		return g.truncatePrompt(x, r, caller, name)
+	}
+	return g.handleNoRoute(x, r)
+}
+
+func (g *Gateway) tokenize(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	return g.countAll(x, r, tokenRequest{caller, name, func(body []byte) ([]input, error) {
+		var doc struct{ Inputs []input }
+		err := json.Unmarshal(body, &doc)
+		return doc.Inputs, err
+	}, g.tokenizeOne})
+}
+
+func (g *Gateway) truncatePrompt(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	return g.countAll(x, r, tokenRequest{caller, name, func(body []byte) ([]input, error) {
+		var doc struct{ Inputs []json.RawMessage }
+		err := json.Unmarshal(body, &doc)
+		inputs := make([]input, len(doc.Inputs))
+		for i, value := range doc.Inputs {
+			inputs[i] = input{"request", value}
+		}
+		return inputs, err
+	}, g.truncateOne})
+}
+
+// tokenRequest is what the two routes differ in.
+type tokenRequest struct {
+	caller auth.Caller
+	name   string
+	decode func(body []byte) ([]input, error)
+	do     func(r *http.Request, s *served, caller auth.Caller, in input) (output, error)
+}
+
+// countAll answers a token request.
+func (g *Gateway) countAll(x *exchange, r *http.Request, t tokenRequest) error {
+	s, err := g.resolve(x, t.caller, t.name)
+	if err != nil {
+		return x.refuse(err)
+	}
+	if s.Count == nil || s.Chat == nil {
+		return x.refuse(noRoute("The deployment " + t.name + " does not count tokens."))
+	}
+	body, release, err := g.readBody(x, r)
+	if err != nil {
+		return x.refuse(err)
+	}
+	defer release()
+	inputs, err := t.decode(body)
+	if err != nil {
+		return x.refuse(&llm.Error{Kind: llm.KindInvalid, Param: "inputs", Message: "The body must be a JSON object with a list of inputs.", Err: err})
+	}
+	if len(inputs) > maxInputs {
+		return x.refuse(llm.Invalid("inputs", fmt.Sprintf("inputs: %d are more than the %d that a request may have.", len(inputs), maxInputs)))
+	}
+	outputs := make([]output, len(inputs))
+	err = sideBySide(r.Context(), len(inputs), countsAtOnce, func(ctx context.Context, i int) error {
+		var err error
+		if outputs[i], err = t.do(r.WithContext(ctx), s, t.caller, inputs[i]); err != nil {
+			outputs[i] = output{Status: "error", Error: llm.AsError(err).Message}
+		}
+		return ctx.Err()
+	})
+	if err != nil {
+		return x.refuse(gone(r.Context()))
+	}
+	return x.reply(struct {
+		Outputs []output `json:"outputs"`
+	}{outputs})
+}
+
+// tokenizeOne counts one input.
+func (g *Gateway) tokenizeOne(r *http.Request, s *served, caller auth.Caller, in input) (output, error) {
+	var req *llm.ChatRequest
+	switch in.Type {
+	case "request":
+		c, err := g.inputCall(r, s, caller, in.Value)
+		if err != nil {
+			return output{}, err
+		}
+		req = c.req
+	case "string":
+		var text string
+		if err := json.Unmarshal(in.Value, &text); err != nil {
+			return output{}, llm.Invalid("value", "value: expected a string.")
+		}
+		req = &llm.ChatRequest{Messages: []llm.Message{{Role: llm.RoleUser, Parts: []llm.Part{llm.Text{Text: text}}}}}
+	default:
+		return output{}, llm.Invalid("type", `type: expected "request" or "string".`)
+	}
+	count, err := s.Count.CountTokens(r.Context(), req)
+	if err != nil {
+		return output{}, err
+	}
+	// A model counts conversations: of a string its count has the tokens of a turn around it.
+	exact := count.Exact && in.Type == "request"
+	return output{Status: "success", TokenCount: &count.Tokens, Exact: &exact}, nil
+}
+
+// truncateOne tells what one chat would lose.
+func (g *Gateway) truncateOne(r *http.Request, s *served, caller auth.Caller, in input) (output, error) {
+	c, err := g.inputCall(r, s, caller, in.Value)
+	if err != nil {
+		return output{}, err
+	}
+	if c.shape.MaxPromptTokens == 0 {
+		return output{}, llm.Invalid("max_prompt_tokens", "max_prompt_tokens is required.")
+	}
+	if err := c.truncate(r.Context()); err != nil {
+		return output{}, err
+	}
+	discarded := append([]int{}, c.statistics.Discarded...)
+	return output{Status: "success", Discarded: &discarded, Exact: &c.statistics.Exact}, nil
+}
+
+// inputCall is a chat of which only the tokens are wanted, as complete as one that is to be answered.
+func (g *Gateway) inputCall(r *http.Request, s *served, caller auth.Caller, body []byte) (*call, error) {
+	req, shape, err := openai.DecodeChat(body)
+	if err != nil {
+		return nil, err
+	}
+	c := s.call(caller, req, shape)
+	if err := g.attach(r.Context(), r.Header, req); err != nil {
+		return nil, err
+	}
+	g.vault.recall(c.owner, req)
+	return c, nil
+}
+
+// noRoute is the error of a route that a deployment does not have.
+func noRoute(message string) error { return &llm.Error{Kind: llm.KindNoRoute, Message: message} }
+
+// handleConfiguration answers with the JSON Schema of what custom_fields.configuration may say.
+func (g *Gateway) handleConfiguration(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.configuration(x, caller, r.PathValue("name"))
+}
+
+// handleSlashedConfiguration is handleConfiguration for a name with slashes that are not escaped.
+func (g *Gateway) handleSlashedConfiguration(x *exchange, r *http.Request, caller auth.Caller) error {
+	name, ok := strings.CutSuffix(r.PathValue("rest"), "/configuration")
+	if !ok || name == "" {
+		return g.handleNoRoute(x, r)
+	}
+	return g.configuration(x, caller, name)
+}
+
+func (g *Gateway) configuration(x *exchange, caller auth.Caller, name string) error {
+	s, err := g.resolve(x, caller, name)
+	if err != nil {
+		return x.refuse(err)
+	}
+	if s.Configuration == nil {
+		return x.refuse(noRoute("The deployment " + name + " takes no configuration."))
+	}
+	x.Header().Set("Content-Type", "application/json")
+	return x.send(s.Configuration)
+}
