@@ -79,7 +79,7 @@ func (g *Gateway) decodeCall(x *exchange, caller auth.Caller, name string, body 
 	if s.Chat == nil {
 		return nil, llm.Invalid("model", "The deployment "+name+" does not chat.")
 	}
-	c := s.call(caller, req, shape)
+	c := g.complete(s, caller, req, shape)
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err
 }
@@ -94,13 +94,15 @@ func (g *Gateway) resolve(x *exchange, caller auth.Caller, name string) (*served
 	return g.served[d], nil
 }
 
-// call completes a request with what the server knows: the deployment's defaults, and who asks.
-func (s *served) call(caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
+// complete adds to a request what the server knows: the deployment's defaults, and who asks.
+func (g *Gateway) complete(s *served, caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
 	s.defaults.Apply(req, &shape)
 	if shape.Functions {
 		req.OneTool = true // its answer has no place for a second call
 	}
-	req.Metadata = map[string]string{"project": caller.Project, "deployment": s.Name}
+	if g.tell {
+		req.Metadata = map[string]string{"project": caller.Project, "deployment": s.Name}
+	}
 	return &call{served: s, owner: owner{caller.Project, s.Name}, req: req, shape: shape}
 }
 

@@ -16,6 +16,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 
@@ -83,28 +84,44 @@ func runFixture(t *testing.T, archive *txtar.Archive) {
 	if !strings.HasSuffix(strings.TrimSpace(string(archive.Comment)), ".") {
 		t.Error("the fixture does not begin with a sentence")
 	}
-	upstream := &upstream{t: t, script: section(archive, "upstream reply"), profile: section(archive, "profile")}
+	upstream := &upstream{t: t, profile: section(archive, "profile")}
 	var log bytes.Buffer
-	handler := newGateway(t, memnet.Serve(t, upstream), &log, strings.TrimSpace(string(section(archive, "model"))))
-	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire(section(archive, "request")))))
+	handler := newGateway(t, memnet.Serve(t, upstream), &log, newSetting(t, archive))
+	for i := 1; i == 1 || section(archive, numbered("request", i)) != nil; i++ {
+		upstream.script, upstream.calls, upstream.got = section(archive, numbered("upstream reply", i)), 0, ""
+		log.Reset()
+		reply := exchange(t, handler, section(archive, numbered("request", i)))
+		if want := upstream.expected(); want != upstream.calls {
+			t.Errorf("request %d: Bedrock was called %d times instead of %d", i, upstream.calls, want)
+		}
+		compare(t, archive, numbered("upstream request", i), upstream.got)
+		compare(t, archive, numbered("reply", i), reply)
+		compare(t, archive, numbered("log", i), formatLog(log.String()))
+	}
+}
+
+// numbered is the name of a section of the first exchange, or of a later one: "request", "request 2".
+func numbered(name string, i int) string {
+	if i == 1 {
+		return name
+	}
+	return fmt.Sprintf("%s %d", name, i)
+}
+
+// exchange sends a request and returns the reply as text.
+func exchange(t *testing.T, handler http.Handler, text []byte) string {
+	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire(text))))
 	if err != nil {
 		t.Fatal(err)
 	}
 	recorder := httptest.NewRecorder()
-	func() {
-		defer func() {
-			if p := recover(); p != nil {
-				t.Errorf("panic: %v", p)
-			}
-		}()
-		handler.ServeHTTP(recorder, request)
+	defer func() {
+		if p := recover(); p != nil {
+			t.Errorf("panic: %v", p)
+		}
 	}()
-	if want := strings.Contains(string(upstream.script), "status "); want != (upstream.calls == 1) {
-		t.Errorf("Bedrock was called %d times", upstream.calls)
-	}
-	compare(t, archive, "upstream request", upstream.got)
-	compare(t, archive, "reply", formatReply(recorder))
-	compare(t, archive, "log", formatLog(log.String()))
+	handler.ServeHTTP(recorder, request.WithContext(t.Context()))
+	return formatReply(recorder)
 }
 
 func section(archive *txtar.Archive, name string) []byte {
@@ -124,13 +141,13 @@ func compare(t *testing.T, archive *txtar.Archive, name, got string) {
 		switch {
 		case i >= 0:
 			archive.Files[i].Data = []byte(got)
-		case got != "" && name != "log":
+		case got != "" && !strings.HasPrefix(name, "log"):
 			archive.Files = append(archive.Files, txtar.File{Name: name, Data: []byte(got)})
 		}
 		return
 	}
 	want := section(archive, name)
-	if want == nil && name == "log" {
+	if want == nil && strings.HasPrefix(name, "log") {
 		return
 	}
 	if diff := cmp.Diff(string(want), got); diff != "" {
@@ -147,7 +164,7 @@ func wire(text []byte) string {
 		line, strings.ReplaceAll(headers, "\n", "\r\n"), len(body), body)
 }
 
-func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelID string) http.Handler {
+func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, s setting) http.Handler {
 	t.Helper()
 	catalogue, err := models.Load()
 	if err != nil {
@@ -161,8 +178,8 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelI
 		t.Fatal(err)
 	}
 	served := deployments
-	if modelID != "" {
-		id, surface, _ := strings.Cut(modelID, " ")
+	if s.model != "" {
+		id, surface, _ := strings.Cut(s.model, " ")
 		served = append(slices.Clip(served), deploymentOf{name: "model", id: id, surface: surface})
 	}
 	var list []*catalog.Deployment
@@ -171,7 +188,11 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelI
 		if err != nil {
 			t.Fatal(err)
 		}
-		list = append(list, &catalog.Deployment{Name: d.name, Roles: d.roles, Chat: chat})
+		deployment := &catalog.Deployment{Name: d.name, Roles: d.roles, Chat: chat}
+		if d.name == "model" {
+			s.apply(deployment, chat)
+		}
+		list = append(list, deployment)
 	}
 	visible, err := catalog.New(list)
 	if err != nil {
@@ -184,7 +205,10 @@ func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, modelI
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newHandler(t, gateway.Options{Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
+	return newHandler(t, gateway.Options{
+		Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil)),
+		Fetch: s.remotes.fetcher(), Metadata: s.Metadata,
+	})
 }
 
 // upstream is a Bedrock that answers as a script says.
@@ -192,8 +216,34 @@ type upstream struct {
 	t       *testing.T
 	script  []byte
 	profile []byte // what the control plane knows of a profile; empty for nothing
+	turn    sync.Mutex
 	calls   int
-	got     string
+	got     string // every call that differs from the one before it
+}
+
+// expected is how often it is to be called: once, if the script has a status, or as its line "calls"
+// says.
+func (u *upstream) expected() int {
+	for line := range strings.Lines(string(u.script)) {
+		n := 0
+		if _, err := fmt.Sscanf(line, "calls %d", &n); err == nil {
+			return n
+		}
+		if strings.HasPrefix(line, "status ") {
+			return 1
+		}
+	}
+	return 0
+}
+
+// note remembers a call.
+func (u *upstream) note(call string) {
+	u.turn.Lock()
+	defer u.turn.Unlock()
+	u.calls++
+	if !strings.HasSuffix(u.got, call) {
+		u.got += call
+	}
 }
 
 // control answers a question to the control plane.
@@ -214,7 +264,6 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		u.control(w)
 		return
 	}
-	u.calls++
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		u.t.Error(err)
@@ -222,11 +271,13 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20000101/us-east-1/"+service+"/aws4_request") {
 		u.t.Errorf("not signed: %q", r.Header.Get("Authorization"))
 	}
-	u.got = r.Method + " " + host + r.URL.EscapedPath() + "\n" + bedrockHeaders(r.Header) + indent(body)
+	u.note(r.Method + " " + host + r.URL.EscapedPath() + "\n" + bedrockHeaders(r.Header) + indent(body))
 	w.Header()["Date"] = nil
 	w.Header().Set("X-Amzn-Requestid", "aws-1")
 	for line := range strings.Lines(string(u.script)) {
-		u.line(w, strings.TrimSpace(line))
+		if !u.waited(r, line) {
+			u.line(w, strings.TrimSpace(line))
+		}
 	}
 }
 
@@ -246,7 +297,7 @@ func (u *upstream) line(w http.ResponseWriter, line string) {
 	verb, rest, _ := strings.Cut(line, " ")
 	name, value, _ := strings.Cut(rest, " ")
 	switch verb {
-	case "":
+	case "", "calls":
 	case "header":
 		w.Header().Set(name, value)
 	case "status":

@@ -15,7 +15,7 @@ import (
 	"outcrop/internal/openai"
 )
 
-// Options make a Gateway; all but Fetch are needed.
+// Options make a Gateway; Fetch and Metadata may be left out.
 type Options struct {
 	Auth    *auth.Authenticator
 	Catalog *catalog.Catalog
@@ -23,6 +23,9 @@ type Options struct {
 	Version string
 	// Fetch gets the files that requests name by URL; without one they are refused.
 	Fetch *fetch.Fetcher
+	// Metadata says that the upstream is told, for its own bill, whose request it is and through which
+	// deployment.
+	Metadata bool
 }
 
 // Gateway answers the DIAL API.
@@ -33,6 +36,7 @@ type Gateway struct {
 	version string
 	fetch   *fetch.Fetcher
 	vault   *vault
+	tell    bool // Options.Metadata
 	served  map[*catalog.Deployment]*served
 	bodies  sync.Pool // of *[]byte
 	routes  *http.ServeMux
@@ -40,7 +44,7 @@ type Gateway struct {
 
 // New returns the gateway. Its error names the deployment whose defaults are wrong.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{auth: o.Auth, catalog: o.Catalog, log: o.Log, version: o.Version, fetch: o.Fetch, routes: http.NewServeMux()}
+	g := &Gateway{auth: o.Auth, catalog: o.Catalog, log: o.Log, version: o.Version, fetch: o.Fetch, tell: o.Metadata, routes: http.NewServeMux()}
 	g.bodies.New = func() any { return new([]byte) }
 	var err error
 	if g.vault, err = newVault(usualVaultLimits()); err != nil {

@@ -198,7 +198,7 @@ func (g *Gateway) inputCall(r *http.Request, s *served, caller auth.Caller, body
 	if err != nil {
 		return nil, err
 	}
-	c := s.call(caller, req, shape)
+	c := g.complete(s, caller, req, shape)
 	if err := g.attach(r.Context(), r.Header, req); err != nil {
 		return nil, err
 	}

@@ -1,0 +1,146 @@
+package gateway_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/tools/txtar"
+
+	"outcrop/internal/bedrock"
+	"outcrop/internal/catalog"
+	"outcrop/internal/fetch"
+	"outcrop/internal/memnet"
+)
+
+// setting is what a fixture says of its deployment "model", in its sections "model" and "deployment",
+// and of the rest of the world, in sections named "remote http://…".
+type setting struct {
+	model   string
+	remotes remotes
+
+	Defaults json.RawMessage
+	Timeouts struct{ FirstToken, InterToken, Total, Heartbeat string }
+	Count    bool // it counts tokens
+	Metadata bool
+}
+
+func newSetting(t *testing.T, archive *txtar.Archive) setting {
+	t.Helper()
+	s := setting{model: strings.TrimSpace(string(section(archive, "model"))), remotes: remotes{t: t, files: map[string][]byte{}}}
+	if text := section(archive, "deployment"); text != nil {
+		d := json.NewDecoder(bytes.NewReader(text))
+		d.DisallowUnknownFields()
+		if err := d.Decode(&s); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, f := range archive.Files {
+		if url, ok := strings.CutPrefix(f.Name, "remote "); ok {
+			s.remotes.files[url] = f.Data
+		}
+	}
+	return s
+}
+
+// apply makes the deployment as the fixture says.
+func (s *setting) apply(d *catalog.Deployment, m *bedrock.Model) {
+	parse := func(text string) time.Duration {
+		if text == "" {
+			return 0
+		}
+		duration, err := time.ParseDuration(text)
+		if err != nil {
+			s.remotes.t.Fatal(err)
+		}
+		return duration
+	}
+	d.Info.Defaults = s.Defaults
+	d.Timeouts = catalog.Timeouts{
+		FirstToken: parse(s.Timeouts.FirstToken), InterToken: parse(s.Timeouts.InterToken),
+		Total: parse(s.Timeouts.Total), Heartbeat: parse(s.Timeouts.Heartbeat),
+	}
+	d.Configuration = m.Configuration()
+	if s.Count {
+		d.Count = m
+	}
+}
+
+// remotes are servers of the internet: of each URL the status, the header and, after an empty line, the
+// body; a body that begins with "base64:" is in base64.
+type remotes struct {
+	t     *testing.T
+	files map[string][]byte
+}
+
+// fetcher gets files from the remotes. Names that begin with "internal." have a private address, and
+// those that begin with "nobody." none.
+func (r remotes) fetcher() *fetch.Fetcher {
+	return fetch.New(fetch.Options{
+		Dial: memnet.Serve(r.t, r).DialContext,
+		Resolve: func(_ context.Context, _, host string) ([]netip.Addr, error) {
+			switch name, _, _ := strings.Cut(host, "."); name {
+			case "internal":
+				return []netip.Addr{netip.MustParseAddr("10.0.0.1")}, nil
+			case "nobody":
+				return nil, fmt.Errorf("lookup %s: no such host", host)
+			}
+			return []netip.Addr{netip.MustParseAddr("93.184.216.34")}, nil
+		},
+	})
+}
+
+func (r remotes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
+	for name, values := range req.Header {
+		if name == "Api-Key" || name == "Authorization" {
+			r.t.Errorf("a stranger was sent %s: %s", name, values)
+		}
+	}
+	text, ok := r.files["http://"+req.Host+req.URL.Path]
+	if !ok {
+		r.t.Errorf("%s%s was fetched", req.Host, req.URL.Path)
+	}
+	head, body, _ := strings.Cut(string(text), "\n\n")
+	line, headers, _ := strings.Cut(head, "\n")
+	for header := range strings.Lines(headers) {
+		name, value, _ := strings.Cut(strings.TrimSpace(header), ": ")
+		w.Header().Set(name, value)
+	}
+	status := 0
+	if _, err := fmt.Sscan(line, &status); err != nil {
+		r.t.Errorf("%s: %v", req.URL.Path, err)
+	}
+	if encoded, ok := strings.CutPrefix(body, "base64:"); ok {
+		decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
+		if err != nil {
+			r.t.Error(err)
+		}
+		body = string(decoded)
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(body)) // the client may have left
+}
+
+// waited does the line "wait" of a script, which is also over when the gateway leaves.
+func (u *upstream) waited(r *http.Request, line string) bool {
+	text, ok := strings.CutPrefix(strings.TrimSpace(line), "wait ")
+	if !ok {
+		return false
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		u.t.Error(err)
+	}
+	select {
+	case <-time.After(d):
+	case <-r.Context().Done():
+	}
+	return true
+}
