@@ -14,6 +14,8 @@ const (
 	opInvoke         = "InvokeModel"
 	opInvokeStream   = "InvokeModelWithResponseStream"
 	opCountTokens    = "CountTokens"
+	opChat           = "ChatCompletions" // OpenAI's own, as is the next
+	opResponses      = "Responses"
 )
 
 // call is one runtime request, decoded.
@@ -24,6 +26,14 @@ type call struct {
 	Body    map[string]any // decoded with json.Decoder.UseNumber; nil for InvokeModel whose body is not JSON
 	Raw     []byte         // the body as it came
 
+	// Native is the body of an OpenAI-shaped call, whose Body is a translation;
+	// Stream says that it wants a stream, Path where it went, Mantle that it was
+	// signed for the host bedrock-mantle.
+	Native map[string]any
+	Stream bool
+	Path   string
+	Mantle bool
+
 	// Region and Caller name the request in the text of an IAM denial; empty
 	// means us-east-1 and a user of the sandbox's account.
 	Region string
@@ -32,8 +42,11 @@ type call struct {
 
 // streams says whether the reply would be an event stream.
 func (c *call) streams() bool {
-	return c.Op == opConverseStream || c.Op == opInvokeStream
+	return c.Op == opConverseStream || c.Op == opInvokeStream || c.Stream
 }
+
+// isOpenAI says whether the call is one of OpenAI's API.
+func (c *call) isOpenAI() bool { return c.Op == opChat || c.Op == opResponses }
 
 // isConverse says whether the body is Converse's own vocabulary.
 func (c *call) isConverse() bool {

@@ -16,6 +16,7 @@
 // One request reads like this: server.go routes it and reads its body, sigv4.go
 // says who sent it, directive.go takes the wishes out of it, validate refuses it
 // as AWS would, question.go tells what the model sees, answer.go is the model,
-// and converse.go, stream.go or invoke.go write the answer down. control.go and
-// sts.go are the other two services.
+// and converse.go, stream.go or invoke.go write the answer down. openai.go and its
+// neighbours do the same for the OpenAI-shaped APIs of bedrock-mantle and of the
+// runtime. control.go and sts.go are the other two services.
 package sandbox

@@ -160,7 +160,7 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add(forced(selfish(3), "[[sandbox tools=3]]"))
 	s := newServer(f, Options{})
 	f.Fuzz(func(t *testing.T, data []byte) {
-		if bytes.Contains(data, []byte("start=")) || bytes.Contains(data, []byte("drip=")) {
+		if bytes.Contains(data, []byte("start=")) || bytes.Contains(data, []byte("drip=")) || bytes.Contains(data, []byte("think=")) {
 			return // it would only wait
 		}
 		for _, op := range []string{opConverse, opConverseStream, opCountTokens, opInvoke, opInvokeStream} {

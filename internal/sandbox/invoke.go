@@ -15,10 +15,12 @@ func (s *Server) invoke(e *exchange) {
 		s.speak(e, fromAnthropic(c.Body), anthropicDialect{})
 	case native == familyNova:
 		s.speak(e, fromNova(c.Body), novaDialect{})
+	case native == familyPegasus:
+		s.speak(e, fromPegasus(c.Body), pegasusDialect{})
 	case c.Model != nil && c.Model.Kind == models.Embedding && !c.streams():
 		embed(e)
 	default:
-		writeError(e.w, invalid("The sandbox has no native body for %s: it knows Anthropic Messages, Nova and the text embeddings of Titan, Cohere and Nova. "+
+		writeError(e.w, invalid("The sandbox has no native body for %s: it knows Anthropic Messages, Nova, Pegasus and the text embeddings of Titan, Cohere and Nova. "+
 			"Use Converse for chat.", c.ModelID))
 	}
 }

@@ -19,6 +19,8 @@ func invokeRules(c *call) *apiError {
 		return claudeNative(c)
 	case familyNova:
 		return novaNative(c)
+	case familyPegasus:
+		return pegasusNative(c)
 	}
 	if c.Model == nil {
 		return nil

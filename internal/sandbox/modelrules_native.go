@@ -25,6 +25,8 @@ func nativeFamily(c *call) family {
 		return familyClaude
 	case isNova(m) && m.Kind == models.Chat:
 		return familyNova
+	case strings.HasPrefix(m.Base, "twelvelabs.pegasus"):
+		return familyPegasus
 	}
 	return familyPlain
 }

@@ -93,8 +93,10 @@ func userTexts(body map[string]any) func(yield func(map[string]any, string) bool
 		if inner := object(dig(body, "input", "converse")); inner != nil {
 			body = inner
 		}
-		if _, ok := body["inputText"].(string); ok && !yield(body, "inputText") {
-			return
+		for _, key := range []string{"inputText", "inputPrompt"} {
+			if _, ok := body[key].(string); ok && !yield(body, key) {
+				return
+			}
 		}
 		for holder, key := range textsOf(lastOf(array(body["messages"]), "user")) {
 			if !yield(holder, key) {
@@ -329,6 +331,7 @@ const (
 	familyGptOSS   family = "gpt-oss"
 	familyMistral  family = "mistral"
 	familyKimi     family = "kimi"
+	familyPegasus  family = "pegasus"
 )
 
 // familyOf tells a family by the beginning of the model's base id.
@@ -348,6 +351,7 @@ func familyOf(c *call) family {
 		{"openai.gpt-oss", familyGptOSS},
 		{"mistral.", familyMistral},
 		{"moonshot", familyKimi},
+		{"twelvelabs.pegasus", familyPegasus},
 	} {
 		if strings.HasPrefix(base, known.prefix) {
 			return known.family

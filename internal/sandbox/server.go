@@ -147,6 +147,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	segments, ok := pathSegments(r.URL)
 	switch {
+	case ok && openaiPath(r.Method, r.URL.Path):
+		s.serveOpenAI(w, r, body)
 	case ok && r.Method == http.MethodPost && len(segments) == 3 && segments[0] == "model" && runtimeOp(segments[2]) != "":
 		s.serveRuntime(w, r, &call{Op: runtimeOp(segments[2]), ModelID: segments[1], Raw: body})
 	case len(body) > maxBody:
@@ -219,16 +221,21 @@ func (s *Server) serveRuntime(w http.ResponseWriter, r *http.Request, c *call) {
 		writeError(w, refused)
 		return
 	}
+	s.answer(w, r, c, who)
+}
+
+// answer is the rest of that line, for a call that has been decoded.
+func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, who identity) {
 	wish, texts, err := readDirectives(r.Header, c)
 	if err != nil {
-		writeError(w, badDirective(err))
+		c.fail(w, badDirective(err))
 		return
 	}
 	if wait(r.Context(), wish.start) != nil {
 		return // the client has left
 	}
 	if refused := s.refuse(c, who, wish); refused != nil {
-		writeError(w, refused)
+		c.fail(w, refused)
 		return
 	}
 	for _, t := range texts {
@@ -240,6 +247,8 @@ func (s *Server) serveRuntime(w http.ResponseWriter, r *http.Request, c *call) {
 		e.reply(map[string]any{"inputTokens": countTokens(c.Body)}, 0)
 	case c.isConverse():
 		s.converse(&e)
+	case c.isOpenAI():
+		s.openai(&e)
 	default:
 		s.invoke(&e)
 	}
@@ -309,6 +318,15 @@ func wait(ctx context.Context, d time.Duration) error {
 	case <-ctx.Done():
 		return ctx.Err()
 	}
+}
+
+// fail sends a refusal in the shape of the call's API.
+func (c *call) fail(w http.ResponseWriter, e *apiError) {
+	if c.isOpenAI() {
+		writeOpenAIError(w, e)
+		return
+	}
+	writeError(w, e)
 }
 
 // writeError sends a refusal in the shape of rest-json. Without

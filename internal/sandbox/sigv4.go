@@ -58,7 +58,7 @@ func (v *verifier) verify(r *http.Request, body []byte, service string) (identit
 	if header == "" {
 		return identity{}, known("no-token")
 	}
-	if token, ok := cutBearer(header); ok && service == "bedrock" {
+	if token, ok := cutBearer(header); ok && (service == "bedrock" || service == mantleService) {
 		return v.bearer(token)
 	}
 	sig, err := parseAuthorization(r, header)

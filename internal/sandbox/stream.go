@@ -16,20 +16,23 @@ func (e *exchange) play(events []event) {
 		note := event{kind: "sandboxUnknownEvent", payload: map[string]any{"note": "a client must skip this"}}
 		events = append(events[:1:1], append([]event{note}, events[1:]...)...)
 	}
+	p := player{exchange: e, format: frames{padder(e.call)}, flusher: http.NewResponseController(e.w)}
+	if e.call.isOpenAI() {
+		p.format = &sse{named: e.call.Op == opResponses}
+	}
 	h := e.w.Header()
-	h.Set("Content-Type", eventStreamType)
+	h.Set("Content-Type", p.format.contentType())
 	if e.call.Op == opInvokeStream {
 		h.Set("X-Amzn-Bedrock-Content-Type", "application/json")
 	}
 	e.w.WriteHeader(http.StatusOK)
-	p := player{exchange: e, pads: padder(e.call), flusher: http.NewResponseController(e.w)}
 	p.play(events)
 }
 
 // player is a stream under way.
 type player struct {
 	*exchange
-	pads    *rand.Rand
+	format  format
 	flusher *http.ResponseController
 	pending []byte
 	frames  int // in pending
@@ -53,12 +56,12 @@ func (p *player) play(events []event) {
 		inside := i == min(f.frames, len(events)-1)
 		switch {
 		case inside && (f.kind == faultCutInside || f.kind == faultBadCRC):
-			p.breakOff(p.encode(ev))
+			p.breakOff(p.format.encode(ev))
 			if f.kind == faultCutInside {
 				return
 			}
 		default:
-			p.write(p.encode(ev))
+			p.write(p.format.encode(ev))
 		}
 	}
 	if f.kind != "" && f.frames >= len(events) && f.kind != faultCutInside && f.kind != faultBadCRC {
@@ -72,8 +75,7 @@ func (p *player) play(events []event) {
 func (p *player) breakOff(next []byte) {
 	switch f := p.wish.fault; f.kind {
 	case faultException:
-		payload := exceptionError(f.exception, 0, p.wish.message).body()
-		p.write(frame{kind: lowerFirst(f.exception), exception: true, payload: encode(payload)}.appendTo(nil))
+		p.write(p.format.exception(exceptionError(f.exception, 0, p.wish.message), f.exception))
 	case faultCut:
 		p.flush()
 		abort()
@@ -82,19 +84,38 @@ func (p *player) breakOff(next []byte) {
 		p.flush()
 		abort()
 	case faultBadCRC:
-		p.write(spoil(next))
+		p.write(p.format.spoil(next))
 		return
 	case faultEnd, faultEmpty:
 	}
 	p.flush()
 }
 
+// format is how a stream is written.
+type format interface {
+	contentType() string
+	encode(event) []byte
+	exception(e *apiError, kind string) []byte // an error after the reply has begun
+	spoil(encoded []byte) []byte               // an event that was damaged on the way
+}
+
+// frames are AWS's.
+type frames struct{ pads *rand.Rand }
+
+func (frames) contentType() string { return eventStreamType }
+
 // encode turns an event into a frame. Its payload gets the padding "p" that
 // Bedrock adds to every event.
-func (p *player) encode(ev event) []byte {
-	ev.payload["p"] = padding[:1+p.pads.IntN(len(padding))]
+func (f frames) encode(ev event) []byte {
+	ev.payload["p"] = padding[:1+f.pads.IntN(len(padding))]
 	return frame{kind: ev.kind, payload: encode(ev.payload)}.appendTo(nil)
 }
+
+func (frames) exception(e *apiError, kind string) []byte {
+	return frame{kind: lowerFirst(kind), exception: true, payload: encode(e.body())}.appendTo(nil)
+}
+
+func (frames) spoil(encoded []byte) []byte { return spoil(encoded) }
 
 func (p *player) write(encoded []byte) {
 	p.pending = append(p.pending, encoded...)

@@ -33,7 +33,11 @@ func validate(c *call, m *mood) *apiError {
 	if ok && !isModelMood(m.Refuse) {
 		return refused
 	}
-	for _, check := range []func(*call) *apiError{route, constraints, rules} {
+	checks := []func(*call) *apiError{route, constraints, rules}
+	if c.isOpenAI() {
+		checks = []func(*call) *apiError{openaiRoute, openaiRules}
+	}
+	for _, check := range checks {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -53,7 +57,7 @@ func route(c *call) *apiError {
 		return nil
 	case !opaque(kind) && (c.Model.ProfileOnly() || slices.Equal(c.Model.InferenceTypes, []string{"PROVISIONED"})):
 		return invalid(noOnDemand, c.ModelID)
-	case c.isConverse() && c.Model.Kind != models.Chat:
+	case c.isConverse() && (c.Model.Kind != models.Chat || familyOf(c) == familyPegasus):
 		return invalid(notAChatModel)
 	case c.streams() && c.Model.Streaming == models.No:
 		return invalid(noStreaming)

@@ -179,7 +179,7 @@ func TestContextWindow(t *testing.T) {
 		{"Claude, one more", idSonnet45, user(200_000-6, ""), "prompt is too long: 200001 tokens > 200000 maximum"},
 		{"Claude with a million", idSonnet45, user(200_000, beta), ""},
 		{"Llama", idLlama33, user(128_000, ""), inputTooLong},
-		{"a model whose window is not known", "us.twelvelabs.pegasus-1-2-v1:0", user(500_000, ""), ""},
+		{"a model whose window is not known", "us.anthropic.claude-mythos-5", user(500_000, ""), ""},
 	} {
 		if got := refusalOf(t, opConverse, tt.id, tt.body); !strings.HasSuffix(got, tt.want) || (got == "") != (tt.want == "") {
 			t.Errorf("%s: got %.200s, want %s", tt.what, got, tt.want)
