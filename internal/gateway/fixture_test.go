@@ -52,6 +52,9 @@ type deploymentOf struct {
 	surface  string
 }
 
+// catalogueOnce reads the catalogue for all gateways of these tests.
+var catalogueOnce = sync.OnceValues(models.Load)
+
 // TestFixtures: a request, what Bedrock is asked, what it answers, what the client gets. One file is
 // one promise.
 func TestFixtures(t *testing.T) {
@@ -166,7 +169,7 @@ func wire(text []byte) string {
 
 func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, s setting) http.Handler {
 	t.Helper()
-	catalogue, err := models.Load()
+	catalogue, err := catalogueOnce()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,0 +1,299 @@
+package gateway_test
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// The faults of the sandbox × families × stream and plain × text and tools: what the client sees of
+// each is an error that says what happened, or the whole reply, and nothing is left behind.
+
+// failure is what a client reads of an error. The status is 0 where a stream has begun before.
+type failure struct {
+	status     int
+	kind, code string // "type" and "code"
+}
+
+var (
+	upstreamFailed = failure{http.StatusBadGateway, "api_error", "upstream_error"}
+	unavailable    = failure{http.StatusServiceUnavailable, "api_error", "upstream_unavailable"}
+	timedOut       = failure{http.StatusGatewayTimeout, "api_error", "upstream_timeout"}
+	throttled      = failure{http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded"}
+	invalid        = failure{http.StatusBadRequest, "invalid_request_error", ""}
+	tooLong        = failure{http.StatusBadRequest, "invalid_request_error", "context_length_exceeded"}
+	forbidden      = failure{http.StatusForbidden, "permission_error", ""}
+	notFound       = failure{http.StatusNotFound, "invalid_request_error", "model_not_found"}
+)
+
+// exceptionsOf lists Bedrock's exceptions and what each is to a client.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ConverseStream.html
+var exceptionsOf = map[string]failure{
+	"AccessDeniedException":         forbidden,
+	"ConflictException":             invalid,
+	"InternalServerException":       upstreamFailed,
+	"ModelErrorException":           upstreamFailed,
+	"ModelNotReadyException":        throttled,
+	"ModelStreamErrorException":     upstreamFailed,
+	"ModelTimeoutException":         timedOut,
+	"ResourceNotFoundException":     notFound,
+	"ServiceQuotaExceededException": throttled,
+	"ServiceUnavailableException":   unavailable,
+	"ThrottlingException":           throttled,
+	"ValidationException":           invalid,
+	"NobodyKnowsThisException":      upstreamFailed,
+}
+
+// refusalsOf lists the sandbox's refusals and what each is to a client. The operator's credentials are
+// not the client's: a 401 would say so.
+var refusalsOf = map[string]failure{
+	"no-model-access": forbidden, "marketplace": forbidden, "iam": forbidden, "no-prompt-cache": forbidden,
+	"use-case-form": notFound, "legacy-idle": notFound, "end-of-life": notFound, "unknown-model": notFound, "not-found": notFound,
+	"quota": throttled, "conflict": invalid, "model-not-ready": throttled,
+	"throttle-tokens": throttled, "throttle-day": throttled, "throttle-requests": throttled,
+	"unknown-key": upstreamFailed, "expired-token": upstreamFailed, "bad-api-key": upstreamFailed, "bad-signature": upstreamFailed,
+	"incomplete-signature": upstreamFailed, "no-token": upstreamFailed,
+	"model-error": upstreamFailed, "model-stream-error": upstreamFailed, "model-timeout": timedOut, "invalid-tool-use": upstreamFailed,
+	"too-long": tooLong, "no-streaming": invalid,
+	"validation": invalid, "internal": upstreamFailed, "unavailable": unavailable,
+	"plain-429": throttled, "plain-500": upstreamFailed, "plain-502": upstreamFailed, "plain-503": unavailable, "plain-504": timedOut,
+}
+
+// harmless are the directives after which a reply is whole: they choose it, or its time.
+var harmless = map[string]string{
+	"unknown-event": "unknown-event", "batch": "batch=3", "drip": "drip=1s", "start": "start=9m", "think": "think=1m",
+	"text": "", "tokens": "", "stop": "", "tool": "", "tools": "", "loop": "", "reasoning": "", "citations": "", "image": "",
+	"server-tool": "", "trace": "",
+}
+
+// fault is one wish to the sandbox and what must come of it.
+type fault struct {
+	wish string
+	want failure
+	// whole: the reply lacks nothing, and must arrive. wholeStream says so of streams alone.
+	whole, wholeStream bool
+}
+
+// faults derives the column of the matrix for a stream of so many frames. covered are the directives in
+// it.
+func faults(frames int) (list []fault, covered map[string]bool) {
+	covered = map[string]bool{}
+	add := func(key string, f fault) {
+		covered[key] = true
+		list = append(list, f)
+	}
+	for name, want := range exceptionsOf {
+		add("error", fault{wish: "error=" + name, want: want})
+		add("exception", fault{wish: "exception=" + name, want: want})
+		add("after", fault{wish: fmt.Sprintf("exception=%s after=%d", name, frames/2), want: want})
+	}
+	for name, want := range refusalsOf {
+		add("refuse", fault{wish: "refuse=" + name, want: want})
+	}
+	add("throttle", fault{wish: "throttle=1", want: throttled})
+	add("status", fault{wish: "error=ThrottlingException status=503", want: throttled})
+	add("status", fault{wish: "error=UnknownThing status=503", want: unavailable})
+	add("message", fault{wish: `error=ValidationException message="prompt is too long: 300000 tokens > 200000 maximum"`, want: tooLong})
+	for k := range frames + 2 {
+		add("after", fault{wish: fmt.Sprintf("exception=throttlingException after=%d", k), want: throttled})
+		add("cut", fault{wish: fmt.Sprintf("cut=%d", k), want: upstreamFailed})
+		add("cut-inside", fault{wish: fmt.Sprintf("cut-inside=%d", k), want: upstreamFailed})
+		add("badcrc", fault{wish: fmt.Sprintf("badcrc=%d", k), want: upstreamFailed})
+		// The last frames are messageStop and metadata: without metadata only the bill is missing.
+		add("end", fault{wish: fmt.Sprintf("end=%d", k), want: upstreamFailed, wholeStream: k >= frames-1})
+	}
+	add("empty", fault{wish: "empty", want: upstreamFailed})
+	for key, wish := range harmless {
+		covered[key] = true
+		if wish != "" {
+			list = append(list, fault{wish: wish, whole: true})
+		}
+	}
+	slices.SortFunc(list, func(a, b fault) int { return cmp.Compare(a.wish, b.wish) })
+	return list, covered
+}
+
+// matrixModels are three families; Llama's tools do not stream.
+var matrixModels = []struct{ name, id string }{
+	{"claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
+	{"nova", "us.amazon.nova-lite-v1:0"},
+	{"llama", "us.meta.llama3-3-70b-instruct-v1:0"},
+}
+
+// asked is what the client wants to get: the words that the sandbox is to say, and the reply they make.
+type asked struct {
+	name, wish, extra string
+	finish            string
+}
+
+var matrixAsks = []asked{
+	{name: "text", wish: `text="one two three"`, finish: "stop"},
+	{name: "tools", wish: "tool=get_weather", finish: "tool_calls", extra: `,"tools":[{"type":"function","function":{"name":"get_weather",` +
+		`"parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}}]`},
+}
+
+// body is a request of the client. Its conversation is called by a name, for throttles count by it.
+func (a asked) body(t *testing.T, wish string, stream bool) string {
+	text, err := json.Marshal(t.Name() + ". What is the weather in Paris? [[sandbox " + a.wish + " " + wish + "]]")
+	if err != nil {
+		panic(err) // a string is JSON
+	}
+	return fmt.Sprintf(`{"model":"model","stream":%t,"max_tokens":100,"messages":[{"role":"user","content":%s}]%s}`, stream, text, a.extra)
+}
+
+// TestFaultMatrix: whatever breaks, in whatever way it was asked, the client is told, and told right.
+func TestFaultMatrix(t *testing.T) {
+	aws := matrixSandbox(t)
+	for _, model := range matrixModels {
+		for _, ask := range matrixAsks {
+			for _, stream := range []bool{false, true} {
+				t.Run(fmt.Sprintf("%s/%s/stream=%t", model.name, ask.name, stream), func(t *testing.T) {
+					var healthy answered
+					synctest.Test(t, func(t *testing.T) { healthy = newRig(t, aws, model.id).ask(t.Context(), ask.body(t, "", stream)) })
+					if healthy.err != nil || healthy.finish != ask.finish || !healthy.ended || healthy.text+healthy.calls == "" {
+						t.Fatalf("without a fault: %+v", healthy)
+					}
+					list, _ := faults(max(healthy.frames, 6))
+					for _, f := range list {
+						t.Run(f.wish, func(t *testing.T) {
+							synctest.Test(t, func(t *testing.T) {
+								rig := newRig(t, aws, model.id)
+								got := rig.ask(t.Context(), ask.body(t, f.wish, stream))
+								whole := f.whole || f.wholeStream && healthy.frames > 0
+								checkFault(t, got, healthy, f.want, whole)
+								rig.checkBaseline(t)
+							})
+						})
+					}
+				})
+			}
+		}
+	}
+}
+
+// TestFaultMatrixIsComplete: a directive or a refusal that docs/sandbox.md adds has its row in the
+// matrix, and nothing is there that it does not have.
+func TestFaultMatrixIsComplete(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/sandbox.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	directives, refusals, _ := strings.Cut(string(doc), "\n## Refusals\n")
+	_, directives, _ = strings.Cut(directives, "\n## Directives")
+	refusals, _, _ = strings.Cut(refusals, "\n## ")
+	documented := map[string]bool{}
+	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)[=`]").FindAllStringSubmatch(directives, -1) {
+		documented[m[1]] = true
+	}
+	_, covered := faults(6)
+	checkSameKeys(t, "directive", documented, covered)
+	documented, covered = map[string]bool{}, map[string]bool{}
+	for row := range strings.Lines(refusals) {
+		for _, m := range regexp.MustCompile("`([a-z0-9-]+)`").FindAllStringSubmatch(strings.Split(row+"||", "|")[1], -1) {
+			documented[m[1]] = true
+		}
+	}
+	for name := range refusalsOf {
+		covered[name] = true
+	}
+	checkSameKeys(t, "refusal", documented, covered)
+}
+
+func checkSameKeys(t *testing.T, what string, documented, covered map[string]bool) {
+	t.Helper()
+	if len(documented) < 10 {
+		t.Errorf("docs/sandbox.md has %d %ss: are its tables read right?", len(documented), what)
+	}
+	for key := range documented {
+		if !covered[key] {
+			t.Errorf("the %s %s is documented and not in the matrix", what, key)
+		}
+	}
+	for key := range covered {
+		if !documented[key] {
+			t.Errorf("the %s %s is in the matrix and not documented", what, key)
+		}
+	}
+}
+
+// checkFault compares what the client got with the error it must see, or with the reply of the same
+// question without the fault.
+func checkFault(t *testing.T, got, healthy answered, want failure, whole bool) {
+	t.Helper()
+	if whole {
+		if got.err != nil || got.text != healthy.text || got.calls != healthy.calls || got.finish != healthy.finish || got.ended != healthy.ended {
+			t.Errorf("nothing is missing, and the client got %+v", got)
+		}
+		return
+	}
+	if got.err == nil || got.ended || got.finish != "" {
+		t.Fatalf("the reply looks whole, want the error %+v: %+v", want, got)
+	}
+	if got.status == http.StatusOK {
+		want.status = http.StatusOK // the error came as an event
+	}
+	if seen := (failure{got.status, got.err.Type, got.err.Code}); seen != want {
+		t.Errorf("got %+v %q, want %+v", seen, got.err.Message, want)
+	}
+	if strings.TrimSpace(got.err.Message) == "" || regexp.MustCompile(`arn:|\d{12}|AKID|hunter2|user/`).MatchString(got.err.Message) {
+		t.Errorf("no message for a client: %q", got.err.Message)
+	}
+	if got.status == http.StatusTooManyRequests && got.retryAfter == "" {
+		t.Error("no Retry-After")
+	}
+}
+
+// TestFaultsAndAClientThatLeaves: the sandbox is at work, in silence or slowly, and the client goes.
+func TestFaultsAndAClientThatLeaves(t *testing.T) {
+	aws := matrixSandbox(t)
+	for _, model := range matrixModels {
+		for _, ask := range matrixAsks {
+			for _, stream := range []bool{false, true} {
+				for _, wish := range []string{"start=10m", "drip=3s", "think=9m", "start=6s cut=1", "drip=2s badcrc=3", "start=10m error=ThrottlingException"} {
+					t.Run(fmt.Sprintf("%s/%s/stream=%t/%s", model.name, ask.name, stream, wish), func(t *testing.T) {
+						synctest.Test(t, func(t *testing.T) {
+							rig := newRig(t, aws, model.id)
+							ctx, leave := context.WithTimeout(t.Context(), 5*time.Second)
+							defer leave()
+							if got := rig.ask(ctx, ask.body(t, wish, stream)); got.ended || !errors.Is(got.broken, context.DeadlineExceeded) {
+								t.Errorf("the client has not left: %+v", got)
+							}
+							synctest.Wait()
+							if n := rig.open.Load(); n != 0 {
+								t.Errorf("%d upstream connections are open after the client has left", n)
+							}
+							rig.checkBaseline(t)
+						})
+					})
+				}
+			}
+		}
+	}
+}
+
+// TestThrottlingPasses: a call that was throttled works when it is made again.
+func TestThrottlingPasses(t *testing.T) {
+	for _, stream := range []bool{false, true} {
+		aws := matrixSandbox(t) // one that has throttled nobody yet
+		synctest.Test(t, func(t *testing.T) {
+			rig := newRig(t, aws, matrixModels[0].id)
+			body := matrixAsks[0].body(t, "throttle=2", stream)
+			for i, want := range []int{http.StatusTooManyRequests, http.StatusTooManyRequests, http.StatusOK} {
+				if got := rig.ask(t.Context(), body); got.status != want {
+					t.Errorf("stream=%t, call %d: %+v, want status %d", stream, i, got, want)
+				}
+			}
+			rig.checkBaseline(t)
+		})
+	}
+}
