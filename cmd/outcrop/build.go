@@ -50,6 +50,7 @@ func build(cfg *config.Config, upstreams *upstreams, allow []netip.Prefix, log *
 	}
 	return gateway.New(gateway.Options{
 		Auth: authenticator, Catalog: visible, Log: log, Version: version(), Fetch: fetch.New(fetch.Options{Allow: allow}),
+		Metadata: true,
 	})
 }
 

@@ -111,6 +111,7 @@ func endpointBase(endpoint string, bearer bool) (string, error) {
 	}
 	return u.Scheme + "://" + u.Host, nil
 }
+
 // isLoopback says whether a host is this machine, where a key may travel in the clear.
 func isLoopback(host string) bool {
 	ip := net.ParseIP(host)

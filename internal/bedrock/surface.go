@@ -22,7 +22,9 @@ const (
 )
 
 // Surfaces lists what ModelOptions.Surface may be besides "".
-func Surfaces() []string { return []string{SurfaceConverse, SurfaceMantle, SurfaceOpenAI, SurfaceInvoke} }
+func Surfaces() []string {
+	return []string{SurfaceConverse, SurfaceMantle, SurfaceOpenAI, SurfaceInvoke}
+}
 
 // The services of signatures. The runtime and the control plane share one.
 const (

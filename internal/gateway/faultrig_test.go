@@ -53,7 +53,7 @@ func newRig(t *testing.T, aws http.Handler, modelID string) *rig {
 		r.open.Add(1)
 		return &countedConn{Conn: conn, open: &r.open}, nil
 	}
-	front := memnet.Serve(t, newGateway(t, &frameCounter{upstream, &r.frames}, io.Discard, modelID))
+	front := memnet.Serve(t, newGateway(t, &frameCounter{upstream, &r.frames}, io.Discard, setting{model: modelID, remotes: remotes{t: t}}))
 	r.client, r.transports = &http.Client{Transport: front}, []*http.Transport{front, upstream}
 	synctest.Wait()
 	r.baseline = bubble()

@@ -33,13 +33,11 @@ func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Eve
 		if d := m.limits.Total; d > 0 {
 			defer stopLater(d, cancel, "The answer took longer than %v, the deployment's total timeout.")()
 		}
-		if req.Whole && (m.limits.FirstToken > 0 || m.limits.InterToken > 0) {
-			streamed := *req // of an answer that comes whole nobody knows whether it is on its way
-			streamed.Whole = false
-			req = &streamed
-		}
 		w := watch{cancel: cancel, limits: m.limits}
-		w.expect(m.limits.FirstToken, "The model said nothing for %v, the deployment's first-token timeout.")
+		if req.Whole {
+			w.limits = catalog.Timeouts{} // of an answer that comes whole nobody knows whether it is on its way
+		}
+		w.expect(w.limits.FirstToken, "The model said nothing for %v, the deployment's first-token timeout.")
 		defer w.rest()
 		for event, err := range m.model.Chat(inner, req) {
 			w.rest()
