@@ -83,15 +83,17 @@ type decoder struct {
 	parts []llm.Part            // of the current message; its capacity is for the next ones too
 	calls []llm.Part            // of the current message
 	files []llm.Part            // the attachments of the current message
+	// thoughts are of the states of the current message.
+	thoughts []llm.Reasoning
 
-	fileCount, thoughtCount int // of the whole request
+	fileCount, thoughtCount, markCount int // of the whole request
 
 	maxTokens, maxCompletion int
 	messagesAt, maxAt        int
 	toolsAt                  int
 	choiceAt, choiceNameAt   int
-	cache                    *llm.CachePoint // at the end of the last message
-	cacheGiven               memberSet       // by which member
+	cache                    llm.Part  // at the end of the last message
+	cacheGiven               memberSet // by which member
 	legacy                   legacy
 
 	ignored, changed told

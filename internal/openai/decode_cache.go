@@ -13,8 +13,11 @@ import (
 // (https://docs.aws.amazon.com/bedrock/latest/userguide/prompt-caching.html). All three promise a stay
 // of at least so long, so what is longer than 5 minutes becomes the hour, and what is longer than the
 // hour is told as changed.
-func (d *decoder) cachePoint() *llm.CachePoint {
-	var point llm.CachePoint
+func (d *decoder) cachePoint(at llm.Place) llm.CachePoint {
+	if d.markCount++; d.markCount > maxMarks {
+		d.tooMany(d.s.Offset(), "cache breakpoints", maxMarks)
+	}
+	point := llm.CachePoint{At: at}
 	var expiry time.Duration
 	ttlAt := 0
 	o := d.object()
@@ -40,7 +43,7 @@ func (d *decoder) cachePoint() *llm.CachePoint {
 	if ttlAt == 0 {
 		point.TTL = expiry
 	}
-	return &point
+	return point
 }
 
 func (d *decoder) ttl() time.Duration {
@@ -78,18 +81,16 @@ func (d *decoder) expiry() time.Duration {
 }
 
 // breakpoint reads the custom_fields of a message or tool.
-func (d *decoder) breakpoint() *llm.CachePoint {
-	var point *llm.CachePoint
+func (d *decoder) breakpoint() (point llm.CachePoint, found bool) {
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		if key == "cache_breakpoint" {
-			point = d.cachePoint()
-			point.At = "custom_fields.cache_breakpoint"
+			point, found = d.cachePoint("custom_fields.cache_breakpoint"), true
 		} else {
 			d.ignore()
 		}
 	}
-	return point
+	return point, found
 }
 
 // cacheOptions reads OpenAI's prompt_cache_options. Its only ttl is OpenAI's default: of the lifetimes
@@ -113,7 +114,7 @@ func (d *decoder) cacheOptions() {
 
 // cacheAtEnd marks everything that a request says as worth caching, unless its end is marked already.
 // There is at least one message.
-func cacheAtEnd(req *llm.ChatRequest, point llm.CachePoint) {
+func cacheAtEnd(req *llm.ChatRequest, point llm.Part) {
 	last := &req.Messages[len(req.Messages)-1]
 	n := len(last.Parts)
 	if n > 0 {

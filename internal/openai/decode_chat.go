@@ -115,7 +115,7 @@ func (d *decoder) finish() {
 	d.settle()
 	d.checkChoice()
 	if d.cache != nil {
-		cacheAtEnd(d.req, *d.cache)
+		cacheAtEnd(d.req, d.cache)
 	}
 }
 

@@ -36,7 +36,8 @@ func (l *legacy) own(id string, at int) {
 // legacyCall gives a message's function call its id.
 func (d *decoder) legacyCall(m *message) llm.ToolCall {
 	l := &d.legacy
-	m.called.ID = legacyID + strconv.Itoa(l.count)
+	var id [32]byte
+	m.called.ID = string(strconv.AppendInt(append(id[:0], legacyID...), int64(l.count), 10))
 	l.count++
 	if len(l.waiting) == maxWaiting {
 		d.tooMany(m.calledAt, "function calls without an answer", maxWaiting)

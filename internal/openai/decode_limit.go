@@ -16,7 +16,9 @@ const (
 	maxToolCalls = 1_000 // of one message
 	maxTools     = 1_000
 	maxFiles     = 5_000  // of the whole request, parts and attachments
-	maxThoughts  = 10_000 // blocks of reasoning in the states of the whole request
+	maxMarks     = 10_000 // cache breakpoints of the whole request
+	maxThoughts  = 5_000  // blocks of reasoning in the states of the whole request
+	maxTurn      = 500    // blocks of reasoning in the state of one message
 	maxWaiting   = 1_000  // function calls without an answer yet
 	// maxChoices is OpenAI's limit of n.
 	maxChoices = 128

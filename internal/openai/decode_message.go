@@ -1,10 +1,6 @@
 package openai
 
-import (
-	"slices"
-
-	"outcrop/internal/llm"
-)
+import "outcrop/internal/llm"
 
 const (
 	roleWords    = "system, developer, user, assistant or tool"
@@ -25,8 +21,8 @@ type message struct {
 	failed bool
 	called llm.ToolCall // function_call
 	state  state
-	marked bool            // a CachePoint is among the parts
-	cache  *llm.CachePoint // at the end of the message
+	marked bool     // a CachePoint is among the parts
+	cache  llm.Part // a CachePoint at the end of the message
 }
 
 func (d *decoder) messages() {
@@ -48,7 +44,7 @@ func (d *decoder) message(i int) {
 	if cap(d.parts) == 0 {
 		d.parts = make([]llm.Part, 0, min(8+i, maxBatch))
 	}
-	d.calls, d.files = d.calls[:0], d.files[:0]
+	d.calls, d.files, d.thoughts = d.calls[:0], d.files[:0], d.thoughts[:0]
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
@@ -95,12 +91,11 @@ func (d *decoder) messageOption(m *message, key string) {
 	case "custom_content":
 		d.customContent(m)
 	case "custom_fields":
-		if point := d.breakpoint(); point != nil {
+		if point, ok := d.breakpoint(); ok {
 			m.cache = point
 		}
 	case "cache_control":
-		m.cache = d.cachePoint()
-		m.cache.At = "cache_control"
+		m.cache = d.cachePoint("cache_control")
 	case "reasoning_content", "reasoning":
 		d.thought(m)
 	case "is_error", "status":
@@ -206,7 +201,7 @@ func (d *decoder) place(m *message, i int) {
 		d.parts = append(d.parts, d.files...)
 	}
 	if m.cache != nil {
-		d.parts = append(d.parts, *m.cache)
+		d.parts = append(d.parts, m.cache)
 	}
 	end := len(d.parts)
 	d.req.Messages = append(d.req.Messages, llm.Message{Role: m.role, Index: i, Parts: d.parts[from:end:end]})
@@ -219,18 +214,20 @@ func (d *decoder) placeTurn(m *message) {
 		d.calls = append(d.calls, d.legacyCall(m))
 	}
 	thoughts := m.state.thoughts()
-	if len(thoughts) == 0 {
-		if m.thought != "" {
-			d.parts = slices.Insert(d.parts, 0, llm.Part(llm.Reasoning{Text: m.thought}))
-		}
-		d.parts = append(d.parts, d.calls...)
-		return
+	if len(thoughts) == 0 && m.thought != "" {
+		thoughts = []llm.Reasoning{{Text: m.thought}}
 	}
-	first := 0
-	for ; first < len(thoughts) && thoughts[first].Calls == 0; first++ {
-		d.parts = slices.Insert(d.parts, first, llm.Part(thoughts[first]))
+	lead := 0
+	for lead < len(thoughts) && thoughts[lead].Calls == 0 {
+		lead++
 	}
-	thoughts = thoughts[first:]
+	said := len(d.parts)
+	d.parts = append(d.parts, make([]llm.Part, lead)...)
+	copy(d.parts[lead:], d.parts[:said])
+	for i, thought := range thoughts[:lead] {
+		d.parts[i] = thought
+	}
+	thoughts = thoughts[lead:]
 	for n, call := range d.calls {
 		for len(thoughts) > 0 && thoughts[0].Calls <= n {
 			d.addThought(thoughts[0])

@@ -20,7 +20,7 @@ func (d *decoder) option(key string) {
 	case "custom_fields":
 		d.customFields()
 	case "cache_control":
-		d.cache, d.cacheGiven = d.cachePoint(), hasCacheControl
+		d.cache, d.cacheGiven = d.cachePoint(""), hasCacheControl
 	case "prompt_cache_options":
 		d.cacheOptions()
 	case "prompt_cache_retention":
@@ -176,7 +176,7 @@ func (d *decoder) customFields() {
 				d.req.Config = raw
 			}
 		case "cache_breakpoint":
-			d.cache, d.cacheGiven = d.cachePoint(), hasCustomFields
+			d.cache, d.cacheGiven = d.cachePoint(""), hasCustomFields
 		default:
 			d.ignore()
 		}

@@ -29,8 +29,8 @@ type part struct {
 
 	kind, text, refusal string
 
-	file  file            // of image_url, video_url, input_audio or file
-	cache *llm.CachePoint // after the part
+	file  file     // of image_url, video_url, input_audio or file
+	cache llm.Part // a CachePoint after the part
 }
 
 func (d *decoder) part(m *message, i int) {
@@ -47,8 +47,7 @@ func (d *decoder) part(m *message, i int) {
 		case "image_url", "video_url", "input_audio", "file":
 			d.partFile(&p, key)
 		case "cache_control", "prompt_cache_breakpoint":
-			p.cache = d.cachePoint()
-			p.cache.At = partPlace(i, key)
+			p.cache = d.cachePoint(partPlace(i, key))
 		default:
 			d.ignore()
 		}
@@ -100,7 +99,7 @@ func (d *decoder) addPart(m *message, p *part) {
 	}
 	if p.cache != nil {
 		m.marked = true
-		d.parts = append(d.parts, *p.cache)
+		d.parts = append(d.parts, p.cache)
 	}
 }
 

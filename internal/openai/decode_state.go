@@ -53,7 +53,7 @@ func (d *decoder) state(s *state) {
 		case "outcrop":
 			d.ownState(s)
 		case "claude_message_content":
-			s.dial = d.thoughts(claudeBlock)
+			s.dial = d.blocks(claudeBlock)
 		default:
 			d.ignore()
 		}
@@ -68,7 +68,7 @@ func (d *decoder) ownState(s *state) {
 	d.s.Object()
 	for key, ok := d.s.Member(); ok; key, ok = d.s.Member() {
 		if key == "reasoning" {
-			s.own = d.thoughts(ownBlock)
+			s.own = d.blocks(ownBlock)
 		} else {
 			d.ignore()
 		}
@@ -95,10 +95,11 @@ const (
 	isForeign                // something that this version cannot put back
 )
 
-// thoughts reads a list of blocks, which judge tells apart. Of a broken list nothing is used: a model
+// blocks reads a list of blocks, which judge tells apart. Of a broken list nothing is used: a model
 // checks the signatures of a turn together.
-func (d *decoder) thoughts(judge func(*block) verdict) (found []llm.Reasoning) {
+func (d *decoder) blocks(judge func(*block) verdict) []llm.Reasoning {
 	list, calls, broken := d.s.Offset(), 0, false
+	from := len(d.thoughts)
 	if d.s.Kind() != '[' {
 		d.ignore()
 		return nil
@@ -108,12 +109,18 @@ func (d *decoder) thoughts(judge func(*block) verdict) (found []llm.Reasoning) {
 		d.block(&b)
 		switch judge(&b) {
 		case isThought:
-			if d.thoughtCount++; d.thoughtCount > maxThoughts {
-				d.tooMany(list, "blocks of reasoning", maxThoughts)
+			if len(d.thoughts)-from == maxTurn {
+				d.tooMany(list, "blocks of reasoning", maxTurn)
 				return nil
 			}
-			broken = broken || b.calls < 0 || len(found) > 0 && found[len(found)-1].Calls > b.calls
-			found = append(found, llm.Reasoning{Text: b.text, Signature: b.signature, Redacted: b.redacted, Calls: b.calls})
+			if d.thoughtCount++; d.thoughtCount > maxThoughts {
+				d.tooMany(list, "blocks of reasoning in this and earlier messages", maxThoughts)
+				return nil
+			}
+			if n := len(d.thoughts); n > from && d.thoughts[n-1].Calls > b.calls {
+				broken = true
+			}
+			d.thoughts = append(d.thoughts, llm.Reasoning{Text: b.text, Signature: b.signature, Redacted: b.redacted, Calls: b.calls})
 		case isCall:
 			calls++
 		case isText:
@@ -127,7 +134,7 @@ func (d *decoder) thoughts(judge func(*block) verdict) (found []llm.Reasoning) {
 		d.ignoreAt(list)
 		return nil
 	}
-	return found
+	return d.thoughts[from:len(d.thoughts):len(d.thoughts)]
 }
 
 func (d *decoder) block(b *block) {

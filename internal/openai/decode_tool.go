@@ -69,6 +69,7 @@ func (d *decoder) calledFunction(call *llm.ToolCall) {
 func (d *decoder) arguments() string {
 	at := d.s.Offset()
 	text := d.s.String()
+	size := d.s.Offset() - at // of the text with its escapes, as it will be again
 	switch trimmed := strings.TrimSpace(text); {
 	case trimmed == "" || trimmed == "null":
 		return "{}"
@@ -76,14 +77,16 @@ func (d *decoder) arguments() string {
 		return text
 	}
 	d.changed.add(at)
-	return string(append(jsonscan.AppendString([]byte(`{"arguments":`), text), '}'))
+	const open = `{"arguments":`
+	object := append(make([]byte, 0, len(open)+size+1), open...)
+	return string(append(jsonscan.AppendString(object, text), '}'))
 }
 
 func isObject(text string) bool {
-	inner := jsonscan.New([]byte(text))
-	if inner.Kind() != '{' {
-		return false
+	if text = strings.TrimSpace(text); text[0] != '{' {
+		return false // without a copy
 	}
+	inner := jsonscan.New([]byte(text))
 	inner.Skip()
 	inner.End()
 	return inner.Err() == nil
@@ -114,12 +117,12 @@ func (d *decoder) tool() {
 			functionAt = o.value
 			d.function(&tool)
 		case "custom_fields":
-			if point := d.breakpoint(); point != nil {
-				tool.Cache = point
+			if point, ok := d.breakpoint(); ok {
+				tool.Cache = &point
 			}
 		case "cache_control":
-			tool.Cache = d.cachePoint()
-			tool.Cache.At = "cache_control"
+			point := d.cachePoint("cache_control")
+			tool.Cache = &point
 		default:
 			d.ignore()
 		}
@@ -146,8 +149,8 @@ func (d *decoder) function(tool *llm.Tool) {
 		case "strict":
 			tool.Strict = d.s.Bool()
 		case "cache_control":
-			tool.Cache = d.cachePoint()
-			tool.Cache.At = "function.cache_control"
+			point := d.cachePoint("function.cache_control")
+			tool.Cache = &point
 		default:
 			d.ignore()
 		}

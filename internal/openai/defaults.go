@@ -83,7 +83,7 @@ type Defaults struct {
 	given      memberSet
 	req        llm.ChatRequest
 	shape      Shape
-	cache      *llm.CachePoint
+	cache      llm.Part
 	cacheGiven memberSet // which member said so
 }
 
@@ -167,7 +167,7 @@ func (f *Defaults) Apply(req *llm.ChatRequest, shape *Shape) {
 		req.NoAutoCache = f.req.NoAutoCache
 	}
 	if f.cache != nil && missing&f.cacheGiven != 0 {
-		cacheAtEnd(req, *f.cache)
+		cacheAtEnd(req, f.cache)
 	}
 }
 
