@@ -2,6 +2,8 @@ package openai
 
 import (
 	"encoding/base64"
+	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -22,16 +24,18 @@ type file struct {
 
 // place is where the file is within its message.
 func (f *file) place(member string) llm.Place {
-	list := "content["
+	var buf [64]byte
+	place := buf[:0]
 	if f.member == "" {
-		list = "custom_content.attachments["
+		place = append(place, "custom_content.attachments["...)
+	} else {
+		place = append(place, "content["...)
 	}
-	place := list + strconv.Itoa(f.part) + "]"
-	if f.member != "" {
-		place += "." + f.member
-	}
-	if member != "" {
-		place += "." + member
+	place = append(strconv.AppendInt(place, int64(f.part), 10), ']')
+	for _, name := range [...]string{f.member, member} {
+		if name != "" {
+			place = append(append(place, '.'), name...)
+		}
 	}
 	return llm.Place(place)
 }
@@ -170,7 +174,7 @@ func (d *decoder) addURL(parts []llm.Part, f *file, at llm.Place) []llm.Part {
 		blob.Name, blob.At = f.name, at
 		return append(parts, blob)
 	}
-	if !isURL(f.url) && !strings.HasPrefix(f.url, "files/") {
+	if !isURL(f.url) && !isDIALFile(f.url) {
 		d.fail(f.urlAt, "", "expected "+urlWords)
 		return parts
 	}
@@ -187,9 +191,18 @@ func isURL(s string) bool {
 	return false
 }
 
+// isDIALFile reports whether s is a file of DIAL's storage, relative to its API. A path that climbs out
+// of the storage would reach the rest of that API with the caller's key.
+func isDIALFile(s string) bool {
+	path, err := url.PathUnescape(s)
+	return err == nil && strings.HasPrefix(s, "files/") && !slices.Contains(strings.FieldsFunc(path, isSlash), "..")
+}
+
+func isSlash(r rune) bool { return r == '/' || r == '\\' }
+
 // parseDataURL reads a data URL (RFC 2397) in base64. The blob aliases it.
-func parseDataURL(url string) (blob llm.Blob, problem string) {
-	rest, ok := cutPrefixFold(url, "data:")
+func parseDataURL(s string) (blob llm.Blob, problem string) {
+	rest, ok := cutPrefixFold(s, "data:")
 	if !ok {
 		return blob, "expected " + dataURLWords
 	}

@@ -165,7 +165,7 @@ func checkParts(t *testing.T, body []byte, parts []llm.Part, within bool) {
 			_, err := base64.StdEncoding.DecodeString(p.Base64)
 			bad = err != nil || (p.Base64 == "") == (len(p.Bytes) == 0) || p.At == ""
 		case llm.Link:
-			bad = !isURL(p.URL) && !strings.HasPrefix(p.URL, "files/") || p.At == ""
+			bad = !isURL(p.URL) && !isDIALFile(p.URL) || p.At == ""
 		case llm.Reasoning:
 			bad = within || p.Calls != 0 || p.Text != "" && p.Redacted != nil
 		case llm.ToolCall:

@@ -13,8 +13,8 @@ type message struct {
 	role   llm.Role
 	legacy bool // the role is function: a tool message that names the function
 
-	contentAt, fileAt, attachmentsAt, callsAt, calledAt, idAt, nameAt, refusalAt, failedAt int
-	thoughtAt, stateAt                                                                     int
+	contentAt, fileAt, callsAt, calledAt, idAt, nameAt, refusalAt, failedAt int
+	thoughtAt, stateAt                                                      int
 
 	callID, name, refusal, thought string
 

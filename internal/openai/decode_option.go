@@ -142,7 +142,7 @@ func (d *decoder) schema() []byte {
 func (d *decoder) effort() {
 	at := d.s.Offset()
 	switch word := d.s.String(); word {
-	case "none", "minimal", "low", "medium", "high", "xhigh", "max":
+	case "", "none", "minimal", "low", "medium", "high", "xhigh", "max":
 		d.req.Effort = word
 	default:
 		d.fail(at, "", "expected none, minimal, low, medium, high, xhigh or max")
@@ -154,7 +154,7 @@ func (d *decoder) effort() {
 func (d *decoder) tier() {
 	at := d.s.Offset()
 	switch word := d.s.String(); word {
-	case "auto", "default", "flex", "priority":
+	case "", "auto", "default", "flex", "priority":
 		d.req.Tier = word
 	case "scale", "fast":
 		d.ignoreAt(at)
