@@ -4,8 +4,10 @@
 // from a client.
 //
 // Nothing in a request is dropped silently. A member is carried, or refused with its name, or listed
-// in Shape.Ignored, which the writers repeat in the response header X-Outcrop-Ignored. A null, and an
-// empty value where it means nothing, counts as absent.
+// in Shape.Ignored, which the writers repeat in the response header X-Outcrop-Ignored; Fields is the
+// list of all members and their fates. What a model gets in another form than the client's is in
+// Shape.Changed and X-Outcrop-Changed. A null, and an empty value where it means nothing, counts as
+// absent.
 //
 // What OpenAI's reply has no place for is in DIAL's: files that the model made are attachments of
 // custom_content, and the reasoning that a vendor wants back as it was (signed, or readable only by
