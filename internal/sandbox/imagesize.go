@@ -42,6 +42,9 @@ func claudeImage(at place, img map[string]any, count int) *apiError {
 		return modelSays("%s: image exceeds 5 MB maximum: %d bytes > %d bytes", at, len(data), maxImageText)
 	}
 	size, format := imageSize(data)
+	if data != "" && format == "" { // Anthropic's text
+		return modelSays("%s.data: Could not process image", at)
+	}
 	if declared := text(img["format"]); format != "" && format != declared {
 		return modelSays("%s.data: The image was specified using the image/%s media type, but the image appears to be a image/%s image", at, declared, format)
 	}

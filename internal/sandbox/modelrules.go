@@ -10,9 +10,9 @@ import (
 // the catalogue knows of it; what it does not know is allowed. They run only
 // when the model is known.
 func capabilityRules() []rule {
-	return []rule{
+	return append([]rule{
 		systemPrompt, systemTurns, tools, toolChoice, media, toolResults, signatures, cachePointsAllowed, structuredOutput,
-	}
+	}, limitRules()...)
 }
 
 // modelRules are what the model itself says.

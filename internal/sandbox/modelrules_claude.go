@@ -14,9 +14,9 @@ import (
 // id are those of Anthropic's own API, which Bedrock passes on.
 func claudeRules() []rule {
 	return []rule{
-		s3Documents, cachePointAfterText, cachePointCount, cachePointOrder, knownFields,
+		s3Documents, cachePointAfterText, cachePointCount, cachePointOrder, cacheTTL, knownFields,
 		thinkingKind, thinkingBudget, thinkingSampling, thinkingTools, thinkingReplay, thinkingSignatures,
-		sampling, prefill, toolNames, outputSchema, claudeImages,
+		sampling, prefill, toolNames, uniqueCalls, outputSchema, schemaKeywords, claudeEffort, betas, citedDocuments, claudeImages, pdfDocuments,
 	}
 }
 

@@ -68,7 +68,7 @@ func claudeNative(c *call) *apiError {
 	}
 	return nativeCheck(c, fromAnthropic(c.Body), []rule{
 		claudeLimit, claudeToolPairs, cachePointCount, cachePointOrder, thinkingKind, thinkingBudget, thinkingSampling,
-		thinkingTools, thinkingReplay, thinkingSignatures, sampling, prefill, claudeImages, contextWindow,
+		thinkingTools, thinkingReplay, thinkingSignatures, sampling, prefill, uniqueCalls, claudeEffort, betas, claudeImages, contextWindow,
 	})
 }
 

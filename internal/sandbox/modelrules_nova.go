@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -12,7 +14,7 @@ func isNova(m *models.Model) bool { return strings.HasPrefix(m.Base, "amazon.nov
 // novaRules are refusals of Nova's JSON schema, which knows its body by
 // JSON pointers.
 func novaRules() []rule {
-	return []rule{novaCachePoints, novaToolResults, novaReasoning}
+	return []rule{novaCachePoints, cachePointCount, cacheTTL, novaToolResults, novaFields, novaReasoning}
 }
 
 // malformed wraps the findings of a model's JSON schema.
@@ -63,6 +65,36 @@ func novaReasoning(v *conversation) *apiError {
 		if dig(v.body, "inferenceConfig", name) != nil {
 			return modelSays("%s must be unset when maxReasoningEffort is high.", name)
 		}
+	}
+	return nil
+}
+
+// novaFields: what Nova's body has beside Converse's members
+// (docs.aws.amazon.com/nova/latest/userguide/complete-request-schema.html).
+func novaFields(v *conversation) *apiError {
+	extra := object(v.body["additionalModelRequestFields"])
+	for _, name := range slices.Sorted(maps.Keys(extra)) {
+		thinks := v.traits().Thinking == models.ThinkingNova
+		if name != "inferenceConfig" && (name != "reasoningConfig" || !thinks) {
+			return modelSays("%s", malformed(extraneous("", name)))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(object(extra["inferenceConfig"]))) {
+		if name != "topK" {
+			return modelSays("%s", malformed(extraneous("/inferenceConfig", name)))
+		}
+	}
+	if k := dig(extra, "inferenceConfig", "topK"); k != nil && (number(k) < 1 || number(k) > 128) {
+		return modelSays("%s", malformed(fmt.Sprintf("#/inferenceConfig/topK: %v is not between 1 and 128", k)))
+	}
+	config := object(extra["reasoningConfig"])
+	kind, effort := dig(config, "type"), dig(config, "maxReasoningEffort")
+	switch {
+	case config == nil:
+	case kind != "enabled" && kind != "disabled":
+		return modelSays("%s", malformed("#/reasoningConfig/type: "+fmt.Sprint(kind)+" is not a valid enum value"))
+	case effort != nil && !slices.Contains([]string{"low", "medium", "high"}, text(effort)):
+		return modelSays("%s", malformed("#/reasoningConfig/maxReasoningEffort: "+fmt.Sprint(effort)+" is not a valid enum value"))
 	}
 	return nil
 }

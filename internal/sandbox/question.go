@@ -332,6 +332,10 @@ const (
 	familyMistral  family = "mistral"
 	familyKimi     family = "kimi"
 	familyPegasus  family = "pegasus"
+	familyQwen     family = "qwen"
+	familyLlama    family = "llama"
+	familyCohere   family = "cohere"
+	familyJamba    family = "jamba"
 )
 
 // familyOf tells a family by the beginning of the model's base id.
@@ -339,7 +343,12 @@ func familyOf(c *call) family {
 	if c.Model == nil && !c.isConverse() {
 		return nativeFamily(c)
 	}
-	base := baseOf(c)
+	return familyOfBase(baseOf(c))
+}
+
+func familyOfModel(m *models.Model) family { return familyOfBase(m.Base) }
+
+func familyOfBase(base string) family {
 	for _, known := range []struct {
 		prefix string
 		family family
@@ -352,6 +361,10 @@ func familyOf(c *call) family {
 		{"mistral.", familyMistral},
 		{"moonshot", familyKimi},
 		{"twelvelabs.pegasus", familyPegasus},
+		{"qwen.", familyQwen},
+		{"meta.llama", familyLlama},
+		{"cohere.command", familyCohere},
+		{"ai21.jamba", familyJamba},
 	} {
 		if strings.HasPrefix(base, known.prefix) {
 			return known.family

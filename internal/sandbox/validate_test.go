@@ -129,7 +129,7 @@ func TestRules(t *testing.T) {
 		{"a cache point in system on R1", "us.deepseek.r1-v1:0", `{$HI,"system":[{"text":"x"},$POINT]}`, noPromptCache},
 
 		{"an hour after five minutes", idSonnet45, `{"system":[{"text":"x"},$POINT],"messages":[{"role":"user","content":[{"text":"x"},{"cachePoint":{"type":"default","ttl":"1h"}}]}]}`, "a ttl='1h' cache_control block must not come after"},
-		{"a cache point after a PDF", idSonnet45, `{"messages":[{"role":"user","content":[{"text":"x"},{"document":{"name":"d","format":"pdf","source":{"bytes":"AAAA"}}},$POINT]}]}`, ""},
+		{"a cache point after a PDF", idSonnet45, `{"messages":[{"role":"user","content":[{"text":"x"},{"document":{"name":"d","format":"pdf","source":{"bytes":"JVBERi0xLjcK"}}},$POINT]}]}`, ""},
 		{"a field that Claude does not know", idSonnet45, `{$HI,"additionalModelRequestFields":{"seed":1}}`, "The model returned the following errors: seed: Extra inputs are not permitted"},
 		{"the other name of thinking", idSonnet45, `{$HI,"additionalModelRequestFields":{"reasoning_config":{"type":"enabled","budget_tokens":1}}}`, "Input should be greater than or equal to 1024"},
 		{"thinking without a budget", idSonnet45, `{$HI,"additionalModelRequestFields":{"thinking":{"type":"enabled"}}}`, "budget_tokens: Field required"},
@@ -211,7 +211,8 @@ func TestCountTokensRequests(t *testing.T) {
 
 func TestLargeMedia(t *testing.T) {
 	block := func(kind string, bytes int) string {
-		return `{"` + kind + `":{"name":"d","format":"png","source":{"bytes":"` + strings.Repeat("A", bytes/3*4) + `"}}}`
+		head := map[string]string{"image": "iVBORw0KGgoA", "document": "JVBERi0xLjcK"}[kind] // 9 bytes
+		return `{"` + kind + `":{"name":"d","format":"png","source":{"bytes":"` + head + strings.Repeat("A", max(0, bytes/3*4-12)) + `"}}}`
 	}
 	user := func(blocks ...string) string {
 		return `{"messages":[{"role":"user","content":[{"text":"x"},` + strings.Join(blocks, ",") + `]}]}`
