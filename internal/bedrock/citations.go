@@ -119,11 +119,14 @@ func readLocation(s *jsonscan.Scanner, c *llm.Citation) {
 			s.Skip()
 			continue
 		}
+		var domain string
 		s.Object()
 		for key, ok := s.Member(); ok; key, ok = s.Member() {
 			switch key {
 			case "url":
 				c.URL = s.String()
+			case "domain":
+				domain = s.String()
 			case "documentIndex", "searchResultIndex":
 				c.Document = int(s.Int())
 			case "start":
@@ -133,6 +136,9 @@ func readLocation(s *jsonscan.Scanner, c *llm.Citation) {
 			default:
 				s.Skip()
 			}
+		}
+		if domain != "" && c.Title == "" {
+			c.Title = domain
 		}
 	}
 }

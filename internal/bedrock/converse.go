@@ -103,8 +103,11 @@ func estimate(req *llm.ChatRequest) size {
 				n += len(p.Args) + 128
 			case llm.ToolResult:
 				for _, part := range p.Parts {
-					if text, ok := part.(llm.Text); ok {
-						n += len(text.Text) + len(text.Text)/16 + 128
+					switch p := part.(type) {
+					case llm.Text:
+						n += len(p.Text) + len(p.Text)/16 + 128
+					case llm.Blob:
+						files += len(p.Base64) + len(p.Bytes)*4/3 + 64
 					}
 				}
 			case llm.Reasoning:

@@ -66,7 +66,7 @@ const maxDocumentName = 200
 // the same in every request, or the prompt cache would miss: the file's own name without its
 // extension, and where that says nothing or is taken, a hash of the content.
 func (c *converse) documentName(b llm.Blob) string {
-	name := legalName(strings.TrimSuffix(path.Base(strings.ReplaceAll(b.Name, `\`, "/")), path.Ext(b.Name)))
+	name := legalName(strings.TrimSuffix(b.Name, path.Ext(b.Name)))
 	if name == "" {
 		name = "document " + contentHash(b)
 	} else if slices.Contains(c.files.names, name) {

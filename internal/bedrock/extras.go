@@ -184,7 +184,7 @@ func readFile(s *jsonscan.Scanner, kind string) (format, data string, err error)
 		case key == "source":
 			data, err = readSource(s, kind)
 		case key == "error":
-			return "", "", &unknownContent{kind + " that failed"}
+			return "", "", &unknownContent{kind + " error"}
 		default:
 			s.Skip()
 		}

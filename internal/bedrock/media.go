@@ -124,7 +124,7 @@ func (c *converse) checkDocument(kind fileType, size int) error {
 	c.files.documents++
 	switch {
 	case size > maxDocument && !c.traits.longDocument(kind.format):
-		return llm.Invalid("", fmt.Sprintf("The document is %s MB large; Bedrock takes up to 4.5 MB of it for this model.", megabytes(size)))
+		return llm.Invalid("", fmt.Sprintf("The document is %s MB large; this model takes up to 4.5 MB.", megabytes(size)))
 	case c.files.documents > maxDocuments:
 		return llm.Invalid("", fmt.Sprintf("This is document %d of the conversation; Bedrock takes up to %d.", c.files.documents, maxDocuments))
 	}

@@ -58,13 +58,13 @@ func (c *converse) turn(places []place, last bool) error {
 		role = "assistant"
 	}
 	c.body = append(append(append(c.body, `{"role":"`...), role...), `","content":[`...)
-	texts, documents, block := 0, c.files.documents, int32(0)
+	texts, documents, block := 0, 0, int32(0)
 	for i := range places {
 		p := &places[i]
 		if block > 0 {
 			c.body = append(c.body, ',')
 		}
-		start := len(c.body)
+		start, before := len(c.body), c.files.documents
 		if err := c.write(p, last && p.assistant && i == len(places)-1); err != nil {
 			if e, ok := errors.AsType[*llm.Error](err); ok && e.Param == "" {
 				e.Param = p.path("")
@@ -77,11 +77,14 @@ func (c *converse) turn(places []place, last bool) error {
 		}
 		p.turn, p.block = c.turns, block
 		block++
-		if _, ok := p.content().(llm.Text); ok {
+		switch p.content().(type) {
+		case llm.Text:
 			texts++
+		case llm.Blob, llm.Link:
+			documents += c.files.documents - before
 		}
 	}
-	if c.files.documents > documents && texts == 0 && !places[0].assistant {
+	if documents > 0 && texts == 0 {
 		// "A text block must be included when using documents."
 		c.body = append(c.body, ',')
 		c.text(fillUser)

@@ -367,7 +367,7 @@ func indent(body []byte) string {
 func formatReply(r *httptest.ResponseRecorder) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d\n", r.Code)
-	for _, name := range []string{"Content-Type", "Retry-After", "X-Outcrop-Ignored", "X-Request-Id"} {
+	for _, name := range []string{"Content-Type", "Retry-After", "X-Outcrop-Ignored", "X-Outcrop-Changed", "X-Request-Id"} {
 		if value := r.Header().Get(name); value != "" {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)
 		}
