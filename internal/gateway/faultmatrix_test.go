@@ -159,7 +159,9 @@ func TestFaultMatrix(t *testing.T) {
 			for _, stream := range []bool{false, true} {
 				t.Run(fmt.Sprintf("%s/%s/stream=%t", model.name, ask.name, stream), func(t *testing.T) {
 					var healthy answered
-					synctest.Test(t, func(t *testing.T) { healthy = newRig(t, aws, model.id).ask(t.Context(), ask.body(t, "", stream)) })
+					synctest.Test(t, func(t *testing.T) {
+						healthy = newRig(t, aws, setting{model: model.id}).ask(t.Context(), ask.body(t, "", stream))
+					})
 					if healthy.err != nil || healthy.finish != ask.finish || !healthy.ended || healthy.text+healthy.calls == "" {
 						t.Fatalf("without a fault: %+v", healthy)
 					}
@@ -167,7 +169,7 @@ func TestFaultMatrix(t *testing.T) {
 					for _, f := range list {
 						t.Run(f.wish, func(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) {
-								rig := newRig(t, aws, model.id)
+								rig := newRig(t, aws, setting{model: model.id})
 								got := rig.ask(t.Context(), ask.body(t, f.wish, stream))
 								whole := f.whole || f.wholeStream && healthy.frames > 0
 								checkFault(t, got, healthy, f.want, whole)
@@ -262,7 +264,7 @@ func TestFaultsAndAClientThatLeaves(t *testing.T) {
 				for _, wish := range []string{"start=10m", "drip=3s", "think=9m", "start=6s cut=1", "drip=2s badcrc=3", "start=10m error=ThrottlingException"} {
 					t.Run(fmt.Sprintf("%s/%s/stream=%t/%s", model.name, ask.name, stream, wish), func(t *testing.T) {
 						synctest.Test(t, func(t *testing.T) {
-							rig := newRig(t, aws, model.id)
+							rig := newRig(t, aws, setting{model: model.id})
 							ctx, leave := context.WithTimeout(t.Context(), 5*time.Second)
 							defer leave()
 							if got := rig.ask(ctx, ask.body(t, wish, stream)); got.ended || !errors.Is(got.broken, context.DeadlineExceeded) {
@@ -286,7 +288,7 @@ func TestThrottlingPasses(t *testing.T) {
 	for _, stream := range []bool{false, true} {
 		aws := matrixSandbox(t) // one that has throttled nobody yet
 		synctest.Test(t, func(t *testing.T) {
-			rig := newRig(t, aws, matrixModels[0].id)
+			rig := newRig(t, aws, setting{model: matrixModels[0].id})
 			body := matrixAsks[0].body(t, "throttle=2", stream)
 			for i, want := range []int{http.StatusTooManyRequests, http.StatusTooManyRequests, http.StatusOK} {
 				if got := rig.ask(t.Context(), body); got.status != want {
@@ -295,5 +297,32 @@ func TestThrottlingPasses(t *testing.T) {
 			}
 			rig.checkBaseline(t)
 		})
+	}
+}
+
+// TestFaultsAndTimeouts: a model that is silent or slow for longer than its deployment allows is given up,
+// the client is told why, and nothing goes on behind.
+func TestFaultsAndTimeouts(t *testing.T) {
+	aws := matrixSandbox(t)
+	for _, model := range matrixModels {
+		for _, stream := range []bool{false, true} {
+			for _, late := range []struct{ wish, says string }{
+				{"start=150s", "first-token"}, {"think=150s", "token"}, {"drip=150s", "token"}, {"drip=50s", "total"},
+			} {
+				t.Run(fmt.Sprintf("%s/stream=%t/%s", model.name, stream, late.wish), func(t *testing.T) {
+					synctest.Test(t, func(t *testing.T) {
+						s := setting{model: model.id}
+						s.Timeouts.FirstToken, s.Timeouts.InterToken, s.Timeouts.Total = "2m", "2m", "3m"
+						rig := newRig(t, aws, s)
+						got := rig.ask(t.Context(), matrixAsks[0].body(t, late.wish, stream))
+						checkFault(t, got, answered{}, timedOut, false)
+						if got.err != nil && !strings.Contains(got.err.Message, late.says) {
+							t.Errorf("%q does not name the timeout %q", got.err.Message, late.says)
+						}
+						rig.checkBaseline(t)
+					})
+				})
+			}
+		}
 	}
 }

@@ -40,8 +40,9 @@ type rig struct {
 	baseline   []string     // goroutines before the first request
 }
 
-func newRig(t *testing.T, aws http.Handler, modelID string) *rig {
+func newRig(t *testing.T, aws http.Handler, s setting) *rig {
 	t.Helper()
+	s.remotes.t = t
 	r := &rig{}
 	upstream := memnet.Serve(t, aws)
 	dial := upstream.DialContext
@@ -53,7 +54,7 @@ func newRig(t *testing.T, aws http.Handler, modelID string) *rig {
 		r.open.Add(1)
 		return &countedConn{Conn: conn, open: &r.open}, nil
 	}
-	front := memnet.Serve(t, newGateway(t, &frameCounter{upstream, &r.frames}, io.Discard, setting{model: modelID, remotes: remotes{t: t}}))
+	front := memnet.Serve(t, newGateway(t, &frameCounter{upstream, &r.frames}, io.Discard, s))
 	r.client, r.transports = &http.Client{Transport: front}, []*http.Transport{front, upstream}
 	synctest.Wait()
 	r.baseline = bubble()

@@ -94,11 +94,21 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	r = oneSlash(r)
-	if strings.Contains(r.URL.Path, "//") {
+	if !isClean(r.URL.Path) {
 		x.err = g.handleNoRoute(x, r) // the mux would redirect, in HTML
 		return
 	}
 	g.routes.ServeHTTP(x, r)
+}
+
+// isClean says whether a path names every step of its own: the mux corrects others by a redirect.
+func isClean(path string) bool {
+	for _, detour := range [...]string{"//", "/./", "/../"} {
+		if strings.Contains(path, detour) {
+			return false
+		}
+	}
+	return !strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
 }
 
 // oneSlash is the request with one leading slash: DIAL's clients may send several.
