@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -59,6 +60,7 @@ type call struct {
 	shape      openai.Shape
 	format     *format
 	statistics *openai.Statistics
+	unasked    bool // that there be one tool call is the server's wish
 }
 
 // decodeCall is what a body asks for: of the deployment with that name or, without one, of the
@@ -97,24 +99,42 @@ func (g *Gateway) resolve(x *exchange, caller auth.Caller, name string) (*served
 // complete adds to a request what the server knows: the deployment's defaults, and who asks.
 func (g *Gateway) complete(s *served, caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
 	s.defaults.Apply(req, &shape)
-	if shape.Functions {
-		req.OneTool = true // its answer has no place for a second call
-	}
+	oneTool := req.OneTool
+	req.OneTool = oneTool || shape.Functions // whose answer has no place for a second call
 	if g.tell {
 		req.Metadata = map[string]string{"project": caller.Project, "deployment": s.Name}
 	}
-	return &call{served: s, owner: owner{caller.Project, s.Name}, req: req, shape: shape}
+	return &call{served: s, owner: owner{caller.Project, s.Name}, req: req, shape: shape, unasked: req.OneTool && !oneTool}
 }
 
 // ask starts the reply: as many choices as the client wants.
 func (c *call) ask(ctx context.Context) iter.Seq2[llm.Event, error] {
 	if c.shape.N <= 1 {
-		return c.chat.Chat(ctx, c.req)
+		return c.one(ctx)
 	}
 	turns := make(chan struct{}, choicesAtOnce)
 	return llm.SideBySide(ctx, c.shape.N, func(ctx context.Context, _ int) iter.Seq2[llm.Event, error] {
-		return inTurn(ctx, turns, c.chat.Chat(ctx, c.req))
+		return inTurn(ctx, turns, c.one(ctx))
 	})
+}
+
+// one is one choice.
+func (c *call) one(ctx context.Context) iter.Seq2[llm.Event, error] {
+	seq := c.chat.Chat(ctx, c.req)
+	if !c.unasked {
+		return seq
+	}
+	return func(yield func(llm.Event, error) bool) {
+		for event, err := range seq {
+			if start, ok := event.(llm.Start); ok {
+				start.Ignored = slices.DeleteFunc(slices.Clone(start.Ignored), func(path string) bool { return path == "parallel_tool_calls" })
+				event = start
+			}
+			if !yield(event, err) {
+				return
+			}
+		}
+	}
 }
 
 // inTurn is the sequence once there is a turn for it.

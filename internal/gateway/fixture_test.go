@@ -224,29 +224,38 @@ type upstream struct {
 	got     string // every call that differs from the one before it
 }
 
-// expected is how often it is to be called: once, if the script has a status, or as its line "calls"
+// parts are the replies of a script, which stand between lines "next": the first is for the first call,
+// and so on, the last for all that follow.
+func (u *upstream) parts() []string { return strings.Split(string(u.script), "\nnext\n") }
+
+// expected is how often it is to be called: once for each part that has a status, or as a line "calls"
 // says.
-func (u *upstream) expected() int {
-	for line := range strings.Lines(string(u.script)) {
-		n := 0
-		if _, err := fmt.Sscanf(line, "calls %d", &n); err == nil {
-			return n
-		}
-		if strings.HasPrefix(line, "status ") {
-			return 1
+func (u *upstream) expected() (n int) {
+	for _, part := range u.parts() {
+		for line := range strings.Lines(part) {
+			calls := 0
+			if _, err := fmt.Sscanf(line, "calls %d", &calls); err == nil {
+				return calls
+			}
+			if strings.HasPrefix(line, "status ") {
+				n++
+			}
 		}
 	}
-	return 0
+	return n
 }
 
-// note remembers a call.
-func (u *upstream) note(call string) {
+// note remembers a call and returns the reply to it.
+func (u *upstream) note(call string) string {
 	u.turn.Lock()
 	defer u.turn.Unlock()
+	parts := u.parts()
+	part := parts[min(u.calls, len(parts)-1)]
 	u.calls++
 	if !strings.HasSuffix(u.got, call) {
 		u.got += call
 	}
+	return part
 }
 
 // control answers a question to the control plane.
@@ -274,10 +283,10 @@ func (u *upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if !strings.HasPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential=AKIDEXAMPLE/20000101/us-east-1/"+service+"/aws4_request") {
 		u.t.Errorf("not signed: %q", r.Header.Get("Authorization"))
 	}
-	u.note(r.Method + " " + host + r.URL.EscapedPath() + "\n" + bedrockHeaders(r.Header) + indent(body))
+	script := u.note(r.Method + " " + host + r.URL.EscapedPath() + "\n" + bedrockHeaders(r.Header) + indent(body))
 	w.Header()["Date"] = nil
 	w.Header().Set("X-Amzn-Requestid", "aws-1")
-	for line := range strings.Lines(string(u.script)) {
+	for line := range strings.Lines(script) {
 		if !u.waited(r, line) {
 			u.line(w, strings.TrimSpace(line))
 		}
@@ -367,7 +376,7 @@ func indent(body []byte) string {
 func formatReply(r *httptest.ResponseRecorder) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d\n", r.Code)
-	for _, name := range []string{"Content-Type", "Retry-After", "X-Outcrop-Ignored", "X-Outcrop-Changed", "X-Request-Id"} {
+	for _, name := range []string{"Content-Type", "Retry-After", "X-Outcrop-Ignored", "X-Outcrop-Changed", "X-DIAL-CACHE-BREAKPOINT-PATH", "X-DIAL-CACHE-EXPIRE-AT", "X-Request-Id"} {
 		if value := r.Header().Get(name); value != "" {
 			fmt.Fprintf(&b, "%s: %s\n", name, value)
 		}

@@ -246,13 +246,16 @@ func (f *format) checked(seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, e
 	}
 }
 
+// errDisobeyed is for the log: the names in a path may be the model's words.
+var errDisobeyed = errors.New("the answer does not obey the schema")
+
 func (f *format) judge(finish llm.Finish, text []byte) (llm.Event, error) {
 	v := f.check(text)
 	switch {
 	case v == nil:
 		return finish, nil
 	case f.fatal:
-		return nil, &llm.Error{Kind: llm.KindUpstream, Message: "The model's answer does not obey the schema: " + v.String() + "."}
+		return nil, &llm.Error{Kind: llm.KindUpstream, Message: "The model's answer does not obey the schema: " + v.String() + ".", Err: errDisobeyed}
 	}
 	finish.Custom = withMember(finish.Custom, "schema_violation", v)
 	return finish, nil
