@@ -188,7 +188,7 @@ func (g *Gateway) handlePreflight(x *exchange, _ *http.Request) error {
 
 func allowOrigin(reply, request http.Header) {
 	reply.Set("Access-Control-Allow-Origin", "*")
-	reply.Set("Access-Control-Expose-Headers", headerRequestID+", "+openai.HeaderIgnored)
+	reply.Set("Access-Control-Expose-Headers", headerRequestID+", "+openai.HeaderIgnored+", "+openai.HeaderChanged)
 	if method := request.Get("Access-Control-Request-Method"); method != "" {
 		reply.Set("Access-Control-Allow-Methods", method)
 	}

@@ -1,0 +1,129 @@
+package gateway_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
+	"outcrop/internal/gateway"
+	"outcrop/internal/llm"
+	"outcrop/internal/llm/llmtest"
+	"outcrop/internal/secret"
+)
+
+// counter counts messages, each in a second.
+type counter struct{ running, most atomic.Int32 }
+
+func (c *counter) CountTokens(ctx context.Context, req *llm.ChatRequest) (llm.Count, error) {
+	c.most.Store(max(c.most.Load(), c.running.Add(1)))
+	defer c.running.Add(-1)
+	select {
+	case <-time.After(time.Second):
+	case <-ctx.Done():
+		return llm.Count{}, ctx.Err()
+	}
+	if text, ok := req.Messages[0].Parts[0].(llm.Text); ok && text.Text == "bad" {
+		return llm.Count{}, errors.New("hunter2")
+	}
+	return llm.Count{Tokens: len(req.Messages), Exact: true}, nil
+}
+
+func counting(t *testing.T) (http.Handler, *counter) {
+	c := &counter{}
+	return gatewayOf(t, &catalog.Deployment{Name: "team/m", Chat: llmtest.Echo{}, Count: c, Configuration: []byte(`{"type":"object"}`)}, nil), c
+}
+
+func TestTokenRoutes(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, c := counting(t)
+		inputs := func(n int) string {
+			return strings.TrimSuffix(strings.Repeat(`{"type":"string","value":"x"},`, n), ",")
+		}
+		for _, tt := range []struct {
+			path, body string
+			status     int
+			text       string
+			took       time.Duration
+		}{
+			{"/v1/deployments/team%2Fm/tokenize", `{"inputs":[` + inputs(20) + `]}`, 200, `{"outputs":[{"status":"success","token_count":1,"exact":false},`, 3 * time.Second},
+			{"/v1/deployments/team/m/tokenize", `{"inputs":[]}`, 200, `{"outputs":[]}`, 0},
+			{"/v1/deployments/team/m/tokenize", `{}`, 200, `{"outputs":[]}`, 0},
+			{"/v1/deployments/team/m/tokenize", `{"inputs":[{"type":"string","value":"bad"}]}`, 200, `[{"status":"error","error":"The server failed to process the request."}]`, time.Second},
+			{"/v1/deployments/team/m/tokenize", `{"inputs":[` + inputs(129) + `]}`, 400, "128", 0},
+			{"/v1/deployments/team/m/tokenize", `[]`, 400, "list of inputs", 0},
+			{"/v1/deployments/team/m/truncate_prompt", `{"inputs":[{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"max_prompt_tokens":2}]}`, 200, `{"outputs":[{"status":"success","discarded_messages":[0,1],"exact":true}]}`, 2 * time.Second},
+			{"/v1/deployments/team/m/truncate_prompt", `{"inputs":[7,{"messages":[{"role":"user","content":"a"}],"max_prompt_tokens":2}]}`, 200, `{"status":"success","discarded_messages":[],"exact":true}`, time.Second},
+			{"/v1/deployments/team/m/rate", `{}`, 404, "no route", 0},
+			{"/v1/deployments/team/n/tokenize", `{}`, 404, "no deployment", 0},
+		} {
+			began := time.Now()
+			w := post(t.Context(), t, h, tt.path, tt.body)
+			if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.text) || strings.Contains(w.Body.String(), "hunter2") || time.Since(began) != tt.took {
+				t.Errorf("%s %.100s: after %v %d %s", tt.path, tt.body, time.Since(began), w.Code, w.Body)
+			}
+		}
+		if c.most.Load() != 8 {
+			t.Errorf("%d counted at once", c.most.Load())
+		}
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(time.Millisecond, cancel)
+		if w := post(ctx, t, h, "/v1/deployments/team/m/tokenize", `{"inputs":[`+inputs(20)+`]}`); w.Code != 499 {
+			t.Errorf("the client left: %d %s", w.Code, w.Body)
+		}
+	})
+}
+
+func TestConfiguration(t *testing.T) {
+	h, _ := counting(t)
+	for path, want := range map[string]string{
+		"/v1/deployments/team%2Fm/configuration": `200 {"type":"object"}`,
+		"/v1/deployments/team/m/configuration":   `200 {"type":"object"}`,
+		"/v1/deployments/team/m/limits":          "404",
+		"/v1/deployments/configuration":          "404",
+		"/v1/deployments/n/configuration":        "404",
+	} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway"+path, http.NoBody)
+		r.Header.Set("Api-Key", "k")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if got := fmt.Sprintf("%d %s", w.Code, w.Body); !strings.HasPrefix(got, want) {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
+func TestDefaultsAreReadOnce(t *testing.T) {
+	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for defaults, want := range map[string]string{
+		`{"temperature":"hot"}`: "deployment m: defaults: temperature",
+		`[]`:                    "deployment m: defaults: ",
+		`{"temperature":1}`:     "",
+		`{"seed":1}`:            "",
+	} {
+		visible, err := catalog.New([]*catalog.Deployment{{Name: "m", Chat: llmtest.Echo{}, Info: catalog.Info{Defaults: []byte(defaults)}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var log strings.Builder
+		_, err = gateway.New(gateway.Options{Auth: keys, Catalog: visible, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		if want == "" != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), want) {
+			t.Errorf("%s: %v", defaults, err)
+		}
+		if warned := strings.Contains(log.String(), "members=seed"); warned != strings.Contains(defaults, "seed") {
+			t.Errorf("%s: the log is %q", defaults, &log)
+		}
+	}
+}
