@@ -88,7 +88,7 @@ func (c *converse) addGuardrail() error {
 	g := c.config.guardrail
 	if own := c.traits.guardrail; own != nil {
 		if g != nil && (g.ID != own.ID || g.Version != own.Version) {
-			return llm.Invalid(configPath+".guardrailConfig", "This deployment's guardrail is set by the server: it cannot be removed or replaced.")
+			return otherGuardrail()
 		}
 		g = own
 	}

@@ -72,11 +72,11 @@ func (own *ownFields) guardrail(s *jsonscan.Scanner) error {
 		name := ""
 		switch key {
 		case "guardrailIdentifier":
-			name = "X-Amzn-Bedrock-Guardrailidentifier"
+			name = headerGuardrail
 		case "guardrailVersion":
-			name = "X-Amzn-Bedrock-Guardrailversion"
+			name = headerGuardrailVersion
 		case "trace":
-			name = "X-Amzn-Bedrock-Trace"
+			name = headerTrace
 		default:
 			return llm.Invalid(path, "On this model's API a guardrail has guardrailIdentifier, guardrailVersion and trace.")
 		}

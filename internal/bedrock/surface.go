@@ -191,15 +191,20 @@ func (m *Model) chatElsewhere(ctx context.Context, v *view, req *llm.ChatRequest
 	}
 }
 
-func (v *view) write(id string, req *llm.ChatRequest) (*outcall, error) {
+// write translates a request for a surface other than Converse.
+func (v *view) write(id string, req *llm.ChatRequest) (call *outcall, err error) {
 	switch v.dialect {
 	case speaksResponses:
-		return writeResponses(id, &v.traits, req)
+		call, err = writeResponses(id, &v.traits, req)
 	case speaksPegasus:
-		return writePegasus(&v.traits, req)
+		call, err = writePegasus(&v.traits, req)
 	default:
-		return writeChat(id, &v.traits, req)
+		call, err = writeChat(id, &v.traits, req)
 	}
+	if err == nil {
+		err = call.guard(v.traits.guardrail)
+	}
+	return call, err
 }
 
 func requestID(h http.Header) string {
