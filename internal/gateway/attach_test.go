@@ -27,13 +27,13 @@ import (
 	"outcrop/internal/secret"
 )
 
-// asked is a model that remembers what it was asked.
-type asked struct {
+// askedFor is a model that remembers what it was askedFor.
+type askedFor struct {
 	turn     sync.Mutex
 	requests []llm.ChatRequest
 }
 
-func (a *asked) Chat(_ context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+func (a *askedFor) Chat(_ context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
 		a.turn.Lock()
 		a.requests = append(a.requests, *req)
@@ -90,7 +90,7 @@ const chatRoute = "/openai/v1/chat/completions"
 func TestFilesComeSeveralAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var running, most atomic.Int32
-		model := &asked{}
+		model := &askedFor{}
 		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: model}, fetch.New(memory(t, func(w http.ResponseWriter, r *http.Request) {
 			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(time.Second)
@@ -123,7 +123,7 @@ func TestFilesComeSeveralAtOnce(t *testing.T) {
 func TestTheFirstBadFileEndsTheOthers(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var canceled atomic.Int32
-		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &asked{}}, fetch.New(memory(t, func(w http.ResponseWriter, r *http.Request) {
+		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &askedFor{}}, fetch.New(memory(t, func(w http.ResponseWriter, r *http.Request) {
 			if r.URL.Path == "/3" {
 				time.Sleep(time.Second)
 				http.Error(w, "no", http.StatusForbidden)
@@ -164,7 +164,7 @@ func TestFilesAreBounded(t *testing.T) {
 				<-r.Context().Done()
 			}
 		})
-		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &asked{}}, fetch.New(o))
+		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &askedFor{}}, fetch.New(o))
 		var many, slow []string
 		for i := range 101 {
 			many = append(many, fmt.Sprintf("http://a.example/e%d", i))
@@ -182,13 +182,13 @@ func TestFilesAreBounded(t *testing.T) {
 			t.Errorf("80 MiB: %d %s", w.Code, w.Body)
 		}
 		o.Timeout = 10 * time.Hour
-		patient := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &asked{}}, fetch.New(o))
+		patient := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &askedFor{}}, fetch.New(o))
 		began := time.Now()
 		w = post(t.Context(), t, patient, chatRoute, images(slow[:20]...))
 		if w.Code != http.StatusBadRequest || time.Since(began) != 2*time.Minute || !strings.Contains(w.Body.String(), "within 2 minutes") {
 			t.Errorf("slow files: %d after %v: %s", w.Code, time.Since(began), w.Body)
 		}
-		none := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &asked{}}, nil)
+		none := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: &askedFor{}}, nil)
 		if w := post(t.Context(), t, none, chatRoute, images("http://a.example/e")); w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "fetches no files") {
 			t.Errorf("without a fetcher: %d %s", w.Code, w.Body)
 		}
@@ -198,7 +198,7 @@ func TestFilesAreBounded(t *testing.T) {
 // TestTheStorageKnowsTheCaller: DIAL's own files are fetched with what the caller came with.
 func TestTheStorageKnowsTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		model := &asked{}
+		model := &askedFor{}
 		o := memory(t, func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprintf(w, "%s%s %s", r.Host, r.URL.Path, r.Header.Get("Api-Key"))
 		})
