@@ -76,7 +76,7 @@ func (s *setting) apply(d *catalog.Deployment, m *bedrock.Model) {
 // remotes are servers of the internet: of each URL the status, the header and, after an empty line, the
 // body; a body that begins with "base64:" is in base64.
 type remotes struct {
-	t     *testing.T
+	t     testing.TB
 	files map[string][]byte
 }
 
@@ -106,6 +106,8 @@ func (r remotes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 	text, ok := r.files["http://"+req.Host+req.URL.Path]
 	if !ok {
 		r.t.Errorf("%s%s was fetched", req.Host, req.URL.Path)
+		w.WriteHeader(http.StatusNotFound)
+		return
 	}
 	head, body, _ := strings.Cut(string(text), "\n\n")
 	line, headers, _ := strings.Cut(head, "\n")

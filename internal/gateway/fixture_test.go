@@ -167,7 +167,7 @@ func wire(text []byte) string {
 		line, strings.ReplaceAll(headers, "\n", "\r\n"), len(body), body)
 }
 
-func newGateway(t *testing.T, transport http.RoundTripper, log io.Writer, s setting) http.Handler {
+func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s setting) http.Handler {
 	t.Helper()
 	catalogue, err := catalogueOnce()
 	if err != nil {
@@ -349,7 +349,7 @@ func (u *upstream) write(w http.ResponseWriter, data []byte) {
 	}
 }
 
-func encodeFrame(t *testing.T, kind, name, payload string) []byte {
+func encodeFrame(t testing.TB, kind, name, payload string) []byte {
 	m := eventstream.Message{Payload: []byte(payload)}
 	m.Headers.Set(":"+kind+"-type", eventstream.StringValue(name))
 	m.Headers.Set(":content-type", eventstream.StringValue("application/json"))
