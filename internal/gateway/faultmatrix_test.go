@@ -306,9 +306,11 @@ func TestFaultsAndTimeouts(t *testing.T) {
 	aws := matrixSandbox(t)
 	for _, model := range matrixModels {
 		for _, stream := range []bool{false, true} {
-			for _, late := range []struct{ wish, says string }{
-				{"start=150s", "first-token"}, {"think=150s", "token"}, {"drip=150s", "token"}, {"drip=50s", "total"},
-			} {
+			late := []struct{ wish, says string }{{"start=4m", "total"}, {"think=4m", "total"}, {"drip=150s", "total"}, {"drip=50s", "total"}}
+			if stream { // nobody waits for the first word of a reply that comes whole
+				late[0].says, late[1].says, late[2].says = "first-token", "token", "token"
+			}
+			for _, late := range late {
 				t.Run(fmt.Sprintf("%s/stream=%t/%s", model.name, stream, late.wish), func(t *testing.T) {
 					synctest.Test(t, func(t *testing.T) {
 						s := setting{model: model.id}
