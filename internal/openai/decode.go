@@ -95,6 +95,7 @@ type decoder struct {
 	cache                    llm.Part  // at the end of the last message
 	cacheGiven               memberSet // by which member
 	legacy                   legacy
+	allowed                  allowed
 
 	ignored, changed told
 	fault            fault

@@ -1,10 +1,6 @@
 package openai
 
-import (
-	"fmt"
-
-	"outcrop/internal/llm"
-)
+import "fmt"
 
 // chat reads the members of a request.
 func (d *decoder) chat() {
@@ -113,6 +109,7 @@ func (d *decoder) finish() {
 	}
 	d.req.Whole = !d.shape.Stream
 	d.settle()
+	d.keepAllowed()
 	d.checkChoice()
 	if d.cache != nil {
 		cacheAtEnd(d.req, d.cache)
@@ -128,38 +125,5 @@ func (d *decoder) settle() {
 		if d.maxTokens != 0 && d.maxTokens != d.maxCompletion {
 			d.ignoreAt(d.maxAt)
 		}
-	}
-}
-
-// checkChoice refuses a tool_choice that the tools cannot meet: it would be lost on the way, or come
-// back as an error that names nothing of the client's request.
-func (d *decoder) checkChoice() {
-	choice := d.req.ToolChoice
-	if choice.Mode != llm.ToolRequired && choice.Mode != llm.ToolNamed {
-		return
-	}
-	if len(d.req.Tools) == 0 {
-		d.fail(d.choiceAt, "", "asks for a tool call, but there are no tools")
-		return
-	}
-	if !canMeet(choice, d.req.Tools) {
-		d.fail(d.choiceNameAt, "", "names none of the tools")
-	}
-}
-
-// canMeet reports whether the choice asks for nothing that the tools have not.
-func canMeet(choice llm.ToolChoice, tools []llm.Tool) bool {
-	switch choice.Mode {
-	case llm.ToolRequired:
-		return len(tools) > 0
-	case llm.ToolNamed:
-		for _, tool := range tools {
-			if tool.Name == choice.Name {
-				return true
-			}
-		}
-		return false
-	default:
-		return true
 	}
 }

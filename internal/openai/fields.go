@@ -170,7 +170,7 @@ func toolFields() []Field {
 		refused("Bedrock runs no tools of its own", static, static+".name", static+".description", static+".configuration"),
 		byModel(llm.FeatureToolChoiceRequired, "none: FeatureToolChoiceNone", "tool_choice"),
 		byModel(llm.FeatureToolChoiceNamed, "", "tool_choice.type", "tool_choice.function", "tool_choice.function.name"),
-		refused("send only the tools that are allowed", "tool_choice.allowed_tools", "tool_choice.allowed_tools.mode",
+		byModel(llm.FeatureTools, "the other tools are left out", "tool_choice.allowed_tools", "tool_choice.allowed_tools.mode",
 			"tool_choice.allowed_tools.tools"),
 		refused("only functions", "tool_choice.custom", "tool_choice.custom.name"),
 		byModel(llm.FeatureOneTool, "", "parallel_tool_calls"),

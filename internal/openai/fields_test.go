@@ -52,7 +52,7 @@ func fieldExamples() map[string]string {
 	functions := top(`"functions":[{"name":"f","description":"d","parameters":{},"strict":true}],"function_call":{"name":"f"}`)
 	called := turn(`"function_call":{"name":"f","arguments":"{\"a\":1}"}`)
 	named := choice(`{"type":"function","function":{"name":"f"}}`)
-	allowed := choice(`{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[{"type":"function","function":{"name":"f"}}]}}`)
+	allowed := choice(`{"type":"allowed_tools","allowed_tools":{"mode":"required","tools":[{"type":"function","function":{"name":"f"}}]}}`)
 	customChoice := choice(`{"type":"custom","custom":{"name":"f"}}`)
 	explicit := part(`"type":"text","text":"b","prompt_cache_breakpoint":{"mode":"explicit","ttl":"30m"}`)
 	const point, hour = `"cache_breakpoint":{"ttl":"1h"}`, `"cache_control":{"type":"ephemeral","ttl":"1h"}`
