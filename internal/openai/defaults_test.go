@@ -128,3 +128,30 @@ func TestParseDefaults(t *testing.T) {
 		t.Errorf("%v, %v", defaults, err)
 	}
 }
+
+// Whatever an operator writes is refused or gives a request that the decoder could have made.
+func FuzzDefaults(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"max_tokens":1,"n":null}`, `{"tools":[{"function":{"name":"f"}}],"tool_choice":"required"}`, `{"functions":[{"name":"f"}],"function_call":{"name":"f"}}`,
+		`{"custom_fields":{"configuration":{"a":1},"cache_breakpoint":{"expire_at":"2026-01-01T00:00:00Z"}}}`, `{"tool_choice":"required"}`, `{"stream":true}`, `[]`, `{`,
+	} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, doc []byte) {
+		defaults, err := ParseDefaults(doc)
+		if err != nil {
+			if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindInvalid || e.Message == "" {
+				t.Fatalf("%q: %v", doc, err)
+			}
+			return
+		}
+		req, shape, err := DecodeChat([]byte(chatOf(hi, "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defaults.Apply(req, &shape)
+		if shape.N < 1 || shape.N > maxChoices || !canMeet(req.ToolChoice, req.Tools) || len(req.Messages) != 1 || shape.Stream {
+			t.Fatalf("%q: %+v %+v", doc, req, shape)
+		}
+	})
+}
