@@ -81,7 +81,7 @@ func requestFields() []Field {
 		byModel(llm.FeatureMaxTokens, "", "max_completion_tokens"),
 		byModel(llm.FeatureMaxTokens, "ignored beside another max_completion_tokens", "max_tokens"),
 		byModel(llm.FeatureStop, "", "stop"),
-		byModel(llm.FeatureEffort, "none: FeatureEffortNone", "reasoning_effort"),
+		byModel(llm.FeatureEffort, "none, minimal, low, medium, high, xhigh or max", "reasoning_effort"),
 		byModel(llm.FeatureTier, "scale and fast, which Bedrock has not, are ignored and reported", "service_tier"),
 		carried("text only; audio is refused", "modalities"),
 		ignored("no Bedrock model takes it", "seed", "presence_penalty", "frequency_penalty", "logit_bias", "verbosity"),
@@ -98,7 +98,7 @@ func requestFields() []Field {
 
 func answerFields() []Field {
 	return slices.Concat(
-		byModel(llm.FeatureSchema, "json_object: FeatureJSON", "response_format", "response_format.type"),
+		byModel(llm.FeatureSchema, "text, json_schema; of json_object see the models", "response_format", "response_format.type"),
 		byModel(llm.FeatureSchema, "", "response_format.json_schema", "response_format.json_schema.name",
 			"response_format.json_schema.description", "response_format.json_schema.schema", "response_format.json_schema.strict"),
 	)
@@ -107,7 +107,7 @@ func answerFields() []Field {
 func messageFields() []Field {
 	const m = "messages[]."
 	return slices.Concat(
-		carried("developer is system; system after the first turn: FeatureLateSystem", m+"role"),
+		carried("developer is system; what becomes of one after the first turn depends on the model", m+"role"),
 		carried("", m+"content"),
 		carried("as text of the assistant's turn", m+"refusal"),
 		ignored("Bedrock has no names of speakers; of a function message it is the function's", m+"name"),
@@ -168,7 +168,7 @@ func toolFields() []Field {
 		refused("only functions", custom, custom+".name", custom+".description", custom+".format", custom+".format.type",
 			custom+".format.grammar", custom+".format.grammar.definition", custom+".format.grammar.syntax"),
 		refused("Bedrock runs no tools of its own", static, static+".name", static+".description", static+".configuration"),
-		byModel(llm.FeatureToolChoiceRequired, "none: FeatureToolChoiceNone", "tool_choice"),
+		byModel(llm.FeatureToolChoiceRequired, "of none see the models", "tool_choice"),
 		byModel(llm.FeatureToolChoiceNamed, "", "tool_choice.type", "tool_choice.function", "tool_choice.function.name"),
 		byModel(llm.FeatureTools, "the other tools are left out", "tool_choice.allowed_tools", "tool_choice.allowed_tools.mode",
 			"tool_choice.allowed_tools.tools"),
