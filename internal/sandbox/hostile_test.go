@@ -165,7 +165,8 @@ func FuzzServeHTTP(f *testing.F) {
 		}
 		for _, op := range []string{opConverse, opConverseStream, opCountTokens, opInvoke, opInvokeStream} {
 			for _, id := range []string{claudeID, "us.amazon.nova-2-lite-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0", "amazon.titan-embed-text-v2:0",
-				"cohere.embed-english-v3", "moonshot.kimi-k2-thinking", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123"} {
+				"cohere.embed-english-v3", "moonshot.kimi-k2-thinking", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
+				idPegasus, demoSonnet, idLlama33, idOpus48} {
 				rec := post(t, s, call{Op: op, ModelID: id, Raw: data})
 				if rec.Code >= 400 && rec.Header().Get("X-Amzn-Errortype") == "" && !bytes.Contains(data, []byte("plain-")) {
 					t.Errorf("%s %s: %d %.300s", op, id, rec.Code, rec.Body)

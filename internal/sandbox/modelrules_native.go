@@ -180,6 +180,8 @@ func claudeTools(c *call) *apiError {
 func claudeSchema(c *call) *apiError {
 	if schema := dig(c.Body, "output_config", "format", "schema"); schema != nil && !closed(schema) {
 		return invalid("output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false")
+	} else if found := refusedKeyword(schema); found != "" {
+		return invalid("output_config.format.schema: %s", found)
 	}
 	return nil
 }

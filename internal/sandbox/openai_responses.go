@@ -58,7 +58,7 @@ func responseObject(t epilogue, status string) map[string]any {
 
 func responseUsage(t epilogue) map[string]any {
 	return map[string]any{
-		"input_tokens": t.usage.input, "input_tokens_details": map[string]any{"cached_tokens": 0},
+		"input_tokens": t.usage.input, "input_tokens_details": map[string]any{"cached_tokens": 0, "cache_write_tokens": 0},
 		"output_tokens": t.usage.output, "output_tokens_details": map[string]any{"reasoning_tokens": t.answer.reasoningTokens()},
 		"total_tokens": t.usage.total(),
 	}
