@@ -178,6 +178,13 @@ func effortLevel(v *conversation) *apiError {
 	return nil
 }
 
+// isPDF says whether base64 data begins as a PDF does, within its first kilobyte
+// as readers allow it.
+func isPDF(data string) bool {
+	head, err := base64.StdEncoding.DecodeString(data[:min(len(data), 2048)&^3])
+	return err == nil && bytes.Contains(head, []byte("%PDF-"))
+}
+
 // pdfDocuments: Claude reads the bytes of a PDF, and wants one.
 func pdfDocuments(v *conversation) *apiError {
 	for at, b := range v.blocks {
@@ -186,8 +193,7 @@ func pdfDocuments(v *conversation) *apiError {
 			if d["format"] != "pdf" || data == "" {
 				continue
 			}
-			head, err := base64.StdEncoding.DecodeString(data[:min(len(data), 2048)&^3])
-			if err != nil || !bytes.Contains(head, []byte("%PDF-")) { // Anthropic's text
+			if !isPDF(data) { // Anthropic's text
 				return modelSays("%s: The PDF specified was not valid.", at.place().in("document", "source", "base64", "data"))
 			}
 		}

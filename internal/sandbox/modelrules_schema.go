@@ -46,11 +46,7 @@ func strictTools(v *conversation) *apiError {
 // schemaKeywords: the output schema holds nothing that a grammar cannot keep.
 func schemaKeywords(v *conversation) *apiError {
 	schema := text(dig(v.body, "outputConfig", "textFormat", "structure", "jsonSchema", "schema"))
-	var root any
-	if schema == "" || json.Unmarshal([]byte(schema), &root) != nil {
-		return nil
-	}
-	if found := refusedKeyword(root); found != "" {
+	if found := refusedKeyword(decodeObject([]byte(schema))); found != "" { // freeFields has seen that it is an object
 		return modelSays("output_config.format.schema: %s", found)
 	}
 	return nil

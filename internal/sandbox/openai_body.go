@@ -134,7 +134,8 @@ func openaiParts(content any) []any {
 				"format": strings.TrimPrefix(format, "image/"), "source": map[string]any{"bytes": data},
 			}})
 		case "file", "input_file":
-			out = append(out, map[string]any{"document": map[string]any{"format": "pdf", "source": map[string]any{"bytes": ""}}})
+			_, data, _ := dataURL(orElse(text(part["file_data"]), text(dig(part, "file", "file_data"))))
+			out = append(out, map[string]any{"document": map[string]any{"format": "pdf", "source": map[string]any{"bytes": data}}})
 		}
 	}
 	return out

@@ -181,9 +181,33 @@ func (c *call) parts(at, role string, content any) *apiError {
 			if err := c.image(where, role, p); err != nil {
 				return err
 			}
+		case "file", "input_file":
+			if err := c.file(where, p); err != nil {
+				return err
+			}
 		default:
 			return openaiInvalid(where+".type", "Invalid value: '%s'.", kind)
 		}
+	}
+	return nil
+}
+
+// file: a PDF with a name, for a model that reads them.
+func (c *call) file(at string, part any) *apiError {
+	from := object(part)
+	if c.Op == opChat {
+		from = object(from["file"])
+	}
+	mediaType, data, ok := dataURL(text(from["file_data"]))
+	switch {
+	case (c.Op == opChat) != (dig(part, "type") == "file"):
+		return openaiInvalid(at+".type", "Invalid value: '%s'.", text(dig(part, "type")))
+	case c.Model.Input == nil || !slices.Contains(c.Model.Input, "pdf"):
+		return openaiInvalid(at, "This model does not support file content types.")
+	case !ok || text(from["filename"]) == "":
+		return openaiInvalid(at, "A file needs a filename, and file_data that is a base64 data URL.")
+	case mediaType != "application/pdf" || !isPDF(data):
+		return openaiInvalid(at, "The file type you uploaded is not supported. Please try again with a pdf.")
 	}
 	return nil
 }
@@ -281,7 +305,10 @@ func (c *call) responseItem(at string, item map[string]any) *apiError {
 	case "function_call":
 		return need("call_id", "name", "arguments")
 	case "function_call_output":
-		return need("call_id", "output")
+		if err := need("call_id", "output"); err != nil {
+			return err
+		}
+		return c.parts(at+".output", "user", item["output"])
 	case "reasoning":
 		if sealed := text(item["encrypted_content"]); sealed != "" && !sealedThought(sealed) {
 			return &apiError{Status: 400, Type: "ValidationException", Extra: map[string]any{"code": "invalid_encrypted_content", "param": at},
