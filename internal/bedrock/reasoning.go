@@ -105,7 +105,7 @@ func (c *converse) planThinking() error {
 	case w.effort == "":
 		return nil
 	case w.effort == effortNone && c.traits.cannotStop():
-		return llm.Invalid(w.effortAt, "This model always reasons: ask for minimal or low, or leave "+w.effortAt+" out.")
+		return llm.Invalid(w.effortAt, "This model always reasons: leave "+w.effortAt+" out, or ask for low.")
 	}
 	switch kind {
 	case models.ThinkingNova:

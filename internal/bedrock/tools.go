@@ -239,7 +239,7 @@ func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held b
 	}
 	if c.traits.family.Vendor == vendorNova && len(t.Schema) > 0 {
 		flat, lost := novaSchema(schema)
-		if lost {
+		if lost && c.format != formatTool { // what is lost of a format's schema is checked afterwards
 			c.change(at("parameters"), "Nova takes type, properties and required at the top of a schema")
 		}
 		return flat, false
