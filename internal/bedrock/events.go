@@ -196,6 +196,7 @@ func (d *decoder) place(block int, p *piece) (llm.Event, error) {
 			return nil, fmt.Errorf("a tool's result for content block %d, which is none", block)
 		}
 		result.more(&p.rest)
+		return nil, p.rest.Err()
 	}
 	return p.event, nil
 }

@@ -90,13 +90,67 @@ func TestToolWords(t *testing.T) {
 	}
 }
 
+// TestPathsOfWhatWasMoved: turns of ours, results and calls that were put in order, and files that stand
+// elsewhere than the client wrote them.
+func TestPathsOfWhatWasMoved(t *testing.T) {
+	req := talk(
+		assistant(said("a")), // turn 1, after one of ours
+		user(llm.Text{Text: "  "}, said("b"), photo("custom_content.attachments[0].data")), // turn 2
+		assistant(said("c"), called("x"), called("y")),                                     // turns 3 and 5, with one of ours between
+		answer1("y", said("2"), photo("content[1].image_url.url")),                         // turns 6 and 8, with one of ours between
+		user(said("d")), // turn 8, block 1
+		answer1("x", said("1")),
+		assistant(said("e")), // turn 9
+		user(said("f")),
+	)
+	places := placesOf(t, req, traitsFor(t, pixtral))
+	for path, want := range map[string]string{
+		"messages.0.content.0":                            "messages[0]",
+		"messages.1.content.0.text":                       "messages[0].content",
+		"messages.2.content.0.text":                       "messages[1].content[1]",
+		"messages.3.member.content.2.member.image.source": "messages[1].custom_content.attachments[0].data",
+		"messages.3.content.0":                            "messages[2].content",
+		"messages.4.content":                              "messages[2]",
+		"messages.5.content.1.toolUse.input":              "messages[2].tool_calls[1].function.arguments",
+		"messages.6.content.0.toolResult.toolUseId":       "messages[3].tool_call_id",
+		"messages.6.content.1.toolResult.content.0":       "messages[5].content",
+		"messages.7.content.0.text":                       "messages[3]",
+		"messages.8.content.0.image":                      "messages[3].content[1].image_url.url",
+		"messages.8.content.1":                            "messages[4].content",
+		"messages.9.content":                              "messages[6].content",
+		"messages.11.member.content.1.member.text":        "messages[7].content",
+		"messages.11.content.0":                           "",
+	} {
+		if got := locate(req, places, path+" is odd"); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+	alone := talk(user(paper("p.pdf", "content[0].file.file_data")))
+	places = placesOf(t, alone, traitsFor(t, sonnet45))
+	for path, want := range map[string]string{
+		"messages.0.content.0.document.name": "messages[0].content[0].file.file_data",
+		"messages.0.content.1.text":          "messages[0]", // the text that the document needs
+	} {
+		if got := locate(alone, places, path); got != want {
+			t.Errorf("%s: got %q, want %q", path, got, want)
+		}
+	}
+}
+
 func FuzzLocate(f *testing.F) {
 	f.Add("Value '' at 'messages.1.member.content.1.member.text' failed")
 	f.Add("toolConfig.tools.9.member.toolSpec.name system.3")
-	places := placesOf(f, conversation(), &traits{})
+	f.Add("messages.0.content.0 messages.6.content.0.toolResult.toolUseId messages.7")
+	conversations := map[*llm.ChatRequest][]place{}
+	moved := talk(assistant(said("a"), called("x")), answer1("x", photo("content[0].image_url.url")), user(said("b"), paper("", "")))
+	for model, req := range map[string]*llm.ChatRequest{stranger: conversation(), pixtral: moved} {
+		conversations[req] = placesOf(f, req, traitsFor(f, model))
+	}
 	f.Fuzz(func(t *testing.T, text string) {
-		if got := locate(conversation(), places, text); len(got) > 100 {
-			t.Errorf("%q", got)
+		for req, places := range conversations {
+			if got := locate(req, places, text); len(got) > 100 {
+				t.Errorf("%q", got)
+			}
 		}
 	})
 }
