@@ -313,8 +313,8 @@ func (d *decoder) blockStart(s *jsonscan.Scanner) (llm.Event, error) {
 			s.Skip()
 		}
 	}
-	if s.Err() != nil {
-		return nil, nil
+	if err := s.Err(); err != nil {
+		return nil, err
 	}
 	return d.begin(&rest, kind, block)
 }

@@ -191,7 +191,7 @@ func (p *planner) orderResults() {
 	}
 	var moved []place
 	for _, result := range p.places[p.start:end] {
-		for i, part := range result.m.Parts[result.part].(llm.ToolResult).Parts { //nolint:errcheck // isResult says so
+		for i, part := range result.m.Parts[result.part].(llm.ToolResult).Parts {
 			if file, ok := part.(llm.Blob); ok && !p.c.traits.resultHolds(file) {
 				beside := result
 				beside.inner = int32(i + 1)
