@@ -3,7 +3,6 @@ package fetch_test
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -29,6 +28,9 @@ func serve(t *testing.T, h http.HandlerFunc) (base string) {
 	return server.URL
 }
 
+// say writes to a client that may have left.
+func say(w io.Writer, text string) { _, _ = io.WriteString(w, text) }
+
 func mustFail(t *testing.T, f *fetch.Fetcher, link string, reason fetch.Reason, text string) {
 	t.Helper()
 	_, err := f.Get(t.Context(), link, nil)
@@ -49,11 +51,11 @@ func TestGet(t *testing.T) {
 		switch r.URL.Path {
 		case "/cat.png":
 			w.Header().Set("Content-Type", "image/png; charset=binary")
-			fmt.Fprint(w, strings.Repeat("x", 5000))
+			say(w, strings.Repeat("x", 5000))
 		case "/named":
 			w.Header().Set("Content-Disposition", `attachment; filename="../a/report.pdf"`)
 			w.Header().Set("Content-Type", ";;")
-			fmt.Fprint(w, r.Header.Get("Accept-Encoding"), r.Header.Get("Api-Key"))
+			say(w, r.Header.Get("Accept-Encoding")+r.Header.Get("Api-Key"))
 		case "/moved":
 			http.Redirect(w, r, "/cat.png", http.StatusFound)
 		}
@@ -184,7 +186,7 @@ func TestCredentialsGoHomeOnly(t *testing.T) {
 		case "/back":
 			http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
 		default:
-			fmt.Fprintf(w, "%s key=%s", r.URL.Path, r.Header.Get("Api-Key"))
+			say(w, r.URL.Path+" key="+r.Header.Get("Api-Key"))
 		}
 	}
 	home := serve(t, echo)
@@ -236,12 +238,12 @@ func TestBounds(t *testing.T) {
 			_, _ = io.Copy(w, zeros{})
 		case "/compressed":
 			w.Header().Set("Content-Encoding", "gzip")
-			fmt.Fprint(w, "x")
+			say(w, "x")
 		case "/gone":
 			http.Error(w, "hunter2", http.StatusGone)
 		case "/cut":
 			w.Header().Set("Content-Length", "100")
-			fmt.Fprint(w, "half")
+			say(w, "half")
 		case "/headers":
 			w.Header().Set("X-Long", strings.Repeat("x", 100<<10))
 		}
@@ -265,10 +267,12 @@ func TestBounds(t *testing.T) {
 func silent(tick time.Duration) func(context.Context, string, string) (net.Conn, error) {
 	return func(context.Context, string, string) (net.Conn, error) {
 		client, server := net.Pipe()
-		gone := make(chan struct{})
+		asked, gone := make(chan struct{}), make(chan struct{})
 		go func() {
 			defer close(gone)
-			_, _ = io.Copy(io.Discard, server) // the request, and then until the client leaves
+			_, _ = server.Read(make([]byte, 4096)) // the whole request: a pipe has no pieces
+			close(asked)
+			_, _ = io.Copy(io.Discard, server) // until the client leaves
 		}()
 		go func() {
 			defer func() { _ = server.Close() }()
@@ -276,6 +280,7 @@ func silent(tick time.Duration) func(context.Context, string, string) (net.Conn,
 				<-gone
 				return
 			}
+			<-asked
 			_, err := io.WriteString(server, "HTTP/1.1 200 OK\r\n\r\n")
 			for ; err == nil; _, err = io.WriteString(server, "x") {
 				select {

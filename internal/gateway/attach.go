@@ -33,23 +33,23 @@ type link struct {
 	param string
 }
 
-// attach replaces the files that a request names by URL with what is there, under the caller's
-// rights. URLs of s3: stay: only the model knows who may read them.
-func (g *Gateway) attach(ctx context.Context, header http.Header, req *llm.ChatRequest) error {
-	links := linksOf(req)
+// attach replaces the files that a chat names by URL with what is there, under the caller's rights
+// and as long as the budget of the request lasts. URLs of s3: stay: only the model knows who may read
+// them.
+func (g *Gateway) attach(r *http.Request, req *llm.ChatRequest, b *budget) error {
+	ctx, links := r.Context(), linksOf(req)
 	if len(links) == 0 {
 		return nil
 	}
-	if len(links) > maxLinks {
-		return llm.Invalid(links[maxLinks].param, fmt.Sprintf("A request may name at most %d files by their URLs.", maxLinks))
+	if over := b.takeLinks(len(links)); over > 0 {
+		return llm.Invalid(links[len(links)-over].param, fmt.Sprintf("A request may name at most %d files by their URLs.", maxLinks))
 	}
 	if g.fetch == nil {
 		return llm.Invalid(links[0].param, "This server fetches no files: send the data itself, as a data: URL.")
 	}
 	timed, cancel := context.WithTimeoutCause(ctx, attachTimeout, errSlowFiles)
 	defer cancel()
-	budget := &budget{left: maxLinked}
-	credentials := credentialsOf(header)
+	credentials := credentialsOf(r.Header)
 	groups := byURL(links)
 	err := sideBySide(timed, len(groups), fetchesAtOnce, func(ctx context.Context, i int) error {
 		same := groups[i]
@@ -57,7 +57,7 @@ func (g *Gateway) attach(ctx context.Context, header http.Header, req *llm.ChatR
 		if err != nil {
 			return attachError(err, same[0].param)
 		}
-		if !budget.take(len(file.Bytes)) {
+		if !b.takeBytes(len(file.Bytes)) {
 			return &llm.Error{Kind: llm.KindTooLarge, Param: same[0].param, Message: "The files that the request names by URL are larger than 64 MiB together."}
 		}
 		for _, l := range same {
@@ -176,15 +176,26 @@ func gone(ctx context.Context) error {
 
 // budget is what all files of a request may be together.
 type budget struct {
-	mu   sync.Mutex
-	left int
+	mu           sync.Mutex
+	links, bytes int // that are left
 }
 
-func (b *budget) take(n int) bool {
+func newBudget() *budget { return &budget{links: maxLinks, bytes: maxLinked} }
+
+// takeLinks returns how many of n are too many.
+func (b *budget) takeLinks(n int) int {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.left -= n
-	return b.left >= 0
+	over := min(n, max(0, n-b.links))
+	b.links = max(0, b.links-n)
+	return over
+}
+
+func (b *budget) takeBytes(n int) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.bytes -= n
+	return b.bytes >= 0
 }
 
 // sideBySide does n pieces of work, at most so many at once. The first error cancels the others and

@@ -85,6 +85,9 @@ func memory(t *testing.T, h http.HandlerFunc) fetch.Options {
 	}
 }
 
+// say writes to a client that may have left.
+func say(w io.Writer, text string) { _, _ = io.WriteString(w, text) }
+
 const chatRoute = "/openai/v1/chat/completions"
 
 func TestFilesComeSeveralAtOnce(t *testing.T) {
@@ -95,7 +98,7 @@ func TestFilesComeSeveralAtOnce(t *testing.T) {
 			most.Store(max(most.Load(), running.Add(1)))
 			time.Sleep(time.Second)
 			running.Add(-1)
-			fmt.Fprint(w, r.URL.Path)
+			say(w, r.URL.Path)
 		})))
 		var urls []string
 		for i := range 20 {
@@ -200,7 +203,7 @@ func TestTheStorageKnowsTheCaller(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		model := &askedFor{}
 		o := memory(t, func(w http.ResponseWriter, r *http.Request) {
-			fmt.Fprintf(w, "%s%s %s", r.Host, r.URL.Path, r.Header.Get("Api-Key"))
+			say(w, r.Host+r.URL.Path+" "+r.Header.Get("Api-Key"))
 		})
 		o.Origin = &url.URL{Scheme: "http", Host: "core:8080"}
 		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: model}, fetch.New(o))
@@ -218,13 +221,13 @@ func TestChoicesAreAskedForSixteenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		script := &llmtest.Script{Steps: []llmtest.Step{{Event: llm.Start{}}, {Wait: time.Second, Event: llm.TextDelta{Text: "a"}}, {Event: llm.Finish{Reason: llm.FinishStop, Usage: llm.Usage{Output: 1}}}}}
 		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: script}, nil)
-		most := 0
-		watch := time.AfterFunc(500*time.Millisecond, func() { most = script.Open() })
+		var most atomic.Int64
+		watch := time.AfterFunc(500*time.Millisecond, func() { most.Store(int64(script.Open())) })
 		defer watch.Stop()
 		began := time.Now()
 		w := post(t.Context(), t, h, chatRoute, `{"model":"m","n":40,"stream":true,"stream_options":{"include_usage":true},"messages":[{"role":"user","content":"hi"}]}`)
-		if got := strings.Count(w.Body.String(), `"finish_reason":"stop"`); got != 40 || most != 16 || time.Since(began) != 3*time.Second {
-			t.Errorf("%d choices, %d at once, after %v", got, most, time.Since(began))
+		if got := strings.Count(w.Body.String(), `"finish_reason":"stop"`); got != 40 || most.Load() != 16 || time.Since(began) != 3*time.Second {
+			t.Errorf("%d choices, %d at once, after %v", got, most.Load(), time.Since(began))
 		}
 		if !strings.Contains(w.Body.String(), `"completion_tokens":40`) || !strings.HasSuffix(w.Body.String(), "data: [DONE]\n\n") {
 			t.Errorf("got %s", w.Body)

@@ -94,6 +94,7 @@ func runFixture(t *testing.T, archive *txtar.Archive) {
 		upstream.script, upstream.calls, upstream.got = section(archive, numbered("upstream reply", i)), 0, ""
 		log.Reset()
 		reply := exchange(t, handler, section(archive, numbered("request", i)))
+		synctest.Wait() // for an upstream that was left
 		if want := upstream.expected(); want != upstream.calls {
 			t.Errorf("request %d: Bedrock was called %d times instead of %d", i, upstream.calls, want)
 		}

@@ -69,7 +69,10 @@ func TestTimeoutsLeaveWithTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		script := &llmtest.Script{Steps: []llmtest.Step{{Event: llm.Start{}}, {Wait: time.Hour, Event: llm.TextDelta{}}}}
 		m := withTimeouts(script, catalog.Timeouts{FirstToken: time.Minute, Total: time.Minute})
-		for range m.Chat(t.Context(), &llm.ChatRequest{}) {
+		for _, err := range m.Chat(t.Context(), &llm.ChatRequest{}) {
+			if err != nil {
+				t.Error(err)
+			}
 			break
 		}
 		ctx, cancel := context.WithCancel(t.Context())

@@ -108,7 +108,15 @@ type tokenRequest struct {
 	caller auth.Caller
 	name   string
 	decode func(body []byte) ([]input, error)
-	do     func(r *http.Request, s *served, caller auth.Caller, in input) (output, error)
+	do     func(t tokenCall, in input) (output, error)
+}
+
+// tokenCall is what the inputs of a token request share.
+type tokenCall struct {
+	*served
+	r      *http.Request
+	caller auth.Caller
+	files  *budget
 }
 
 // countAll answers a token request.
@@ -132,10 +140,10 @@ func (g *Gateway) countAll(x *exchange, r *http.Request, t tokenRequest) error {
 	if len(inputs) > maxInputs {
 		return x.refuse(llm.Invalid("inputs", fmt.Sprintf("inputs: %d are more than the %d that a request may have.", len(inputs), maxInputs)))
 	}
-	outputs := make([]output, len(inputs))
+	outputs, files := make([]output, len(inputs)), newBudget()
 	err = sideBySide(r.Context(), len(inputs), countsAtOnce, func(ctx context.Context, i int) error {
 		var err error
-		if outputs[i], err = t.do(r.WithContext(ctx), s, t.caller, inputs[i]); err != nil {
+		if outputs[i], err = t.do(tokenCall{s, r.WithContext(ctx), t.caller, files}, inputs[i]); err != nil {
 			outputs[i] = output{Status: "error", Error: llm.AsError(err).Message}
 		}
 		return ctx.Err()
@@ -149,11 +157,11 @@ func (g *Gateway) countAll(x *exchange, r *http.Request, t tokenRequest) error {
 }
 
 // tokenizeOne counts one input.
-func (g *Gateway) tokenizeOne(r *http.Request, s *served, caller auth.Caller, in input) (output, error) {
+func (g *Gateway) tokenizeOne(t tokenCall, in input) (output, error) {
 	var req *llm.ChatRequest
 	switch in.Type {
 	case "request":
-		c, err := g.inputCall(r, s, caller, in.Value)
+		c, err := g.inputCall(t, in.Value)
 		if err != nil {
 			return output{}, err
 		}
@@ -167,7 +175,7 @@ func (g *Gateway) tokenizeOne(r *http.Request, s *served, caller auth.Caller, in
 	default:
 		return output{}, llm.Invalid("type", `type: expected "request" or "string".`)
 	}
-	count, err := s.Count.CountTokens(r.Context(), req)
+	count, err := t.Count.CountTokens(t.r.Context(), req)
 	if err != nil {
 		return output{}, err
 	}
@@ -177,15 +185,15 @@ func (g *Gateway) tokenizeOne(r *http.Request, s *served, caller auth.Caller, in
 }
 
 // truncateOne tells what one chat would lose.
-func (g *Gateway) truncateOne(r *http.Request, s *served, caller auth.Caller, in input) (output, error) {
-	c, err := g.inputCall(r, s, caller, in.Value)
+func (g *Gateway) truncateOne(t tokenCall, in input) (output, error) {
+	c, err := g.inputCall(t, in.Value)
 	if err != nil {
 		return output{}, err
 	}
 	if c.shape.MaxPromptTokens == 0 {
 		return output{}, llm.Invalid("max_prompt_tokens", "max_prompt_tokens is required.")
 	}
-	if err := c.truncate(r.Context()); err != nil {
+	if err := c.truncate(t.r.Context()); err != nil {
 		return output{}, err
 	}
 	discarded := append([]int{}, c.statistics.Discarded...)
@@ -193,13 +201,13 @@ func (g *Gateway) truncateOne(r *http.Request, s *served, caller auth.Caller, in
 }
 
 // inputCall is a chat of which only the tokens are wanted, as complete as one that is to be answered.
-func (g *Gateway) inputCall(r *http.Request, s *served, caller auth.Caller, body []byte) (*call, error) {
+func (g *Gateway) inputCall(t tokenCall, body []byte) (*call, error) {
 	req, shape, err := openai.DecodeChat(body)
 	if err != nil {
 		return nil, err
 	}
-	c := g.complete(s, caller, req, shape)
-	if err := g.attach(r.Context(), r.Header, req); err != nil {
+	c := g.complete(t.served, t.caller, req, shape)
+	if err := g.attach(t.r, req, t.files); err != nil {
 		return nil, err
 	}
 	g.vault.recall(c.owner, req)

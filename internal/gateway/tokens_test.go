@@ -15,6 +15,7 @@ import (
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
+	"outcrop/internal/fetch"
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
 	"outcrop/internal/llm/llmtest"
@@ -126,4 +127,27 @@ func TestDefaultsAreReadOnce(t *testing.T) {
 			t.Errorf("%s: the log is %q", defaults, &log)
 		}
 	}
+}
+
+// TestInputsShareTheFiles: a token request may name no more files than a chat, however many inputs it
+// has.
+func TestInputsShareTheFiles(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var calls atomic.Int32
+		f := fetch.New(memory(t, func(http.ResponseWriter, *http.Request) { calls.Add(1) }))
+		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: llmtest.Echo{}, Count: &counter{}}, f)
+		var inputs []string
+		for i := range 3 {
+			var urls []string
+			for j := range 50 {
+				urls = append(urls, fmt.Sprintf("http://a.example/e%d-%d", i, j))
+			}
+			inputs = append(inputs, `{"type":"request","value":`+images(urls...)+`}`)
+		}
+		w := post(t.Context(), t, h, "/v1/deployments/m/tokenize", `{"inputs":[`+strings.Join(inputs, ",")+`]}`)
+		good, bad := strings.Count(w.Body.String(), "token_count"), strings.Count(w.Body.String(), "at most 100 files")
+		if w.Code != http.StatusOK || good != 2 || bad != 1 || calls.Load() != 100 {
+			t.Errorf("%d calls, %d %s", calls.Load(), w.Code, w.Body)
+		}
+	})
 }
