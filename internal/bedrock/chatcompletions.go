@@ -16,18 +16,23 @@ import (
 // chatWriter writes a chat as a body of OpenAI's chat completions, for the hosts that serve them.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/inference-chat-completions.html
 type chatWriter struct {
-	traits *traits
-	body   []byte
-	start  llm.Start
-	names  map[string]string // tool names that OpenAI would refuse, by what stands for them
-	sent   []int             // the client's index of each message of the body
+	plan *converse // what is shared with Converse
+	body []byte
+	sent []int // the client's index of each message of the body
 }
 
-func writeChat(id string, t *traits, req *llm.ChatRequest) (*outcall, error) {
-	w := &chatWriter{traits: t, body: make([]byte, 0, estimate(req).bytes)}
+func writeChat(id string, v *view, req *llm.ChatRequest) (*outcall, error) {
+	plan, err := planElsewhere(v, req, chatFields)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.planStops(); err != nil {
+		return nil, err
+	}
+	w := &chatWriter{plan: plan, body: make([]byte, 0, estimate(req).bytes)}
 	w.body = append(w.body, `{"model":`...)
 	w.body = jsonscan.AppendString(w.body, id)
-	for _, add := range []func(*llm.ChatRequest) error{w.addMessages, w.addTools, w.addSampling, w.addFormat, w.addEffort} {
+	for _, add := range []func(*llm.ChatRequest) error{w.addMessages, w.addTools, w.addSampling, w.addFormat, w.addEffort, w.addTier} {
 		if err := add(req); err != nil {
 			return nil, err
 		}
@@ -35,20 +40,15 @@ func writeChat(id string, t *traits, req *llm.ChatRequest) (*outcall, error) {
 	if !req.Whole {
 		w.body = append(w.body, `,"stream":true,"stream_options":{"include_usage":true}`...)
 	}
-	if req.Tier != "" {
-		w.body = append(w.body, `,"service_tier":`...)
-		w.body = jsonscan.AppendString(w.body, req.Tier)
-	}
-	own, err := readOwnFields(req.Config, chatFields)
+	header, err := plan.guardrailHeader()
 	if err != nil {
 		return nil, err
 	}
-	w.body = append(append(w.body, own.fields...), '}')
 	decode := func() *chatDecoder {
-		return &chatDecoder{names: w.names, tags: tagReader{on: t.family.Name == "gpt-oss"}}
+		return &chatDecoder{names: plan.names, tags: tagReader{on: v.traits.family.Name == "gpt-oss"}}
 	}
 	return &outcall{
-		body: w.body, header: own.header, start: w.start, stream: !req.Whole,
+		plan: plan, body: plan.appendExtra(w.body), header: header, stream: !req.Whole,
 		whole:  func(body []byte, _ http.Header) ([]llm.Event, error) { return decode().whole(body) },
 		frames: func(a *answer, ctx context.Context, body io.Reader) { a.readSSE(ctx, body, decode().frame) },
 		param:  func(theirs string) string { return openAIParam(theirs, w.sent) },
@@ -127,7 +127,7 @@ func (w *chatWriter) texts(m *llm.Message, parts []llm.Part) (texts []string, er
 		case llm.Text:
 			texts = append(texts, p.Text)
 		case llm.CachePoint:
-			w.ignore(placeField(m, p.At))
+			w.plan.ignore(placeField(m, p.At), cacheWhy)
 		case llm.Blob:
 			return nil, llm.Invalid(placeField(m, p.At), "On this model's API files can stand in user messages only.")
 		case llm.Link:
@@ -177,7 +177,7 @@ func (w *chatWriter) user(m *llm.Message) error {
 	first := len(w.body)
 	for _, part := range m.Parts {
 		if at, ok := part.(llm.CachePoint); ok {
-			w.ignore(placeField(m, at.At))
+			w.plan.ignore(placeField(m, at.At), cacheWhy)
 			continue
 		}
 		if len(w.body) > first {
@@ -214,25 +214,11 @@ func (w *chatWriter) userPart(m *llm.Message, part llm.Part) error {
 
 // pictureType says which of the image types a file is, by its bytes.
 func pictureType(m *llm.Message, b llm.Blob) (string, error) {
-	mime := mediaType(b)
-	switch mime {
-	case "image/png", "image/jpeg", "image/gif", "image/webp":
-		return mime, nil
+	if kind := sniff(b); kind.class == classImage {
+		return "image/" + kind.format, nil
 	}
 	return "", llm.Invalid(placeField(m, b.At),
 		"This model's API takes images only (PNG, JPEG, GIF, WebP), no other files: send the file's text, or use a model that Bedrock serves through Converse.")
-}
-
-// mediaType is the media type of a file's bytes, "" when they are not base64.
-func mediaType(b llm.Blob) string {
-	head := b.Bytes
-	if b.Base64 != "" {
-		var err error
-		if head, err = base64.StdEncoding.DecodeString(b.Base64[:min(len(b.Base64), 64)]); err != nil {
-			return ""
-		}
-	}
-	return http.DetectContentType(head)
 }
 
 func appendDataURL(dst []byte, mime string, b llm.Blob) []byte {
@@ -253,7 +239,7 @@ func (w *chatWriter) assistant(m *llm.Message) error {
 		case llm.ToolCall:
 			calls = append(calls, p)
 		case llm.Reasoning:
-			w.ignore(messageField(m, "reasoning_content"))
+			w.plan.ignore(messageField(m, "reasoning_content"), replyWhy)
 		default:
 			more, err := w.texts(m, []llm.Part{p})
 			if err != nil {
@@ -276,7 +262,7 @@ func (w *chatWriter) assistant(m *llm.Message) error {
 		w.body = append(w.body, [...]string{`,"tool_calls":[{"id":`, `,{"id":`}[min(i, 1)]...)
 		w.body = jsonscan.AppendString(w.body, bareCallID(call.ID))
 		w.body = append(w.body, `,"type":"function","function":{"name":`...)
-		w.body = jsonscan.AppendString(w.body, w.toolName(call.Name))
+		w.body = jsonscan.AppendString(w.body, w.plan.toolName(call.Name))
 		w.body = append(w.body, `,"arguments":`...)
 		w.body = jsonscan.AppendString(w.body, call.Args)
 		w.body = append(w.body, `}}`...)
@@ -294,7 +280,7 @@ func (w *chatWriter) toolMessage(m *llm.Message) error {
 		result, ok := part.(llm.ToolResult)
 		if !ok {
 			if point, ok := part.(llm.CachePoint); ok {
-				w.ignore(placeField(m, point.At))
+				w.plan.ignore(placeField(m, point.At), cacheWhy)
 				continue
 			}
 			return llm.Invalid(messageField(m, "content"), "A tool message cannot hold content of this kind.")
@@ -304,7 +290,7 @@ func (w *chatWriter) toolMessage(m *llm.Message) error {
 			return err
 		}
 		if result.Failed {
-			w.start.Changed = append(w.start.Changed, messageField(m, "content"))
+			w.plan.change(messageField(m, "content"), failedWhy)
 			texts = append([]string{failedResult}, texts...)
 		}
 		if len(texts) == 0 {
@@ -321,158 +307,10 @@ func (w *chatWriter) toolMessage(m *llm.Message) error {
 }
 
 // failedResult begins the result of a tool that failed: OpenAI's API has no member that says so.
-const failedResult = "The tool failed:"
-
-func (w *chatWriter) addTools(req *llm.ChatRequest) error {
-	if len(req.Tools) == 0 {
-		if req.ToolChoice.Mode == llm.ToolRequired || req.ToolChoice.Mode == llm.ToolNamed {
-			return llm.Invalid("tool_choice", "tool_choice asks for a tool call, but tools is empty.")
-		}
-		return nil
-	}
-	for i := range req.Tools {
-		w.body = append(w.body, [...]string{`,"tools":[{"type":"function","function":{`, `,{"type":"function","function":{`}[min(i, 1)]...)
-		w.tool(&req.Tools[i])
-		w.body = append(w.body, `}}`...)
-		if req.Tools[i].Cache != nil {
-			w.ignore("tools[" + strconv.Itoa(i) + "]")
-		}
-	}
-	w.body = append(w.body, ']')
-	switch req.ToolChoice.Mode {
-	case llm.ToolNone:
-		w.body = append(w.body, `,"tool_choice":"none"`...)
-	case llm.ToolRequired:
-		w.body = append(w.body, `,"tool_choice":"required"`...)
-	case llm.ToolNamed:
-		w.body = append(w.body, `,"tool_choice":{"type":"function","function":{"name":`...)
-		w.body = jsonscan.AppendString(w.body, w.toolName(req.ToolChoice.Name))
-		w.body = append(w.body, `}}`...)
-	case llm.ToolAuto:
-		// It is the default.
-	}
-	if req.OneTool {
-		w.body = append(w.body, `,"parallel_tool_calls":false`...)
-	}
-	return nil
-}
-
-// tool writes the members of a function.
-func (w *chatWriter) tool(t *llm.Tool) {
-	w.body = append(w.body, `"name":`...)
-	w.body = jsonscan.AppendString(w.body, w.toolName(t.Name))
-	if t.Description != "" {
-		w.body = append(w.body, `,"description":`...)
-		w.body = jsonscan.AppendString(w.body, t.Description)
-	}
-	w.body = append(w.body, `,"parameters":`...)
-	if len(t.Schema) == 0 {
-		w.body = append(w.body, emptySchema...)
-	} else {
-		w.body = append(w.body, t.Schema...)
-	}
-	if t.Strict {
-		w.body = append(w.body, `,"strict":true`...)
-	}
-}
-
-func (w *chatWriter) toolName(name string) string {
-	alias := toolWord(name, "")
-	if alias != name {
-		if w.names == nil {
-			w.names = map[string]string{}
-		}
-		w.names[alias] = name
-	}
-	return alias
-}
-
-func (w *chatWriter) addSampling(req *llm.ChatRequest) error {
-	w.body = appendSampling(w.body, req.Sampling)
-	if req.MaxTokens > 0 {
-		w.body = append(w.body, `,"max_completion_tokens":`...)
-		w.body = strconv.AppendInt(w.body, int64(req.MaxTokens), 10)
-	}
-	for i, stop := range req.Stop {
-		w.body = append(w.body, [...]string{`,"stop":[`, `,`}[min(i, 1)]...)
-		w.body = jsonscan.AppendString(w.body, stop)
-	}
-	if len(req.Stop) > 0 {
-		w.body = append(w.body, ']')
-	}
-	return nil
-}
-
-func appendSampling(dst []byte, s llm.Sampling) []byte {
-	if s.Temperature != nil {
-		dst = strconv.AppendFloat(append(dst, `,"temperature":`...), *s.Temperature, 'g', -1, 64)
-	}
-	if s.TopP != nil {
-		dst = strconv.AppendFloat(append(dst, `,"top_p":`...), *s.TopP, 'g', -1, 64)
-	}
-	return dst
-}
-
-func (w *chatWriter) addFormat(req *llm.ChatRequest) error {
-	switch req.Format.Kind {
-	case llm.FormatJSON:
-		w.body = append(w.body, `,"response_format":{"type":"json_object"}`...)
-	case llm.FormatSchema:
-		w.body = append(w.body, `,"response_format":{"type":"json_schema","json_schema":{`...)
-		w.body = appendSchema(w.body, &req.Format)
-		w.body = append(w.body, `}}`...)
-	case llm.FormatText:
-		// It is the default.
-	}
-	return nil
-}
-
-// appendSchema writes the members of a schema's format, which both of OpenAI's APIs share.
-func appendSchema(dst []byte, f *llm.Format) []byte {
-	name := f.Name
-	if name == "" {
-		name = "answer" // the API wants one
-	}
-	dst = jsonscan.AppendString(append(dst, `"name":`...), name)
-	if f.Description != "" {
-		dst = jsonscan.AppendString(append(dst, `,"description":`...), f.Description)
-	}
-	dst = append(append(dst, `,"schema":`...), f.Schema...)
-	if f.Strict {
-		dst = append(dst, `,"strict":true`...)
-	}
-	return dst
-}
-
-func (w *chatWriter) addEffort(req *llm.ChatRequest) error {
-	effort, err := w.effort(req.Effort)
-	if err != nil || effort == "" {
-		return err
-	}
-	w.body = append(w.body, `,"reasoning_effort":`...)
-	w.body = jsonscan.AppendString(w.body, effort)
-	return nil
-}
-
-// effort is the word of a model for how hard it should think. gpt-oss knows three and always thinks.
-func (w *chatWriter) effort(effort string) (string, error) {
-	if w.traits.family.Name != "gpt-oss" {
-		return effort, nil
-	}
-	switch effort {
-	case "none":
-		return "", llm.Invalid("reasoning_effort", "This model always thinks: choose low, medium or high.")
-	case "minimal":
-		w.start.Changed = append(w.start.Changed, "reasoning_effort")
-		return "low", nil
-	case "xhigh", "max":
-		w.start.Changed = append(w.start.Changed, "reasoning_effort")
-		return "high", nil
-	}
-	return effort, nil
-}
-
-func (w *chatWriter) ignore(field string) { w.start.Ignored = append(w.start.Ignored, field) }
+const (
+	failedResult = "The tool failed:"
+	failedWhy    = "the model's API cannot mark a result as failed: its text says so"
+)
 
 // openAIPath takes a path of OpenAI's errors apart: "messages[2].content", "messages.2.content",
 // "['messages', 2, …]".

@@ -141,19 +141,12 @@ type ModelOptions struct {
 	Surface string
 }
 
-// traits are what is known of the model with that id when base, if it is not "", is what is behind it.
-func (o *ModelOptions) traits(catalogue *models.Catalogue, id, base string) traits {
-	t := traitsOf(catalogue, id, base)
-	t.guardrail = o.Guardrail
-	return t
-}
-
 // Model returns the model of that id or ARN. It calls nobody.
 func (c *Client) Model(modelID string, o ModelOptions) (*Model, error) {
 	if err := CheckModelID(modelID); err != nil {
 		return nil, err
 	}
-	v, err := c.view(modelID, o.traits(c.catalogue, modelID, o.BaseModel), o.Surface)
+	v, err := c.view(modelID, traitsOf(c.catalogue, modelID, o.BaseModel), o)
 	if err != nil {
 		return nil, err
 	}
@@ -199,7 +192,7 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 		}
 		defer resp.Body.Close()
 		a := &answer{
-			req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield), advise: m.advise,
+			req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield), model: m,
 			start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
 		}
 		if resp.StatusCode != http.StatusOK {
@@ -217,8 +210,8 @@ type answer struct {
 	start   llm.Start
 	decoder decoder
 	yield   func(llm.Event, error) bool
-	advise  func(*llm.Error) *llm.Error // completes an error that blames the model id
-	param   func(theirs string) string  // the client's name of a field of a surface other than Converse
+	model   *Model
+	param   func(theirs string) string // the client's name of a field of a surface other than Converse
 }
 
 // refuse ends the answer with an error of AWS, which may blame a field of Converse: the client is told
@@ -232,7 +225,7 @@ func (a *answer) refuse(err error) {
 	if e.Kind == llm.KindInvalid && e.Param == "" {
 		e.Param = locate(a.req, a.places, e.Message)
 	}
-	a.yield(nil, a.advise(e))
+	a.yield(nil, a.model.advise(e))
 }
 
 // send makes one call. The body is in memory, so head and body leave together and the transport may

@@ -329,18 +329,8 @@ func unknownProperty(name, path string, properties []property) string {
 
 // Configuration is the JSON Schema (draft 2020-12) of custom_fields.configuration for the model.
 func (m *Model) Configuration() []byte {
-	v := m.current.Load()
-	properties := v.traits.properties()
-	if v.dialect != speaksConverse {
-		properties = slices.DeleteFunc(properties, func(p property) bool { return !elsewhere(p.name) })
-	}
 	out := []byte(`{"$schema":"https://json-schema.org/draft/2020-12/schema",`)
-	return append(appendObjectSchema(out, properties), '}')
-}
-
-// elsewhere says whether a surface other than Converse takes a member of the configuration.
-func elsewhere(name string) bool {
-	return name == "additionalModelRequestFields" || name == "guardrailConfig"
+	return append(appendObjectSchema(out, m.current.Load().properties()), '}')
 }
 
 // appendObjectSchema writes the members of an object's schema.

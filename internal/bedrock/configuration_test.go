@@ -146,15 +146,3 @@ func example(schema map[string]any) any {
 		return "/x"
 	}
 }
-
-// TestOperatorsGuardrailTravelsInHeaders where the body has no place for it.
-func TestOperatorsGuardrailTravelsInHeaders(t *testing.T) {
-	call := &outcall{}
-	if err := call.guard(&Guardrail{ID: "own", Version: "2", Trace: "enabled"}); err != nil {
-		t.Fatal(err)
-	}
-	want := map[string][]string{headerGuardrail: {"own"}, headerGuardrailVersion: {"2"}, headerTrace: {"ENABLED"}}
-	if diff := cmp.Diff(want, map[string][]string(call.header)); diff != "" {
-		t.Error(diff)
-	}
-}

@@ -93,7 +93,7 @@ func (c *counter) refused(err error) {
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html
 func (m *Model) CountTokens(ctx context.Context, req *llm.ChatRequest) (llm.Count, error) {
 	v := m.known(ctx)
-	if v.dialect == speaksConverse && v.traits.family.Name == "Claude" && v.traits.model.Base != "" {
+	if v.dialect == speaksConverse && v.traits.claude() && v.traits.model.Base != "" {
 		tokens, ok, err := m.ownCount(ctx, v, req)
 		if ok || err != nil {
 			return llm.Count{Tokens: tokens, Exact: ok}, err

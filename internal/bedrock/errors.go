@@ -46,7 +46,7 @@ func (e *awsError) loggable() string {
 	case "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "ModelNotReadyException",
 		"ServiceQuotaExceededException", "ModelTimeoutException", "InternalServerException", "ServiceUnavailableException":
 	default:
-		if !isOurCredentials(e) && !isContextLength(e) && !isModelID(e) {
+		if !isOurCredentials(e) && !saysContextLength(e.message) && !saysModelID(e.message) {
 			return "(AWS's text may quote the request and is not logged)"
 		}
 	}
@@ -113,7 +113,7 @@ func (e *awsError) readBody(body []byte) {
 	if json.Unmarshal(body, &b) == nil {
 		e.message = b.Message
 		if e.code == "" {
-			e.code = cmp.Or(b.Type[strings.LastIndexByte(b.Type, '#')+1:], jsonString(b.Code))
+			e.code = cmp.Or(b.Type[strings.LastIndexByte(b.Type, '#')+1:], stringIn(b.Code))
 		}
 		if len(b.Error) > 0 && string(b.Error) != "null" {
 			e.readOpenAI(b.Error)
@@ -137,20 +137,20 @@ func (e *awsError) readOpenAI(raw json.RawMessage) {
 		Param   json.RawMessage `json:"param"`
 	}
 	if json.Unmarshal(raw, &inner) != nil {
-		e.message = cmp.Or(jsonString(raw), e.message)
+		e.message = cmp.Or(stringIn(raw), e.message)
 		return
 	}
-	e.message, e.param = cmp.Or(inner.Message, e.message), jsonString(inner.Param)
+	e.message, e.param = cmp.Or(inner.Message, e.message), stringIn(inner.Param)
 	if e.code == "" {
-		e.code = cmp.Or(jsonString(inner.Code), inner.Type)
+		e.code = cmp.Or(stringIn(inner.Code), inner.Type)
 		if kindOfCode(e.code) == llm.KindInternal && kindOfCode(inner.Type) != llm.KindInternal {
 			e.code = inner.Type
 		}
 	}
 }
 
-// jsonString is the JSON string in raw, or "".
-func jsonString(raw json.RawMessage) (text string) {
+// stringIn is the JSON string in raw, or "".
+func stringIn(raw json.RawMessage) (text string) {
 	if json.Unmarshal(raw, &text) != nil {
 		return ""
 	}
@@ -247,7 +247,8 @@ func kindOfCode(code string) llm.Kind {
 		return llm.KindContextLength
 	case "content_filter", "content_policy_violation":
 		return llm.KindContentFilter
-	case "AccessDeniedException", "permission_error", "permission_denied", "access_denied", "PermissionDeniedError":
+	case "AccessDeniedException", "permission_error", "permission_denied", "access_denied", "PermissionDeniedError",
+		"authentication_error", "invalid_api_key", "AuthenticationError":
 		return llm.KindForbidden
 	case "ResourceNotFoundException", "not_found_error", "model_not_found", "NotFoundError":
 		return llm.KindNotFound
@@ -280,31 +281,30 @@ func isOurCredentials(e *awsError) bool {
 // isContextLength knows the texts with which Bedrock's models say that a prompt is too long; on the
 // runtime they have no type of their own.
 func isContextLength(e *awsError) bool {
-	if e.code == "context_length_exceeded" {
-		return true
-	}
+	return e.code == "context_length_exceeded" || saysContextLength(e.message)
+}
+
+func saysContextLength(message string) bool {
 	for _, text := range []string{
 		"prompt is too long", "Input Tokens Exceeded", "Input is too long", "Too many input tokens", "maximum context length",
 		"context_length_exceeded",
 	} {
-		if strings.Contains(e.message, text) {
+		if strings.Contains(message, text) {
 			return true
 		}
 	}
 	return false
 }
 
-// isModelID knows the texts that blame the model id, which is the operator's, not the client's.
-func isModelID(e *awsError) bool {
-	return strings.HasPrefix(e.message, "The provided model identifier is invalid") ||
-		strings.Contains(e.message, "with on-demand throughput isn") ||
-		isRoute(e.message) || e.code == "model_not_found"
-}
+// isModelID knows the errors that blame the model id, which is the operator's, not the client's.
+func isModelID(e *awsError) bool { return e.code == "model_not_found" || saysModelID(e.message) }
 
-// isRoute knows the text of bedrock-mantle about a model that is on another of its paths, or not on it
-// at all. The apostrophe has been seen in both forms.
-func isRoute(message string) bool {
-	return strings.Contains(message, "supported on this route")
+// saysModelID knows their texts. The last is bedrock-mantle's about a model that is on another of its
+// paths, or not on it at all; its apostrophe has been seen in both forms.
+func saysModelID(message string) bool {
+	return strings.HasPrefix(message, "The provided model identifier is invalid") ||
+		strings.Contains(message, "with on-demand throughput isn") ||
+		strings.HasSuffix(strings.TrimSuffix(message, "."), "supported on this route")
 }
 
 var (

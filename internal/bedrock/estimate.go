@@ -1,15 +1,7 @@
 package bedrock
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/binary"
-	"image"
-	"image/gif"
-	"image/jpeg"
-	"image/png"
 	"math"
-	"strings"
 	"unicode"
 	"unicode/utf8"
 
@@ -61,6 +53,7 @@ const (
 	tokensAfar      = 1600 // a file that is still elsewhere
 	bytesOfPage     = 60e3 // of a PDF without page marks, roughly
 	tokensOfPage    = 1900 // the text of a page and the page's image together
+	bytesOfToken    = 4    // of a text file
 	bytesOfOffice   = 12   // of a zipped document for one token
 	bytesOfSecond   = 250e3
 	tokensOfSecond  = 300 // of video: one frame
@@ -182,80 +175,31 @@ func mark(r, previous rune) float64 {
 
 // file counts a file by what its bytes are.
 func (m *measure) file(b llm.Blob) int {
-	size := len(b.Bytes) + base64.StdEncoding.DecodedLen(len(b.Base64))
-	mime := mediaType(b)
-	switch {
-	case strings.HasPrefix(mime, "image/"):
-		return m.picture(mime, b)
-	case mime == "application/pdf":
-		return max(1, int(math.Ceil(float64(size)/bytesOfPage))) * tokensOfPage
-	case strings.HasPrefix(mime, "text/"):
-		return size/4 + 1
-	case strings.HasPrefix(mime, "video/"):
-		return int(float64(size)/bytesOfSecond*tokensOfSecond) + tokensOfSecond
-	case strings.HasPrefix(mime, "audio/"), mime == "application/ogg":
-		return int(float64(size)/bytesOfSpeech*tokensOfSpeech) + tokensOfSpeech
+	size := float64(encoded{b}.size())
+	switch kind := sniff(b); {
+	case kind.class == classImage:
+		return m.picture(kind.width, kind.height)
+	case kind.format == "pdf":
+		return max(1, int(math.Ceil(size/bytesOfPage))) * tokensOfPage
+	case kind.text:
+		return int(size/bytesOfToken) + 1
+	case kind.class == classVideo:
+		return int(size/bytesOfSecond*tokensOfSecond) + tokensOfSecond
+	case kind.class == classAudio:
+		return int(size/bytesOfSpeech*tokensOfSpeech) + tokensOfSpeech
 	default:
-		return size/bytesOfOffice + 1
+		return int(size/bytesOfOffice) + 1
 	}
 }
 
-// headOfPicture is how many bytes of an image are looked at for its size: a JPEG may have a long
-// preface.
-const headOfPicture = 256 << 10
-
 // picture counts an image by its pixels, after the scaling that the family does.
-func (m *measure) picture(mime string, b llm.Blob) int {
-	head := b.Bytes
-	if b.Base64 != "" {
-		n := min(len(b.Base64), headOfPicture) &^ 3
-		head, _ = base64.StdEncoding.DecodeString(b.Base64[:n]) //nolint:errcheck // what could be decoded may do
-	}
-	width, height := pictureSize(mime, head)
+func (m *measure) picture(width, height int) int {
 	if width <= 0 || height <= 0 {
-		return m.image
+		return m.image // the header does not tell
 	}
 	w, h := float64(width), float64(height)
 	if longest := max(w, h); longest > m.side {
 		w, h = w*m.side/longest, h*m.side/longest
 	}
 	return min(max(int(math.Ceil(w*h/m.pixels)), smallestPicture), m.image)
-}
-
-// pictureSize reads the size of an image from its head; 0 when it is not told there.
-func pictureSize(mime string, head []byte) (width, height int) {
-	var config image.Config
-	var err error
-	switch mime {
-	case "image/png":
-		config, err = png.DecodeConfig(bytes.NewReader(head))
-	case "image/jpeg":
-		config, err = jpeg.DecodeConfig(bytes.NewReader(head))
-	case "image/gif":
-		config, err = gif.DecodeConfig(bytes.NewReader(head))
-	case "image/webp":
-		return webpSize(head)
-	}
-	if err != nil {
-		return 0, 0
-	}
-	return config.Width, config.Height
-}
-
-// webpSize reads the size in each of WebP's three forms.
-// https://developers.google.com/speed/webp/docs/riff_container
-func webpSize(b []byte) (width, height int) {
-	if len(b) < 30 {
-		return 0, 0
-	}
-	switch string(b[12:16]) {
-	case "VP8 ":
-		return int(binary.LittleEndian.Uint16(b[26:]) & 0x3fff), int(binary.LittleEndian.Uint16(b[28:]) & 0x3fff)
-	case "VP8L":
-		bits := binary.LittleEndian.Uint32(b[21:])
-		return int(bits&0x3fff) + 1, int(bits>>14&0x3fff) + 1
-	case "VP8X":
-		return 1 + int(b[24]) + int(b[25])<<8 + int(b[26])<<16, 1 + int(b[27]) + int(b[28])<<8 + int(b[29])<<16
-	}
-	return 0, 0
 }

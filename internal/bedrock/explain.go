@@ -44,7 +44,7 @@ func (m *Model) Explain(ctx context.Context, req *llm.ChatRequest) (Explanation,
 			return Explanation{}, err
 		}
 		e.Body, e.Whole = call.body, !call.stream
-		e.Ignored, e.Changed = notes(call.start.Ignored, nil), notes(call.start.Changed, nil)
+		e.Ignored, e.Changed = notes(call.plan.ignored, call.plan.why), notes(call.plan.changed, call.plan.why)
 	}
 	if e.Whole {
 		to = v.whole

@@ -83,17 +83,11 @@ func (c *converse) tier() (string, error) {
 	}
 }
 
-// addGuardrail writes the operator's guardrail, or the client's if the operator has none.
+// addGuardrail writes the guardrail.
 func (c *converse) addGuardrail() error {
-	g := c.config.guardrail
-	if own := c.traits.guardrail; own != nil {
-		if g != nil && (g.ID != own.ID || g.Version != own.Version) {
-			return otherGuardrail()
-		}
-		g = own
-	}
-	if g == nil {
-		return nil
+	g, err := c.guardrail()
+	if g == nil || err != nil {
+		return err
 	}
 	c.body = append(c.body, `,"guardrailConfig":{"guardrailIdentifier":`...)
 	c.body = jsonscan.AppendString(c.body, g.ID)

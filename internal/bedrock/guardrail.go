@@ -15,27 +15,35 @@ const (
 	headerTrace            = "X-Amzn-Bedrock-Trace"
 )
 
-// otherGuardrail refuses a client's guardrail beside the operator's.
-func otherGuardrail() error {
-	return llm.Invalid(configPath+".guardrailConfig", "This deployment's guardrail is set by the server: it cannot be removed or replaced.")
+// guardrail is the operator's, or the client's if the operator has none, or nil.
+func (c *converse) guardrail() (*Guardrail, error) {
+	g, own := c.config.guardrail, c.traits.guardrail
+	if own == nil {
+		return g, nil
+	}
+	if g != nil && (g.ID != own.ID || g.Version != own.Version) {
+		return nil, llm.Invalid(configPath+".guardrailConfig", "This deployment's guardrail is set by the server: it cannot be removed or replaced.")
+	}
+	return own, nil
 }
 
-// guard puts the operator's guardrail into the headers of a call of a surface other than Converse.
-func (call *outcall) guard(own *Guardrail) error {
-	if own == nil {
-		return nil
+// guardrailHeader is the guardrail as the headers that InvokeModel and OpenAI's APIs take: the
+// operator's, or the client's if the operator has none.
+func (c *converse) guardrailHeader() (http.Header, error) {
+	h := http.Header{}
+	g, err := c.guardrail()
+	if g == nil || err != nil {
+		return h, err
 	}
-	if id := call.header.Get(headerGuardrail); id != "" && (id != own.ID || call.header.Get(headerGuardrailVersion) != own.Version) {
-		return otherGuardrail()
+	for _, text := range []string{g.ID, g.Version} {
+		if strings.ContainsFunc(text, func(r rune) bool { return r <= ' ' || r >= 0x7f }) {
+			return nil, llm.Invalid(configPath+".guardrailConfig", "The id and version of a guardrail hold no spaces and only ASCII.")
+		}
 	}
-	if call.header == nil {
-		call.header = http.Header{}
+	h.Set(headerGuardrail, g.ID)
+	h.Set(headerGuardrailVersion, g.Version)
+	if g.Trace != "" {
+		h.Set(headerTrace, strings.ToUpper(g.Trace))
 	}
-	call.header.Set(headerGuardrail, own.ID)
-	call.header.Set(headerGuardrailVersion, own.Version)
-	call.header.Del(headerTrace)
-	if own.Trace != "" {
-		call.header.Set(headerTrace, strings.ToUpper(own.Trace))
-	}
-	return nil
+	return h, nil
 }

@@ -20,7 +20,7 @@ func (m *Model) advise(e *llm.Error) *llm.Error {
 		return e
 	}
 	if hint := advice(m.client.catalogue, m.id, m.client.region); hint != "" {
-		e.Message += " " + hint
+		e.Message = strings.TrimSuffix(e.Message, ".") + ". " + hint
 		e.Err = fmt.Errorf("%w (%s)", e.Err, hint)
 	}
 	return e

@@ -17,46 +17,52 @@ import (
 // Pegasus answers one prompt about one video, through InvokeModel alone.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-pegasus.html
 type pegasusWriter struct {
+	plan   *converse // what is shared with Converse
 	prompt strings.Builder
 	video  []byte // the member mediaSource
-	start  llm.Start
 }
 
-func writePegasus(_ *traits, req *llm.ChatRequest) (*outcall, error) {
-	w := &pegasusWriter{}
+func writePegasus(v *view, req *llm.ChatRequest) (*outcall, error) {
+	plan, err := planElsewhere(v, req, "inputPrompt mediaSource temperature maxOutputTokens responseFormat")
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.planStops(); err != nil {
+		return nil, err
+	}
+	plan.stops = req.Stop // the model has none of its own
+	w := &pegasusWriter{plan: plan}
 	if err := pegasusTakes(req); err != nil {
 		return nil, err
 	}
 	if err := w.read(req); err != nil {
 		return nil, err
 	}
-	if w.prompt.Len() == 0 {
-		return nil, llm.Invalid("messages", "No message holds any text: this model needs a question about the video.")
+	w.forget(req)
+	header, err := w.header(req)
+	if err != nil {
+		return nil, err
 	}
-	if w.video == nil {
-		return nil, llm.Invalid("messages", "This model answers about a video: the last user message must hold one, as bytes or as an s3: URL.")
-	}
+	return &outcall{
+		plan: plan, body: plan.appendExtra(w.fields(req)), header: header, stream: !req.Whole,
+		whole:  wholePegasus,
+		frames: (*answer).readPegasus,
+	}, nil
+}
+
+func (w *pegasusWriter) fields(req *llm.ChatRequest) []byte {
 	body := jsonscan.AppendString([]byte(`{"inputPrompt":`), w.prompt.String())
 	body = append(append(body, `,"mediaSource":`...), w.video...)
 	if t := req.Sampling.Temperature; t != nil {
 		body = strconv.AppendFloat(append(body, `,"temperature":`...), *t, 'g', -1, 64)
 	}
-	if req.MaxTokens > 0 {
-		body = strconv.AppendInt(append(body, `,"maxOutputTokens":`...), int64(req.MaxTokens), 10)
+	if most := w.plan.maxTokens; most > 0 {
+		body = strconv.AppendInt(append(body, `,"maxOutputTokens":`...), int64(most), 10)
 	}
 	if req.Format.Kind == llm.FormatSchema {
 		body = append(append(append(body, `,"responseFormat":{"jsonSchema":`...), req.Format.Schema...), '}')
 	}
-	own, err := readOwnFields(req.Config, "inputPrompt mediaSource temperature maxOutputTokens responseFormat")
-	if err != nil {
-		return nil, err
-	}
-	w.forget(req)
-	return &outcall{
-		body: append(append(body, own.fields...), '}'), header: invokeHeader(own.header, req), start: w.start, stream: !req.Whole,
-		whole:  wholePegasus,
-		frames: (*answer).readPegasus,
-	}, nil
+	return body
 }
 
 // pegasusTakes refuses what the model cannot do at all.
@@ -64,8 +70,6 @@ func pegasusTakes(req *llm.ChatRequest) error {
 	switch {
 	case len(req.Tools) > 0:
 		return llm.Invalid("tools", "This model cannot call tools.")
-	case len(req.Stop) > 0:
-		return llm.Invalid("stop", "This model has no stop sequences.")
 	case req.Format.Kind == llm.FormatJSON:
 		return llm.Invalid("response_format", "This model takes json_schema only.")
 	case req.Sampling.Temperature != nil && *req.Sampling.Temperature > 1:
@@ -77,23 +81,33 @@ func pegasusTakes(req *llm.ChatRequest) error {
 // forget lists what has no effect.
 func (w *pegasusWriter) forget(req *llm.ChatRequest) {
 	if req.Sampling.TopP != nil {
-		w.start.Ignored = append(w.start.Ignored, "top_p")
+		w.plan.ignore("top_p", "the model takes a temperature only")
 	}
-	if req.Effort != "" && req.Effort != "none" {
-		w.start.Ignored = append(w.start.Ignored, "reasoning_effort")
+	if req.Effort != "" && req.Effort != effortNone {
+		w.plan.ignore("reasoning_effort", "the model does not reason")
 	}
 }
 
-// invokeHeader adds what InvokeModel takes as headers.
-func invokeHeader(h http.Header, req *llm.ChatRequest) http.Header {
-	if h == nil {
-		h = http.Header{}
+// header is what InvokeModel takes as headers.
+// https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
+func (w *pegasusWriter) header(req *llm.ChatRequest) (http.Header, error) {
+	h, err := w.plan.guardrailHeader()
+	if err != nil {
+		return nil, err
 	}
-	h["Accept"] = []string{"application/json"}
-	if req.Tier != "" && req.Tier != "auto" {
-		h["X-Amzn-Bedrock-Service-Tier"] = []string{req.Tier}
+	tier, err := w.plan.tier()
+	if err != nil {
+		return nil, err
 	}
-	return h
+	h.Set("Accept", "application/json")
+	if tier != "" {
+		h.Set("X-Amzn-Bedrock-Service-Tier", tier)
+	}
+	const member = `,"requestMetadata":`
+	if w.plan.addMetadata(req.Metadata); len(w.plan.body) > len(member) {
+		h.Set("X-Amzn-Bedrock-Request-Metadata", string(w.plan.body[len(member):]))
+	}
+	return h, nil
 }
 
 // read writes the conversation as the one prompt that the model takes: a single question as it is, a
@@ -106,7 +120,7 @@ func (w *pegasusWriter) read(req *llm.ChatRequest) error {
 		}
 	}
 	if turns > 1 {
-		w.start.Changed = append(w.start.Changed, "messages")
+		w.plan.change("messages", "the model takes one prompt: the conversation is written as a transcript")
 	}
 	for i := range req.Messages {
 		m := &req.Messages[i]
@@ -123,6 +137,12 @@ func (w *pegasusWriter) read(req *llm.ChatRequest) error {
 			}
 		}
 	}
+	switch {
+	case w.prompt.Len() == 0:
+		return llm.Invalid("messages", "No message holds any text: this model needs a question about the video.")
+	case w.video == nil:
+		return llm.Invalid("messages", "This model answers about a video: a user message must hold one, as bytes or as an s3: URL.")
+	}
 	return nil
 }
 
@@ -137,14 +157,14 @@ func (w *pegasusWriter) part(m *llm.Message, part llm.Part, label string, seen *
 		w.prompt.WriteString(label + p.Text)
 		return nil
 	case llm.CachePoint:
-		w.start.Ignored = append(w.start.Ignored, placeField(m, p.At))
+		w.plan.ignore(placeField(m, p.At), cacheWhy)
 		return nil
 	case llm.Reasoning:
-		w.start.Ignored = append(w.start.Ignored, messageField(m, "reasoning_content"))
+		w.plan.ignore(messageField(m, "reasoning_content"), replyWhy)
 		return nil
 	case llm.Blob:
 		at = p.At
-		if mime := mediaType(p); m.Role != llm.RoleUser || !strings.HasPrefix(mime, "video/") && mime != "application/octet-stream" {
+		if m.Role != llm.RoleUser || sniff(p).class != classVideo {
 			return llm.Invalid(placeField(m, at), "This model takes videos only, in user messages.")
 		}
 		source = append(source, `{"base64String":"`...)

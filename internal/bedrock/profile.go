@@ -189,7 +189,7 @@ func (m *Model) resolve(ctx context.Context) error {
 		}
 		return err
 	}
-	v, err := m.client.view(m.id, m.options.traits(m.client.catalogue, m.id, base), m.options.Surface)
+	v, err := m.client.view(m.id, traitsOf(m.client.catalogue, m.id, base), m.options)
 	if err != nil {
 		return err
 	}

@@ -3,6 +3,7 @@ package bedrock
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
@@ -42,7 +43,7 @@ type wish struct {
 // replays says whether the model takes a piece of an earlier turn's reasoning back: Claude takes what
 // is signed or redacted by Claude, no other takes any.
 func (t *traits) replays(r llm.Reasoning) bool {
-	return t.claude() && (r.Signature != "" || r.Redacted != nil)
+	return t.claude() && (r.Signature != "" && !strings.HasPrefix(r.Signature, sealPrefix) || r.Redacted != nil)
 }
 
 // asksEffort says whether there is a way to tell the model how hard to think.

@@ -24,12 +24,20 @@ type responsesWriter struct {
 const responsesFields = "model input tools tool_choice parallel_tool_calls temperature top_p max_output_tokens text reasoning " +
 	"include store stream service_tier instructions previous_response_id conversation"
 
-func writeResponses(id string, t *traits, req *llm.ChatRequest) (*outcall, error) {
-	w := &responsesWriter{chat: chatWriter{traits: t, body: make([]byte, 0, estimate(req).bytes)}}
+func writeResponses(id string, v *view, req *llm.ChatRequest) (*outcall, error) {
+	plan, err := planElsewhere(v, req, responsesFields)
+	if err != nil {
+		return nil, err
+	}
+	if err := plan.planStops(); err != nil {
+		return nil, err
+	}
+	plan.stops = req.Stop // the API has none of its own
+	w := &responsesWriter{chat: chatWriter{plan: plan, body: make([]byte, 0, estimate(req).bytes)}}
 	w.raw(`{"model":`)
 	w.text(id)
 	w.raw(`,"store":false,"include":["reasoning.encrypted_content"]`)
-	for _, add := range []func(*llm.ChatRequest) error{w.addInput, w.addTools, w.addSampling, w.addThinking} {
+	for _, add := range []func(*llm.ChatRequest) error{w.addInput, w.addTools, w.addSampling, w.addThinking, w.chat.addTier} {
 		if err := add(req); err != nil {
 			return nil, err
 		}
@@ -37,18 +45,13 @@ func writeResponses(id string, t *traits, req *llm.ChatRequest) (*outcall, error
 	if !req.Whole {
 		w.raw(`,"stream":true`)
 	}
-	if req.Tier != "" {
-		w.raw(`,"service_tier":`)
-		w.text(req.Tier)
-	}
-	own, err := readOwnFields(req.Config, responsesFields)
+	header, err := plan.guardrailHeader()
 	if err != nil {
 		return nil, err
 	}
-	body := append(append(w.chat.body, own.fields...), '}')
-	decode := func() *responsesDecoder { return &responsesDecoder{names: w.chat.names} }
+	decode := func() *responsesDecoder { return &responsesDecoder{names: plan.names} }
 	return &outcall{
-		body: body, header: own.header, start: w.chat.start, stream: !req.Whole,
+		plan: plan, body: plan.appendExtra(w.chat.body), header: header, stream: !req.Whole,
 		whole:  func(body []byte, _ http.Header) ([]llm.Event, error) { return decode().whole(body) },
 		frames: func(a *answer, ctx context.Context, body io.Reader) { a.readSSE(ctx, body, decode().frame) },
 		param:  func(theirs string) string { return openAIParam(theirs, w.chat.sent) },
@@ -114,7 +117,7 @@ func (w *responsesWriter) content(m *llm.Message, parts []llm.Part, files bool) 
 	first := len(w.chat.body)
 	for _, part := range parts {
 		if point, ok := part.(llm.CachePoint); ok {
-			w.chat.ignore(placeField(m, point.At))
+			w.chat.plan.ignore(placeField(m, point.At), cacheWhy)
 			continue
 		}
 		if len(w.chat.body) > first {
@@ -143,7 +146,7 @@ func (w *responsesWriter) content(m *llm.Message, parts []llm.Part, files bool) 
 }
 
 func (w *responsesWriter) file(m *llm.Message, b llm.Blob) error {
-	if mime := mediaType(b); mime == "application/pdf" {
+	if kind := sniff(b); kind.class == classDocument && kind.format == "pdf" {
 		name := b.Name
 		if name == "" {
 			name = "document.pdf" // the API wants one
@@ -151,7 +154,7 @@ func (w *responsesWriter) file(m *llm.Message, b llm.Blob) error {
 		w.raw(`{"type":"input_file","filename":`)
 		w.text(name)
 		w.raw(`,"file_data":"`)
-		w.chat.body = appendDataURL(w.chat.body, mime, b)
+		w.chat.body = appendDataURL(w.chat.body, "application/pdf", b)
 		w.raw(`"}`)
 		return nil
 	}
@@ -181,12 +184,12 @@ func (w *responsesWriter) assistant(m *llm.Message) error {
 			w.raw(`,"call_id":`)
 			w.text(bareCallID(p.ID))
 			w.raw(`,"name":`)
-			w.text(w.chat.toolName(p.Name))
+			w.text(w.chat.plan.toolName(p.Name))
 			w.raw(`,"arguments":`)
 			w.text(p.Args)
 			w.raw(`}`)
 		case llm.CachePoint:
-			w.chat.ignore(placeField(m, p.At))
+			w.chat.plan.ignore(placeField(m, p.At), cacheWhy)
 		default:
 			return llm.Invalid(messageField(m, "content"), "An assistant message cannot hold content of this kind.")
 		}
@@ -203,7 +206,7 @@ func (w *responsesWriter) reasoning(m *llm.Message, r llm.Reasoning) {
 	seal, ours := strings.CutPrefix(r.Signature, sealPrefix)
 	id, sealed, ok := strings.Cut(seal, ":")
 	if !ours || !ok {
-		w.chat.ignore(messageField(m, "reasoning_content"))
+		w.chat.plan.ignore(messageField(m, "reasoning_content"), replyWhy)
 		return
 	}
 	w.item(m, "reasoning")
@@ -223,7 +226,7 @@ func (w *responsesWriter) reasoning(m *llm.Message, r llm.Reasoning) {
 func (w *responsesWriter) results(m *llm.Message) error {
 	for _, part := range m.Parts {
 		if point, ok := part.(llm.CachePoint); ok {
-			w.chat.ignore(placeField(m, point.At))
+			w.chat.plan.ignore(placeField(m, point.At), cacheWhy)
 			continue
 		}
 		result, ok := part.(llm.ToolResult)
@@ -232,7 +235,7 @@ func (w *responsesWriter) results(m *llm.Message) error {
 		}
 		parts := result.Parts
 		if result.Failed {
-			w.chat.start.Changed = append(w.chat.start.Changed, messageField(m, "content"))
+			w.chat.plan.change(messageField(m, "content"), failedWhy)
 			parts = append([]llm.Part{llm.Text{Text: failedResult}}, parts...)
 		}
 		w.item(m, "function_call_output")
@@ -272,7 +275,7 @@ func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
 		}
 		w.raw(`}`)
 		if req.Tools[i].Cache != nil {
-			w.chat.ignore("tools[" + strconv.Itoa(i) + "]")
+			w.chat.plan.ignore("tools["+strconv.Itoa(i)+"]", cacheWhy)
 		}
 	}
 	w.raw(`]`)
@@ -283,7 +286,7 @@ func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
 		w.raw(`,"tool_choice":"required"`)
 	case llm.ToolNamed:
 		w.raw(`,"tool_choice":{"type":"function","name":`)
-		w.text(w.chat.toolName(req.ToolChoice.Name))
+		w.text(w.chat.plan.toolName(req.ToolChoice.Name))
 		w.raw(`}`)
 	case llm.ToolAuto:
 		// It is the default.
@@ -298,16 +301,13 @@ func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
 const minOutputTokens = 16
 
 func (w *responsesWriter) addSampling(req *llm.ChatRequest) error {
-	if len(req.Stop) > 0 {
-		return llm.Invalid("stop", "This model's API (Responses) has no stop sequences.")
-	}
 	w.chat.body = appendSampling(w.chat.body, req.Sampling)
-	if req.MaxTokens > 0 {
-		if req.MaxTokens < minOutputTokens {
+	if most := w.chat.plan.maxTokens; most > 0 {
+		if most < minOutputTokens {
 			return llm.Invalid("max_tokens", "This model's API (Responses) takes at least 16.")
 		}
 		w.raw(`,"max_output_tokens":`)
-		w.chat.body = strconv.AppendInt(w.chat.body, int64(req.MaxTokens), 10)
+		w.chat.body = strconv.AppendInt(w.chat.body, int64(most), 10)
 	}
 	switch req.Format.Kind {
 	case llm.FormatJSON:
@@ -323,12 +323,12 @@ func (w *responsesWriter) addSampling(req *llm.ChatRequest) error {
 }
 
 // addThinking asks for a summary of what the model thinks: without it nothing of it is told.
-func (w *responsesWriter) addThinking(req *llm.ChatRequest) error {
-	effort, err := w.chat.effort(req.Effort)
+func (w *responsesWriter) addThinking(*llm.ChatRequest) error {
+	effort, err := w.chat.plan.openAIEffort()
 	if err != nil {
 		return err
 	}
-	if effort == "none" {
+	if effort == effortNone {
 		w.raw(`,"reasoning":{"effort":"none"}`)
 		return nil
 	}

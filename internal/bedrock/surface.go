@@ -59,9 +59,10 @@ type view struct {
 // pegasusPrefix begins the base ids of the family that has InvokeModel only.
 const pegasusPrefix = "twelvelabs.pegasus"
 
-// view chooses the surface of a model. word is the operator's, or "".
-func (c *Client) view(id string, t traits, word string) (*view, error) {
-	v := &view{traits: t}
+// view chooses the surface of a model.
+func (c *Client) view(id string, t traits, o ModelOptions) (*view, error) {
+	t.guardrail = o.Guardrail
+	v, word := &view{traits: t}, o.Surface
 	if word == "" {
 		word = usualSurface(&t)
 	}
@@ -149,9 +150,9 @@ func runtimePath(surfaces []string) string {
 
 // outcall is a chat as a call of a surface other than Converse, and how its answer is read.
 type outcall struct {
+	plan   *converse // what has been decided about the request
 	body   []byte
-	header http.Header // beside those that every call has; nil for none
-	start  llm.Start
+	header http.Header // beside those that every call has
 	// stream says that the answer is asked for as a stream.
 	stream bool
 	// whole reads an answer that is not a stream.
@@ -179,8 +180,10 @@ func (m *Model) chatElsewhere(ctx context.Context, v *view, req *llm.ChatRequest
 		return
 	}
 	defer resp.Body.Close()
-	a := &answer{req: req, yield: yield, start: call.start, advise: m.advise, param: call.param}
-	a.start.Model, a.start.ID = m.id, requestID(resp.Header)
+	a := &answer{
+		req: req, yield: call.plan.decorate(yield), start: call.plan.start(requestID(resp.Header), m.id),
+		model: m, param: call.param,
+	}
 	switch {
 	case resp.StatusCode != http.StatusOK:
 		a.fail(ctx, refusal(resp))
@@ -192,19 +195,15 @@ func (m *Model) chatElsewhere(ctx context.Context, v *view, req *llm.ChatRequest
 }
 
 // write translates a request for a surface other than Converse.
-func (v *view) write(id string, req *llm.ChatRequest) (call *outcall, err error) {
+func (v *view) write(id string, req *llm.ChatRequest) (*outcall, error) {
 	switch v.dialect {
 	case speaksResponses:
-		call, err = writeResponses(id, &v.traits, req)
+		return writeResponses(id, v, req)
 	case speaksPegasus:
-		call, err = writePegasus(&v.traits, req)
+		return writePegasus(v, req)
 	default:
-		call, err = writeChat(id, &v.traits, req)
+		return writeChat(id, v, req)
 	}
-	if err == nil {
-		err = call.guard(v.traits.guardrail)
-	}
-	return call, err
 }
 
 func requestID(h http.Header) string {
@@ -247,5 +246,5 @@ func (a *answer) fail(ctx context.Context, err error) {
 			e.Param = a.param(cause.param)
 		}
 	}
-	a.yield(nil, a.advise(e))
+	a.yield(nil, a.model.advise(e))
 }

@@ -167,7 +167,7 @@ func (a *surfaceAnswer) write(s script) {
 		}
 		return
 	case llmtest.SlowStart:
-		<-time.After(time.Minute) // of the bubble's clock
+		<-time.After(time.Minute) // the bubble's clock
 	case llmtest.ExceptionFirst:
 		a.put(a.failure())
 		return
