@@ -1,9 +1,12 @@
 package bedrock_test
 
 import (
+	"context"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -97,6 +100,60 @@ func TestContract(t *testing.T) {
 			}})
 		})
 	}
+}
+
+// TestContractOverTheSandboxOfOtherSurfaces: the sandbox speaks of OpenAI's APIs and of Pegasus what its
+// own authors read of them, which is not what the fake of the other test says.
+func TestContractOverTheSandboxOfOtherSurfaces(t *testing.T) {
+	for _, id := range []string{"qwen.qwen3-32b", "openai.gpt-5.4-2026-03-05", "us.twelvelabs.pegasus-1-2-v1:0"} {
+		t.Run(id, func(t *testing.T) {
+			llmtest.TestChatModel(t, llmtest.Subject{Frames: 4, New: func(t *testing.T) llmtest.Instance {
+				i := instance(t, id)
+				i.Model = nameless{i.Model}
+				if strings.Contains(id, "pegasus") {
+					i = withVideo(i)
+				}
+				return i
+			}})
+		})
+	}
+}
+
+// nameless gives calls and signatures, which the sandbox makes up anew each time, names that can be
+// compared.
+type nameless struct{ llm.ChatModel }
+
+func (n nameless) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	return func(yield func(llm.Event, error) bool) {
+		for event, err := range n.ChatModel.Chat(ctx, req) {
+			switch e := event.(type) {
+			case llm.ToolCallStart:
+				e.ID = fmt.Sprint("call", e.Index)
+				event = e
+			case llm.ReasoningDelta:
+				if e.Signature != "" {
+					event = llm.ReasoningDelta{Signature: "signed"}
+				}
+			}
+			if !yield(event, err) {
+				return
+			}
+		}
+	}
+}
+
+// withVideo makes the requests ones about a video; Pegasus calls no tools.
+func withVideo(i llmtest.Instance) llmtest.Instance {
+	add := func(req *llm.ChatRequest) *llm.ChatRequest {
+		last := &req.Messages[len(req.Messages)-1]
+		last.Parts = append(last.Parts, llm.Link{URL: "s3://bucket/cat.mp4"})
+		return req
+	}
+	without := i
+	i.Tool = nil
+	i.Ask = func() *llm.ChatRequest { return add(without.Ask()) }
+	i.Fail = func(f llmtest.Fault, n int) *llm.ChatRequest { return add(without.Fail(f, n)) }
+	return i
 }
 
 func instance(t *testing.T, id string) llmtest.Instance {
