@@ -168,27 +168,32 @@ func isPoint(p llm.Part) bool {
 }
 
 // besideResult says whether the turn of a message holds a tool's result: neighbours of one role share
-// a turn.
+// a turn, and what stands between two messages of the assistant's is one turn.
 func (c *converse) besideResult(message int) bool {
-	messages := c.req.Messages
-	user := func(i int) bool {
-		return messages[i].Role == llm.RoleUser || messages[i].Role == llm.RoleTool
-	}
-	first, last := message, message
-	for first > 0 && messages[first-1].Role != llm.RoleAssistant {
-		first--
-	}
-	for last+1 < len(messages) && messages[last+1].Role != llm.RoleAssistant {
-		last++
-	}
-	for i := first; i <= last && user(message); i++ {
-		for _, part := range messages[i].Parts {
-			if _, ok := part.(llm.ToolResult); ok {
-				return true
+	if c.results == nil {
+		c.results = make([]bool, len(c.req.Messages))
+		first := 0
+		for i := range c.req.Messages {
+			m := &c.req.Messages[i]
+			if m.Role == llm.RoleAssistant {
+				first = i + 1
+				continue
+			}
+			if !slices.ContainsFunc(m.Parts, isResult) {
+				c.results[i] = i > first && c.results[i-1]
+				continue
+			}
+			for j := i; j >= first && !c.results[j]; j-- {
+				c.results[j] = true
 			}
 		}
 	}
-	return false
+	return c.results[message]
+}
+
+func isResult(p llm.Part) bool {
+	_, ok := p.(llm.ToolResult)
+	return ok
 }
 
 // fewest keeps what the model takes: the last point of the tools, the last of the system prompt, and
@@ -198,19 +203,17 @@ func (c *converse) fewest(points []point) []point {
 	if n := c.traits.model.PromptCache; n != nil && n.MaxCheckpoints > 0 {
 		limit = n.MaxCheckpoints
 	}
-	for len(points) > limit {
-		drop := 0
-		for i := range points {
-			// The first one that another of its place comes after.
-			if i+1 < len(points) && points[i+1].place == points[i].place {
-				drop = i
-				break
-			}
+	surplus := len(points) - limit
+	kept := points[:0]
+	for i, p := range points {
+		if surplus > 0 && i+1 < len(points) && points[i+1].place == p.place {
+			surplus--
+			c.ignore(p.path, "the model takes "+strconv.Itoa(limit)+" cache points, of which later ones are worth more")
+			continue
 		}
-		c.ignore(points[drop].path, "the model takes "+strconv.Itoa(limit)+" cache points, of which later ones are worth more")
-		points = slices.Delete(points, drop, drop+1)
+		kept = append(kept, p)
 	}
-	return points
+	return kept
 }
 
 // lifetimes makes them ones that the model has, none longer than one before it.
@@ -245,6 +248,9 @@ func (c *converse) placePoints(points []point) {
 	c.offer.tools = slices.Clone(c.offer.tools)
 	for i := range c.offer.tools {
 		c.offer.tools[i].Cache = nil
+	}
+	if len(req.Tools) == len(c.offer.tools) {
+		req.Tools = c.offer.tools // so that a place in toolConfig can be found again
 	}
 	at := map[[2]int]time.Duration{}
 	for _, p := range points {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -96,7 +97,7 @@ func TestAutomaticCachePoints(t *testing.T) {
 	tools := weather()
 	tools[0].Description = long()
 	big := []llm.Message{system(long())}
-	talk := append(big[:1:1], ask("a", "b", "c")...)
+	talk := slices.Concat(big, ask("a", "b", "c"))
 	const afterTools, afterSystem, afterFirst, afterLast = "toolConfig.tools.1", "system.1", "messages.0.content.1", "messages.2.content.1"
 	check(t, []rule{
 		{name: "one question: what will be asked of again", model: sonnet45, req: llm.ChatRequest{Tools: nil, Messages: append(big[:1:1], ask("a")...)},

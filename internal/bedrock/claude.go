@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"cmp"
 	"strconv"
 
 	"outcrop/internal/llm"
@@ -99,18 +100,16 @@ func (c *converse) planBudget(w wish) error {
 	if done, err := c.cannotThink(w, at); done || err != nil {
 		return err
 	}
-	if budget > 0 {
+	switch {
+	case budget > 0:
 		if err := c.checkBudget(budget); err != nil {
 			return err
 		}
-	} else if c.maxTokens > 0 && c.maxTokens <= minBudget {
+	case c.maxTokens > 0 && c.maxTokens <= minBudget:
 		c.ignore(at, "max_tokens leaves no room for thinking, which takes at least "+strconv.Itoa(minBudget)+" tokens")
 		return nil
-	} else {
-		budget = budgetOf(w.effort)
-		if w.effort == "" {
-			budget = budgetOf(effortMedium)
-		}
+	default:
+		budget = budgetOf(cmp.Or(w.effort, effortMedium))
 		if c.maxTokens > 0 {
 			budget = max(min(budget, c.maxTokens*3/4), minBudget)
 		}

@@ -18,7 +18,7 @@ type converse struct {
 	whole   bool              // the reply comes in one piece
 	ignored []string          // fields of the request that the body does not carry
 	changed []string          // fields that it carries in another form
-	why     map[string]string // reasons, by field
+	why     map[noted]string  // reasons
 	names   map[string]string // tool names that AWS would refuse, by what stands for them
 	places  []place           // where the content blocks come from and went
 	turns   int32             // how many are written
@@ -33,6 +33,7 @@ type converse struct {
 	stops     []string // stop sequences for which the reply has to be searched
 	extra     extraFields
 
+	results   []bool // by message, whether its turn holds a tool's result; made when it is asked for
 	cached    string // the last of the client's cache points that is passed on
 	cachedFor time.Duration
 }
@@ -63,22 +64,26 @@ func (c *converse) start(id, model string) llm.Start {
 }
 
 // ignore notes that a field of the client's is without effect, and why.
-func (c *converse) ignore(param, why string) { c.ignored = c.note(c.ignored, param, why) }
+func (c *converse) ignore(param, why string) { c.ignored = c.note(c.ignored, noted{param, false}, why) }
 
 // change notes that a field of the client's reaches the model in another form, and why.
-func (c *converse) change(param, why string) { c.changed = c.note(c.changed, param, why) }
+func (c *converse) change(param, why string) { c.changed = c.note(c.changed, noted{param, true}, why) }
 
-func (c *converse) note(list []string, param, why string) []string {
-	for _, noted := range list {
-		if noted == param {
-			return list
-		}
+// noted is a field in one of the two lists.
+type noted struct {
+	param   string
+	changed bool
+}
+
+func (c *converse) note(list []string, n noted, why string) []string {
+	if _, done := c.why[n]; done {
+		return list
 	}
 	if c.why == nil {
-		c.why = map[string]string{}
+		c.why = map[noted]string{}
 	}
-	c.why[param] = why
-	return append(list, param)
+	c.why[n] = why
+	return append(list, n.param)
 }
 
 // size is what can be said of a request's length without writing it.

@@ -37,14 +37,14 @@ func (m *Model) Explain(ctx context.Context, req *llm.ChatRequest) (Explanation,
 			return Explanation{}, err
 		}
 		e.Body, e.Whole = call.body, call.whole
-		e.Ignored, e.Changed = notes(call.ignored, call.why), notes(call.changed, call.why)
+		e.Ignored, e.Changed = call.notes(call.ignored, false), call.notes(call.changed, true)
 	} else {
 		call, err := v.write(m.id, req)
 		if err != nil {
 			return Explanation{}, err
 		}
 		e.Body, e.Whole = call.body, !call.stream
-		e.Ignored, e.Changed = notes(call.plan.ignored, call.plan.why), notes(call.plan.changed, call.plan.why)
+		e.Ignored, e.Changed = call.plan.notes(call.plan.ignored, false), call.plan.notes(call.plan.changed, true)
 	}
 	if e.Whole {
 		to = v.whole
@@ -53,9 +53,14 @@ func (m *Model) Explain(ctx context.Context, req *llm.ChatRequest) (Explanation,
 	return e, nil
 }
 
-func notes(params []string, why map[string]string) (list []Note) {
+// notes gives one of the lists with its reasons; other surfaces than Converse, without a call, have none.
+func (c *converse) notes(params []string, changed bool) (list []Note) {
 	for _, param := range params {
-		list = append(list, Note{Param: param, Why: why[param]})
+		n := Note{Param: param}
+		if c != nil {
+			n.Why = c.why[noted{param, changed}]
+		}
+		list = append(list, n)
 	}
 	return list
 }

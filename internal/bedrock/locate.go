@@ -43,6 +43,10 @@ func locate(req *llm.ChatRequest, places []place, text string) string {
 		{"inferenceConfig.temperature", "temperature"}, {"`temperature`", "temperature"},
 		{"inferenceConfig.topP", "top_p"}, {"top_p", "top_p"},
 		{"inferenceConfig.stopSequences", "stop"}, {"toolConfig.toolChoice", "tool_choice"},
+		{"budget_tokens", thinkingPath + ".budget_tokens"}, {"output_config.format", "response_format.json_schema.schema"},
+		{"outputConfig.textFormat", "response_format.json_schema.schema"}, {"beta flag", configPath + ".betas"},
+		{"guardrailConfig", configPath + ".guardrailConfig"}, {"performanceConfig", configPath + ".performanceConfig"},
+		{"serviceTier", "service_tier"}, {"additionalModelResponseFieldPaths", configPath + ".additionalModelResponseFieldPaths"},
 	} {
 		if strings.Contains(text, field.theirs) {
 			return field.ours
@@ -76,8 +80,22 @@ func index(digits, member string) int {
 	return n
 }
 
-func locateTool(req *llm.ChatRequest, i int, member string) string {
-	if i < 0 || i >= len(req.Tools) {
+// locateTool finds an element of toolConfig.tools, which holds the tools and the cache points after
+// them.
+func locateTool(req *llm.ChatRequest, element int, member string) string {
+	if element < 0 {
+		return ""
+	}
+	i := 0
+	for ; element > 0 && i < len(req.Tools); i++ {
+		if element--; req.Tools[i].Cache != nil {
+			element--
+		}
+	}
+	if element < 0 {
+		return "tools[" + strconv.Itoa(i-1) + "]" // the cache point after it
+	}
+	if i >= len(req.Tools) {
 		return ""
 	}
 	path := "tools[" + strconv.Itoa(i) + "].function"

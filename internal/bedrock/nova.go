@@ -30,24 +30,32 @@ const (
 // required. References to definitions of the top level are put in their place. lost is true when a
 // keyword that bounds the arguments is left out.
 func novaSchema(schema []byte) (out []byte, lost bool) {
-	in := inliner{top: members(schema)}
+	top := members(schema)
+	var in inliner
+	plain := true // there is nothing to rewrite
 	var properties, required []byte
-	for _, m := range in.top {
+	for _, m := range top {
 		switch m.key {
 		case "properties":
 			properties = m.value
 		case "required":
 			required = m.value
-		case "type", "$defs", "definitions", "$schema", "$id", "$comment", "title", "description", "default", "examples":
-			// Definitions go where they are used; the rest bounds nothing.
+		case "type":
+		case "$defs", "definitions", "$schema", "$id", "$comment", "title", "description", "default", "examples":
+			plain = false // definitions go where they are used; the rest bounds nothing
 		default:
-			lost = true
+			plain, lost = false, true
 		}
+	}
+	refers := bytes.Contains(properties, []byte(`"$ref"`))
+	if plain && !refers && properties != nil && find(top, "type") != nil {
+		return schema, false
 	}
 	if properties == nil {
 		properties = []byte("{}")
 	}
-	if bytes.Contains(properties, []byte(`"$ref"`)) {
+	if refers {
+		in.defs = definitions(top)
 		properties = in.value(properties, 0)
 	}
 	out = append(append(out, `{"type":"object","properties":`...), properties...)
@@ -59,7 +67,7 @@ func novaSchema(schema []byte) (out []byte, lost bool) {
 
 // inliner replaces references by what they refer to.
 type inliner struct {
-	top  []member
+	defs map[string][]byte
 	read int
 	lost bool
 }
@@ -92,7 +100,8 @@ func (in *inliner) value(value []byte, depth int) []byte {
 
 func (in *inliner) object(list []member, depth int) []byte {
 	if ref := find(list, "$ref"); ref != nil {
-		definition := resolve(ref, in.top)
+		s := jsonscan.New(ref)
+		definition := in.defs[s.String()]
 		if definition == nil || depth >= maxInline {
 			in.lost = true
 			return []byte("{}")

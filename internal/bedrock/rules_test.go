@@ -93,9 +93,9 @@ func check(t *testing.T, rules []rule) {
 			if diff := cmp.Diff(r.changed, call.changed); diff != "" {
 				t.Errorf("changed: %s", diff)
 			}
-			for _, param := range slices.Concat(call.ignored, call.changed) {
-				if call.why[param] == "" && !strings.HasPrefix(param, "messages[") {
-					t.Errorf("%s has no reason", param)
+			for _, note := range slices.Concat(call.notes(call.ignored, false), call.notes(call.changed, true)) {
+				if note.Why == "" {
+					t.Errorf("%s has no reason", note.Param)
 				}
 			}
 		})

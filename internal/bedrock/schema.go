@@ -1,7 +1,7 @@
 package bedrock
 
 import (
-	"bytes"
+	"slices"
 
 	"outcrop/internal/jsonscan"
 )
@@ -36,16 +36,15 @@ func find(list []member, key string) []byte {
 	return nil
 }
 
-// resolve follows a reference within a schema, one of the usual two forms, to its definition.
-func resolve(ref []byte, top []member) []byte {
-	s := jsonscan.New(ref)
-	path := s.String()
+// definitions are those of a schema, by the references that lead to them.
+func definitions(top []member) map[string][]byte {
+	out := map[string][]byte{}
 	for _, home := range [...]string{"$defs", "definitions"} {
-		if name, ok := bytes.CutPrefix([]byte(path), []byte("#/"+home+"/")); ok {
-			return find(members(find(top, home)), string(name))
+		for _, m := range members(find(top, home)) {
+			out["#/"+home+"/"+m.key] = m.value
 		}
 	}
-	return nil
+	return out
 }
 
 // grammarSchema makes a schema one that a model's decoding can be held to: every object is closed, and
@@ -54,16 +53,17 @@ func resolve(ref []byte, top []member) []byte {
 // be written so: an open object, a recursion, a reference to elsewhere.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
 func grammarSchema(schema []byte) (out []byte, ok bool) {
-	g := grammar{top: members(schema)}
-	if g.top == nil {
+	top := members(schema)
+	if top == nil {
 		return nil, false
 	}
+	g := grammar{defs: definitions(top)}
 	out = g.schema(nil, schema, 0)
 	return out, !g.refused
 }
 
 type grammar struct {
-	top     []member
+	defs    map[string][]byte
 	refused bool
 	open    []string        // references that are being followed
 	good    map[string]bool // references that lead to an end
@@ -176,24 +176,24 @@ func (g *grammar) list(out, list []byte, depth int) []byte {
 
 // follow refuses a reference that leads elsewhere or back to itself.
 func (g *grammar) follow(ref []byte, depth int) {
-	if g.good[string(ref)] {
+	s := jsonscan.New(ref)
+	name := s.String()
+	if g.good[name] {
 		return
 	}
-	definition := resolve(ref, g.top)
-	for _, open := range g.open {
-		if open == string(ref) {
-			definition = nil
-		}
+	definition := g.defs[name]
+	if slices.Contains(g.open, name) {
+		definition = nil
 	}
 	if definition == nil || len(g.open) > maxSchemaDepth || g.refused {
 		g.refused = true
 		return
 	}
-	g.open = append(g.open, string(ref))
+	g.open = append(g.open, name)
 	g.schema(nil, definition, depth+1)
 	g.open = g.open[:len(g.open)-1]
 	if g.good == nil {
 		g.good = map[string]bool{}
 	}
-	g.good[string(ref)] = true
+	g.good[name] = true
 }

@@ -127,6 +127,7 @@ func (c *converse) requireNamed(name string) {
 	}
 	if i := slices.IndexFunc(c.offer.tools, func(t llm.Tool) bool { return t.Name == name }); i >= 0 {
 		c.offer.tools = c.offer.tools[i : i+1]
+		c.own().Tools = nil // what Bedrock says of a tool would be taken for the first of the client's
 	}
 	if c.traits.chooses(choiceAny) {
 		c.offer.choice = choiceAny

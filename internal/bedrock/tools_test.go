@@ -94,3 +94,27 @@ func TestSchemasThatMultiplyAreBounded(t *testing.T) {
 		t.Errorf("%v, %d bytes", lost, len(out))
 	}
 }
+
+// TestPlacesAmongToolsAndCachePoints: a cache point is an element of toolConfig.tools as well.
+func TestPlacesAmongToolsAndCachePoints(t *testing.T) {
+	tools := append(weather(), llm.Tool{Name: "clock"})
+	tools[0].Cache = &llm.CachePoint{}
+	req := llm.ChatRequest{Tools: tools, Messages: ask("Hi")}
+	for model, want := range map[string][3]string{
+		sonnet45: {"tools[0].function.name", "tools[0]", "tools[1].function.name"},
+		novaLite: {"tools[0].function.name", "tools[1].function.name", ""},
+	} {
+		call, err := build(&req, modelTraits(t, model))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, want := range want {
+			if got := locate(call.req, call.places, fmt.Sprintf("toolConfig.tools.%d.toolSpec.name", i)); got != want {
+				t.Errorf("%s, element %d: %q, want %q", model, i, got, want)
+			}
+		}
+	}
+	if got := locate(&req, nil, "toolConfig.tools.0.member.toolSpec.name"); got != "" {
+		t.Errorf("element 0 of those that are counted from 1: %q", got)
+	}
+}
