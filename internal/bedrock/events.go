@@ -119,8 +119,8 @@ type piece struct {
 	kind     string
 	text     string // of text, and of a tool's input
 	event    llm.Event
-	citation llm.Citation
-	rest     jsonscan.Scanner // at the content of a toolResult
+	citation *llm.Citation
+	rest     *jsonscan.Scanner // at the content of a toolResult
 }
 
 func (d *decoder) delta(s *jsonscan.Scanner) (llm.Event, error) {
@@ -157,11 +157,13 @@ func (p *piece) read(s *jsonscan.Scanner, kind string) (err error) {
 	case "reasoningContent":
 		p.event, err = reasoningDelta(s)
 	case "citation":
-		p.citation = readCitation(s)
+		citation := readCitation(s)
+		p.citation = &citation
 	case "image":
 		_, p.text, err = readFile(s, kind)
 	case "toolResult":
-		p.rest = *s
+		rest := *s
+		p.rest = &rest
 		s.Skip()
 	default:
 		return &unknownContent{kind}
@@ -181,7 +183,7 @@ func (d *decoder) place(block int, p *piece) (llm.Event, error) {
 	case "toolUse":
 		return d.toolDelta(block, p.text)
 	case "citation":
-		d.due = append(d.due, d.cite.add(block, p.citation)...)
+		d.due = append(d.due, d.cite.add(block, *p.citation)...)
 	case "image":
 		for i := len(d.drawn) - 1; i >= 0; i-- {
 			if d.drawn[i].block == block {
@@ -195,7 +197,7 @@ func (d *decoder) place(block int, p *piece) (llm.Event, error) {
 		if result == nil || !result.result {
 			return nil, fmt.Errorf("a tool's result for content block %d, which is none", block)
 		}
-		result.more(&p.rest)
+		result.more(p.rest)
 		return nil, p.rest.Err()
 	}
 	return p.event, nil

@@ -52,22 +52,28 @@ func families() []family {
 	claude.TopKKey, claude.Sampling = "top_k", models.SamplingNone
 	claude.Thinking, claude.ThinkingOff = models.ThinkingAdaptive, models.Yes
 	nova := userFirst(choosing(everyChoice...))
-	nova.TopKKey, nova.Thinking = "inferenceConfig.topK", models.ThinkingNova
-	llama := userFirst(choosing(choiceAuto))
+	nova.TopKKey, nova.Thinking, nova.S3Media = "inferenceConfig.topK", models.ThinkingNova, models.Yes
+	resultsAlone := func(c models.Converse) models.Converse {
+		c.ToolResultAlone = true
+		return c
+	}
+	llama := resultsAlone(userFirst(choosing(choiceAuto)))
 	llama.StreamingTools = false
+	palmyra := resultsAlone(userFirst(choosing(choiceAuto)))
+	palmyra.ToolResultStatus = models.No
 	gptOSS := choosing(everyChoice...)
 	gptOSS.Thinking = models.ThinkingEffort
 	return []family{
 		{Name: "Claude", Prefix: "anthropic.claude", Has: claude, Stops: 2500, Vendor: vendorClaude},
 		{Name: "Nova", Prefix: "amazon.nova", Has: nova, Stops: 4, KeepsStop: true, Vendor: vendorNova},
 		{Name: "Llama", Prefix: "meta.llama", Has: llama},
-		{Name: "Mistral", Prefix: "mistral.", Has: userFirst(choosing(choiceAuto, choiceAny)), Stops: 10},
+		{Name: "Mistral", Prefix: "mistral.", Has: resultsAlone(userFirst(choosing(choiceAuto, choiceAny))), Stops: 10},
 		{Name: "gpt-oss", Prefix: "openai.gpt-oss", Has: gptOSS},
 		{Name: "DeepSeek", Prefix: "deepseek.", Has: choosing(choiceAny, choiceTool)},
 		{Name: "Qwen", Prefix: "qwen.", Has: choosing(everyChoice...)},
 		{Name: "Cohere", Prefix: "cohere.command", Has: userFirst(choosing(choiceAuto)), Vendor: vendorCohere},
 		{Name: "Jamba", Prefix: "ai21.jamba", Has: userFirst(choosing(choiceAuto))},
-		{Name: "Palmyra", Prefix: "writer.palmyra", Has: userFirst(choosing(choiceAuto))},
+		{Name: "Palmyra", Prefix: "writer.palmyra", Has: palmyra},
 		{Name: "Titan", Prefix: "amazon.titan-text", Has: models.Converse{Thinking: models.ThinkingNone}},
 		{Name: "GPT", Prefix: "openai.gpt", Has: choosing(everyChoice...)},
 		{Name: "GLM", Prefix: "zai.glm", Has: choosing(everyChoice...)},

@@ -147,6 +147,8 @@ func TestTurns(t *testing.T) {
 		{name: "results around text on Llama", model: llama33,
 			req:  talk(user(said("a")), assistant(called("x"), called("y")), answer1("y", said("2")), user(said("b")), answer1("x", said("1"))),
 			want: "user: a\nassistant: call x | call y\nuser: result y(2) | result x(1)\nassistant: OK.\nuser: b", changed: []string{"messages[3].content"}},
+		{name: "a Llama that is not listed", model: "meta.llama5-99b-instruct-v1:0", req: talk(user(said("a")), assistant(called("x")), answer1("x", said("1")), user(said("b"))),
+			want: "user: a\nassistant: call x\nuser: result x(1)\nassistant: OK.\nuser: b", changed: []string{"messages[3].content"}},
 		{name: "text around calls on Llama", model: llama33,
 			req:  talk(user(said("a")), assistant(said("b"), called("x")), assistant(said("c")), answer1("x", said("1"))),
 			want: "user: a\nassistant: b | c\nuser: .\nassistant: call x\nuser: result x(1)", changed: []string{"messages[1].content"}},
