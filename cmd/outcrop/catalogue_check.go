@@ -52,8 +52,8 @@ func (c catalogueCheck) mistake(id string) (message, remedy string) {
 		return "AWS no longer serves this model: " + ending(m), "choose another one"
 	case m.Kind != models.Chat:
 		return fmt.Sprintf("this model is of the kind %s and answers no chat", m.Kind), "choose a chat model"
-	case !throughConverse(m):
-		return "AWS does not serve this model id through Converse, which is how this version asks", "choose another one"
+	case !askable(m):
+		return "AWS does not serve this model id through an API that this version asks", "choose another one"
 	case m.ProfileOnly():
 		return "AWS serves this model through inference profiles only and refuses its bare id", c.profiles(m)
 	case provisionedOnly(m):
@@ -112,7 +112,7 @@ func (c catalogueCheck) serving(base string) []string {
 }
 
 func (c catalogueCheck) serves(m *models.Model) bool {
-	return m.Kind == models.Chat && !c.ended(m) && throughConverse(m) && !m.ProfileOnly() && !provisionedOnly(m)
+	return m.Kind == models.Chat && !c.ended(m) && askable(m) && !m.ProfileOnly() && !provisionedOnly(m)
 }
 
 // ended reports whether the model was past its end when the catalogue was made, or is by now.
@@ -128,9 +128,12 @@ func ending(m *models.Model) string {
 	return "its end of life (EOL) was " + m.Lifecycle.EOL
 }
 
-// throughConverse is true also where no source tells.
-func throughConverse(m *models.Model) bool {
-	return len(m.Surfaces) == 0 || slices.Contains(m.Surfaces, "converse")
+// askable says whether a model is served through Converse or one of OpenAI's APIs; it is true also where
+// no source tells. Of the Claude ids on bedrock-mantle only Anthropic's own API is served.
+func askable(m *models.Model) bool {
+	return len(m.Surfaces) == 0 || slices.ContainsFunc(m.Surfaces, func(s string) bool {
+		return s == "converse" || strings.HasPrefix(s, "runtime:") || strings.HasPrefix(s, "mantle") && m.Provider != "anthropic"
+	})
 }
 
 func provisionedOnly(m *models.Model) bool {

@@ -47,7 +47,9 @@ func TestCatalogueCheck(t *testing.T) {
 		{"anthropic.claude-v2", "AWS no longer serves this model: it is past its end of life (EOL)", "choose another one"},
 		{"us.anthropic.claude-opus-4-1-20250805-v1:0", "", ""}, // legacy until 2027-01-08
 		{"amazon.titan-embed-text-v2:0", "this model is of the kind embedding and answers no chat", "choose a chat model"},
-		{"deepseek.v3.1", "AWS does not serve this model id through Converse, which is how this version asks", "choose another one"},
+		{"deepseek.v3.1", "", ""},
+		{"openai.gpt-5.4-2026-03-05", "", ""},
+		{"anthropic.claude-haiku-4-5", "AWS does not serve this model id through an API that this version asks", "choose another one"},
 		{"meta.llama3-1-8b-instruct-v1:0:128k", "AWS serves this model id with provisioned throughput only", "use the ARN of the provisioned model"},
 	} {
 		message, remedy := check.mistake(tt.id)

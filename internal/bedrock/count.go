@@ -44,7 +44,7 @@ func (c *counter) get(hash [sha256.Size]byte) (int, bool) {
 		return 0, false
 	}
 	c.recent.MoveToFront(e)
-	return e.Value.(*counted).tokens, true //nolint:errcheck // the list holds nothing else
+	return e.Value.(*counted).tokens, true
 }
 
 func (c *counter) put(hash [sha256.Size]byte, tokens int) {
@@ -60,7 +60,7 @@ func (c *counter) put(hash [sha256.Size]byte, tokens int) {
 	if c.recent.Len() > countsKept {
 		last := c.recent.Back()
 		c.recent.Remove(last)
-		delete(c.byHash, last.Value.(*counted).hash) //nolint:errcheck // the list holds nothing else
+		delete(c.byHash, last.Value.(*counted).hash)
 	}
 }
 

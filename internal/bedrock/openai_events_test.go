@@ -225,7 +225,7 @@ func TestErrorsOfOpenAIsFormAreNotLogged(t *testing.T) {
 		`{"error":{"message":"m","type":"hush words","code":"hush, said the prompt"}}`,
 		`{"error":"hush"}`, `{"error":{"message":"isn't supported on this route, hush"}}`,
 	} {
-		err := refusal(&http.Response{StatusCode: 400, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))})
+		err := refusal(&http.Response{StatusCode: http.StatusBadRequest, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(body))})
 		if e := llm.AsError(err); strings.Contains(e.Err.Error(), "hush") {
 			t.Errorf("%s is logged as %v", body, e.Err)
 		}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -124,8 +125,7 @@ func TestAPIKeysAreSentToMantleAsBearer(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, err = range m.Chat(t.Context(), question("Hi.")) {
-	}
+	_, err = llm.Collect(m.Chat(t.Context(), question("Hi.")))
 	if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindUnavailable || got.Get("Authorization") != "Bearer hush" {
 		t.Errorf("got %v, %v", got, err)
 	}
@@ -152,7 +152,8 @@ func TestTheOperatorsGuardrailHoldsOnEverySurface(t *testing.T) {
 		if !strings.Contains(id, "pegasus") {
 			req.Messages[0].Parts = req.Messages[0].Parts[:1]
 		}
-		for range m.Chat(t.Context(), req) {
+		if _, err := llm.Collect(m.Chat(t.Context(), req)); err == nil {
+			t.Errorf("%s: answered without an upstream", id)
 		}
 		if got.Get("X-Amzn-Bedrock-GuardrailIdentifier") != "gr1" || got.Get("X-Amzn-Bedrock-GuardrailVersion") != "2" || got.Get("X-Amzn-Bedrock-Trace") != "ENABLED_FULL" {
 			t.Errorf("%s: got %v", id, got)
@@ -193,10 +194,22 @@ func TestStreamsAreNotCompressed(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for range m.Chat(t.Context(), question("Hi.")) {
+	if _, err := llm.Collect(m.Chat(t.Context(), question("Hi."))); err == nil {
+		t.Error("an empty body is an answer")
 	}
 	if got := <-asked; got != "" {
 		t.Errorf("Accept-Encoding: %s", got)
+	}
+}
+
+func TestADeadConnectionEnds(t *testing.T) {
+	d, transport := newDialer(), NewTransport()
+	probes := d.KeepAliveConfig
+	if gone := probes.Idle + time.Duration(probes.Count)*probes.Interval; !probes.Enable || gone > 90*time.Second {
+		t.Errorf("a connection whose other side is gone lives %s", gone)
+	}
+	if d.Timeout > 10*time.Second || transport.TLSHandshakeTimeout > 10*time.Second {
+		t.Error("dialling takes longer than ten seconds")
 	}
 }
 
