@@ -125,7 +125,7 @@ func (r *recorder) add(event llm.Event) bool {
 func (c *recording) think(e llm.ReasoningDelta) {
 	var block llm.Reasoning
 	switch {
-	case e.Redacted != nil:
+	case len(e.Redacted) > 0:
 		block = llm.Reasoning{Redacted: e.Redacted}
 	case e.Signature != "":
 		block = llm.Reasoning{Text: string(c.open), Signature: e.Signature}

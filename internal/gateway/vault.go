@@ -1,13 +1,12 @@
 package gateway
 
 import (
-	"bytes"
 	"container/list"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
 	"crypto/sha256"
-	"encoding/gob"
+	"encoding/binary"
 	"encoding/json"
 	"sync"
 	"time"
@@ -85,12 +84,12 @@ func newVault(limits vaultLimits) (*vault, error) {
 
 // put keeps the thinking before a call. What does not fit is not kept.
 func (v *vault) put(o owner, call string, t thinking) {
-	var plain bytes.Buffer
-	if err := gob.NewEncoder(&plain).Encode(t); err != nil || plain.Len() > v.limits.entry {
+	plain := appendBlocks(appendBlocks(nil, t.Lead), t.Near)
+	if len(plain) > v.limits.entry {
 		return
 	}
 	key := o.key(call)
-	sealed := v.aead.Seal(nil, nil, plain.Bytes(), key[:])
+	sealed := v.aead.Seal(nil, nil, plain, key[:])
 
 	v.mu.Lock()
 	defer v.mu.Unlock()
@@ -111,8 +110,42 @@ func (v *vault) get(o owner, call string) (t thinking, ok bool) {
 	if err != nil {
 		return thinking{}, false
 	}
-	err = gob.NewDecoder(bytes.NewReader(plain)).Decode(&t)
-	return t, err == nil
+	t.Lead, plain = readBlocks(plain)
+	t.Near, _ = readBlocks(plain)
+	return t, true
+}
+
+// appendBlocks appends how many blocks there are, and of each the text, the signature and the redacted
+// bytes, with their lengths. (A history of a hundred calls is read at once, which encoding/gob would
+// feel.)
+func appendBlocks(dst []byte, blocks []llm.Reasoning) []byte {
+	dst = binary.AppendUvarint(dst, uint64(len(blocks)))
+	for _, b := range blocks {
+		dst = append(binary.AppendUvarint(dst, uint64(len(b.Text))), b.Text...)
+		dst = append(binary.AppendUvarint(dst, uint64(len(b.Signature))), b.Signature...)
+		dst = append(binary.AppendUvarint(dst, uint64(len(b.Redacted))), b.Redacted...)
+	}
+	return dst
+}
+
+// readBlocks reads what appendBlocks wrote: the seal says that nobody else did.
+func readBlocks(data []byte) (blocks []llm.Reasoning, rest []byte) {
+	next := func() []byte {
+		n, width := binary.Uvarint(data)
+		field := data[width : width+int(n)]
+		data = data[width+int(n):]
+		return field
+	}
+	n, width := binary.Uvarint(data)
+	data = data[width:]
+	for range n {
+		b := llm.Reasoning{Text: string(next()), Signature: string(next())}
+		if redacted := next(); len(redacted) > 0 {
+			b.Redacted = redacted
+		}
+		blocks = append(blocks, b)
+	}
+	return blocks, data
 }
 
 func (v *vault) touch(key vaultKey) []byte {
