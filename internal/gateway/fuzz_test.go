@@ -8,13 +8,14 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 )
 
 // canned is a Bedrock that gives every call the same good answer, in the form that was asked for.
 type canned struct {
 	stream []byte
-	called bool
+	called atomic.Bool // choices are asked for side by side
 }
 
 func newCanned(t testing.TB) *canned {
@@ -34,13 +35,13 @@ const cannedReply = `{"output":{"message":{"role":"assistant","content":[{"text"
 	`"usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2}}`
 
 func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.called = true
+	c.called.Store(true)
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
 		return nil, err
 	}
 	if !json.Valid(body) {
-		return nil, fmt.Errorf("Bedrock was sent %q", body) //nolint:staticcheck // a name
+		return nil, fmt.Errorf("Bedrock was sent %q", body)
 	}
 	resp := &http.Response{StatusCode: http.StatusOK, Header: http.Header{"Content-Type": {"application/json"}}, Request: r}
 	if resp.Body = io.NopCloser(strings.NewReader(cannedReply)); strings.HasSuffix(r.URL.Path, "/converse-stream") {
@@ -79,12 +80,12 @@ func FuzzChat(f *testing.F) {
 	aws := newCanned(f)
 	handler := newGateway(f, aws, io.Discard, setting{model: "us.amazon.nova-lite-v1:0", remotes: remotes{t: lenient{f}}})
 	f.Fuzz(func(t *testing.T, body []byte) {
-		aws.called = false
+		aws.called.Store(false)
 		w := httptest.NewRecorder()
 		r := chatRequest(t.Context(), bytes.NewReader(body))
 		r.Header.Set("Api-Key", "key-a")
 		handler.ServeHTTP(w, r)
-		if err := checkAnswer(w, aws.called); err != nil {
+		if err := checkAnswer(w, aws.called.Load()); err != nil {
 			t.Fatalf("%q: %d, %v: %.1000q", body, w.Code, err, w.Body)
 		}
 	})

@@ -155,11 +155,11 @@ func shortened(name string) string {
 // the answer to nothing.
 func exchangeBytes(t *testing.T, to net.Addr, text string) (status int, body []byte) {
 	t.Helper()
-	conn, err := net.Dial(to.Network(), to.String())
+	conn, err := (&net.Dialer{}).DialContext(t.Context(), to.Network(), to.String())
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	if err := conn.SetDeadline(time.Now().Add(time.Minute)); err != nil {
 		t.Fatal(err)
 	}
