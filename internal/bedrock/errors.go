@@ -143,7 +143,7 @@ func (e *awsError) readOpenAI(raw json.RawMessage) {
 	e.message, e.param = cmp.Or(inner.Message, e.message), stringIn(inner.Param)
 	if e.code == "" {
 		e.code = cmp.Or(stringIn(inner.Code), inner.Type)
-		if kindOfCode(e.code) == llm.KindInternal && kindOfCode(inner.Type) != llm.KindInternal {
+		if !isKnown(e.code) && isKnown(inner.Type) {
 			e.code = inner.Type
 		}
 	}
@@ -212,7 +212,7 @@ func kindOf(e *awsError) llm.Kind {
 	if e.code == "SerializationException" {
 		return llm.KindInternal // AWS could not read what we wrote
 	}
-	if kind := kindOfCode(e.code); kind != llm.KindInternal {
+	if kind := kindOfCode(e.code); kind != llm.KindInternal && (kind != llm.KindUpstream || !saysMore(e.status)) {
 		return kind
 	}
 	switch e.status {
@@ -232,6 +232,12 @@ func kindOf(e *awsError) llm.Kind {
 	default:
 		return llm.KindUpstream
 	}
+}
+
+// saysMore is true of the statuses of a server's failure that tell it apart: OpenAI's APIs call each a
+// server_error.
+func saysMore(status int) bool {
+	return status == http.StatusServiceUnavailable || status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout
 }
 
 // kindOfCode maps each exception of the runtime, of the signature layer before it, and the types and
@@ -269,13 +275,21 @@ func kindOfCode(code string) llm.Kind {
 // isOurCredentials tells a refused credential from a denied permission. A wrong API key comes as
 // AccessDeniedException, and only its text differs.
 func isOurCredentials(e *awsError) bool {
-	switch e.code {
+	return isCredentials(e.code) || strings.HasPrefix(e.message, "Authentication failed")
+}
+
+func isKnown(code string) bool {
+	return kindOfCode(code) != llm.KindInternal || isCredentials(code)
+}
+
+func isCredentials(code string) bool {
+	switch code {
 	case "UnrecognizedClientException", "ExpiredTokenException", "InvalidSignatureException",
 		"IncompleteSignatureException", "MissingAuthenticationTokenException", "InvalidClientTokenId",
 		"authentication_error", "invalid_api_key", "AuthenticationError":
 		return true
 	}
-	return strings.HasPrefix(e.message, "Authentication failed")
+	return false
 }
 
 // isContextLength knows the texts with which Bedrock's models say that a prompt is too long; on the

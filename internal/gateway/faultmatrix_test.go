@@ -84,20 +84,44 @@ type fault struct {
 	whole, wholeStream bool
 }
 
-// faults derives the column of the matrix for a stream of so many frames. covered are the directives in
-// it.
-func faults(frames int) (list []fault, covered map[string]bool) {
+// api is how Bedrock is called: what its errors say, and how its streams end, depends on it.
+type api uint8
+
+const (
+	converse  api = iota
+	chat          // chat completions of bedrock-mantle
+	responses     // Responses of bedrock-mantle
+)
+
+// told is what the client can know of an exception. OpenAI's APIs have one type for all that a server may
+// fail of; its HTTP status tells more, and an event of a stream has none.
+func (a api) told(exception string, want failure, event bool) failure {
+	blurred := a != converse && exception == "ConflictException" ||
+		a != converse && event && (want == timedOut || want == unavailable) ||
+		a == responses && event && (want == invalid || want == notFound)
+	if blurred {
+		return upstreamFailed
+	}
+	return want
+}
+
+// faults derives the column of the matrix for a stream of so many frames, or for a plain reply. covered are
+// the directives in it.
+func (a api) faults(frames int, stream bool) (list []fault, covered map[string]bool) {
 	covered = map[string]bool{}
 	add := func(key string, f fault) {
 		covered[key] = true
 		list = append(list, f)
 	}
 	for name, want := range exceptionsOf {
-		add("error", fault{wish: "error=" + name, want: want})
-		add("exception", fault{wish: "exception=" + name, want: want})
-		add("after", fault{wish: fmt.Sprintf("exception=%s after=%d", name, frames/2), want: want})
+		add("error", fault{wish: "error=" + name, want: a.told(name, want, false)})
+		add("exception", fault{wish: "exception=" + name, want: a.told(name, want, stream)})
+		add("after", fault{wish: fmt.Sprintf("exception=%s after=%d", name, frames/2), want: a.told(name, want, stream)})
 	}
 	for name, want := range refusalsOf {
+		if name == "conflict" {
+			want = a.told("ConflictException", want, false)
+		}
 		add("refuse", fault{wish: "refuse=" + name, want: want})
 	}
 	add("throttle", fault{wish: "throttle=1", want: throttled})
@@ -105,12 +129,13 @@ func faults(frames int) (list []fault, covered map[string]bool) {
 	add("status", fault{wish: "error=UnknownThing status=503", want: unavailable})
 	add("message", fault{wish: `error=ValidationException message="prompt is too long: 300000 tokens > 200000 maximum"`, want: tooLong})
 	for k := range frames + 2 {
-		add("after", fault{wish: fmt.Sprintf("exception=throttlingException after=%d", k), want: throttled})
-		add("cut", fault{wish: fmt.Sprintf("cut=%d", k), want: upstreamFailed})
+		over := a == chat && k >= frames || a == responses && k > frames // [DONE] or response.completed has come
+		add("after", fault{wish: fmt.Sprintf("exception=throttlingException after=%d", k), want: throttled, wholeStream: over && a == chat})
+		add("cut", fault{wish: fmt.Sprintf("cut=%d", k), want: upstreamFailed, wholeStream: over})
 		add("cut-inside", fault{wish: fmt.Sprintf("cut-inside=%d", k), want: upstreamFailed})
-		add("badcrc", fault{wish: fmt.Sprintf("badcrc=%d", k), want: upstreamFailed})
-		// The last frames are messageStop and metadata: without metadata only the bill is missing.
-		add("end", fault{wish: fmt.Sprintf("end=%d", k), want: upstreamFailed, wholeStream: k >= frames-1})
+		add("badcrc", fault{wish: fmt.Sprintf("badcrc=%d", k), want: upstreamFailed, wholeStream: a == chat && k >= frames-1}) // [DONE] has no brace
+		// The last of AWS's frames are messageStop and metadata: without metadata only the bill is missing.
+		add("end", fault{wish: fmt.Sprintf("end=%d", k), want: upstreamFailed, wholeStream: over || a == converse && k >= frames-1})
 	}
 	add("empty", fault{wish: "empty", want: upstreamFailed})
 	for key, wish := range harmless {
@@ -123,11 +148,16 @@ func faults(frames int) (list []fault, covered map[string]bool) {
 	return list, covered
 }
 
-// matrixModels are three families; Llama's tools do not stream.
-var matrixModels = []struct{ name, id string }{
-	{"claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
-	{"nova", "us.amazon.nova-lite-v1:0"},
-	{"llama", "us.meta.llama3-3-70b-instruct-v1:0"},
+// matrixModels are three families, of which Llama's tools do not stream, and the two APIs of bedrock-mantle.
+var matrixModels = []struct {
+	name, id string
+	api      api
+}{
+	{"claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0", converse},
+	{"nova", "us.amazon.nova-lite-v1:0", converse},
+	{"llama", "us.meta.llama3-3-70b-instruct-v1:0", converse},
+	{"mantle-qwen", "qwen.qwen3-32b", chat},
+	{"mantle-gpt", "openai.gpt-5.4-2026-03-05", responses},
 }
 
 // asked is what the client wants to get: the words that the sandbox is to say, and the reply they make.
@@ -165,7 +195,7 @@ func TestFaultMatrix(t *testing.T) {
 					if healthy.err != nil || healthy.finish != ask.finish || !healthy.ended || healthy.text+healthy.calls == "" {
 						t.Fatalf("without a fault: %+v", healthy)
 					}
-					list, _ := faults(max(healthy.frames, 6))
+					list, _ := model.api.faults(max(healthy.frames, 6), stream)
 					for _, f := range list {
 						t.Run(f.wish, func(t *testing.T) {
 							synctest.Test(t, func(t *testing.T) {
@@ -197,7 +227,7 @@ func TestFaultMatrixIsComplete(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)[=`]").FindAllStringSubmatch(directives, -1) {
 		documented[m[1]] = true
 	}
-	_, covered := faults(6)
+	_, covered := converse.faults(6, true)
 	checkSameKeys(t, "directive", documented, covered)
 	documented, covered = map[string]bool{}, map[string]bool{}
 	for row := range strings.Lines(refusals) {
@@ -304,7 +334,7 @@ func TestThrottlingPasses(t *testing.T) {
 // the client is told why, and nothing goes on behind.
 func TestFaultsAndTimeouts(t *testing.T) {
 	aws := matrixSandbox(t)
-	for _, model := range matrixModels {
+	for _, model := range matrixModels[:4] { // a fifth says much before its first word
 		for _, stream := range []bool{false, true} {
 			late := []struct{ wish, says string }{{"start=4m", "total"}, {"think=4m", "total"}, {"drip=150s", "total"}, {"drip=50s", "total"}}
 			if stream { // nobody waits for the first word of a reply that comes whole

@@ -74,7 +74,7 @@ func (c *countedConn) Close() error {
 	return c.Conn.Close()
 }
 
-// frameCounter counts the frames of whole event streams.
+// frameCounter counts the frames of whole streams.
 type frameCounter struct {
 	http.RoundTripper
 	frames *atomic.Int64
@@ -82,7 +82,7 @@ type frameCounter struct {
 
 func (f *frameCounter) RoundTrip(r *http.Request) (*http.Response, error) {
 	resp, err := f.RoundTripper.RoundTrip(r)
-	if err == nil && resp.Header.Get("Content-Type") == "application/vnd.amazon.eventstream" {
+	if err == nil && resp.Header.Get("Content-Type") != "application/json" {
 		resp.Body = &countedFrames{ReadCloser: resp.Body, frames: f.frames}
 	}
 	return resp, err
@@ -100,14 +100,18 @@ func (c *countedFrames) Read(b []byte) (int, error) {
 	return n, err
 }
 
+// Close counts: frames of AWS's, or server-sent events.
 func (c *countedFrames) Close() error {
+	events := bytes.Count(c.seen.Bytes(), []byte("data: "))
+	c.frames.Add(int64(events))
 	decoder, rest := eventstream.NewDecoder(), bytes.NewReader(c.seen.Bytes())
-	for {
+	for events == 0 {
 		if _, err := decoder.Decode(rest, nil); err != nil {
-			return c.ReadCloser.Close()
+			break
 		}
 		c.frames.Add(1)
 	}
+	return c.ReadCloser.Close()
 }
 
 // checkBaseline: no connection and no goroutine is left of the requests.
