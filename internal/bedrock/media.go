@@ -170,7 +170,9 @@ func (c *converse) link(p *place, l llm.Link) error {
 	}
 	c.openFile(kind)
 	if kind.class == classDocument {
-		c.files.documents++
+		if err := c.checkDocument(kind, 0); err != nil { // S3 knows its size
+			return err
+		}
 		name := llm.Blob{Name: l.Name, Bytes: []byte(l.URL)}
 		if name.Name == "" {
 			name.Name = path.Base(l.URL)

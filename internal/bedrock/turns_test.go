@@ -208,6 +208,7 @@ func TestTurnsThatAreRefused(t *testing.T) {
 		{"a link that was not fetched", novaPro, talk(user(llm.Link{URL: "https://example.com/a.png"})), llm.KindInternal, "messages[0].content[0]", ""},
 		{"a file in S3 of no known kind", novaPro, talk(user(llm.Link{URL: "s3://bucket/a"})), llm.KindInvalid, "messages[0].content[0]", "extension"},
 		{"a file in S3 for a model nobody knows", "acme.new-v1:0", talk(user(llm.Link{URL: "s3://bucket/a.png"})), llm.KindInvalid, "messages[0].content[0]", "s3:"},
+		{"six documents in S3", novaPro, talk(user(said("a"), inS3(1), inS3(2), inS3(3), inS3(4), inS3(5), inS3(6))), llm.KindInvalid, "messages[0].content[6]", "document 6"},
 		{"a file of the assistant", novaPro, talk(user(said("a")), assistant(llm.Link{URL: "s3://bucket/a.png"}), user(said("b"))), llm.KindInvalid, "messages[1].content[0]", "user"},
 		{"an empty file", novaPro, talk(user(llm.Blob{At: "custom_content.attachments[0].data"})), llm.KindInvalid, "messages[0].custom_content.attachments[0].data", "empty"},
 		{"a long id", novaPro, talk(user(said("a")), answer1(strings.Repeat("x", 999))), llm.KindInvalid, "messages[1].tool_call_id", "…"},
@@ -226,6 +227,8 @@ func TestTurnsThatAreRefused(t *testing.T) {
 		})
 	}
 }
+
+func inS3(n int) llm.Part { return llm.Link{URL: fmt.Sprintf("s3://bucket/%d.pdf", n)} }
 
 // zipped is a Word document of at least that size.
 func zipped(t testing.TB, size int) []byte {
@@ -254,8 +257,9 @@ func TestLargeFilesThatAreTaken(t *testing.T) {
 	}
 }
 
-// TestManyCallsCostWhatTheyAre: pairing is not quadratic, in whatever order the results come.
-func TestManyCallsCostWhatTheyAre(t *testing.T) {
+// TestManyPartsCostWhatTheyAre: pairing is not quadratic, in whatever order the results come, nor are
+// the reports of what is left out.
+func TestManyPartsCostWhatTheyAre(t *testing.T) {
 	const n = 50_000
 	var calls, same []llm.Part
 	results := make([]llm.Message, n)
@@ -271,6 +275,13 @@ func TestManyCallsCostWhatTheyAre(t *testing.T) {
 		results[i] = answer1("call_0")
 	}
 	if _, err := build(talk(append([]llm.Message{user(said("a")), assistant(same...)}, results...)...), &traits{}); err != nil {
+		t.Fatal(err)
+	}
+	blanks := []llm.Message{user(said("a"))}
+	for range n {
+		blanks = append(blanks, user(said(" "), llm.Reasoning{Text: "x"}, llm.Reasoning{Text: "y"}))
+	}
+	if _, err := build(talk(blanks...), &traits{}); err != nil {
 		t.Fatal(err)
 	}
 	if took := time.Since(began); took > 5*time.Second {
