@@ -73,8 +73,9 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 	if err != nil {
 		return nil, err
 	}
+	upstreams.models = append(upstreams.models, named{m.Name, model})
 	return &catalog.Deployment{
-		Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: model, Count: model, Configuration: model.Configuration(),
+		Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: model, Count: model, Configuration: model.Configuration,
 		Timeouts: catalog.Timeouts(m.Timeouts),
 	}, nil
 }
@@ -126,6 +127,13 @@ func features(f config.Features) catalog.Features {
 type upstreams struct {
 	make    func(bedrock.Settings) (*bedrock.Client, error)
 	clients map[[sha256.Size]byte]*bedrock.Client
+	models  []named
+}
+
+// named is the model of a deployment.
+type named struct {
+	deployment string
+	model      *bedrock.Model
 }
 
 // newUpstreams chooses between AWS and a sandbox in this process, which stop ends.
@@ -196,6 +204,18 @@ func (u *upstreams) client(s bedrock.Settings) (*bedrock.Client, error) {
 		u.clients[key] = client
 	}
 	return client, err
+}
+
+// check does at the start what the first requests would otherwise meet: it looks for the credentials,
+// and for the models behind ARNs.
+func (u *upstreams) check(ctx context.Context, log *slog.Logger) {
+	u.checkCredentials(ctx, log)
+	for _, m := range u.models {
+		if err := m.model.Resolve(ctx); err != nil && ctx.Err() == nil {
+			log.Warn("the ARN does not tell its model and AWS could not be asked: the deployment is served as plain Converse until it can; name the model in the upstream's baseModel, or allow bedrock:GetInferenceProfile",
+				"deployment", m.deployment, "error", err)
+		}
+	}
 }
 
 // checkCredentials looks for every upstream's credentials, so that the log names a missing one

@@ -137,8 +137,8 @@ func (f *sandboxFlags) greeting(addr net.Addr) string {
 		apiKey = "…the API key you gave"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Bedrock sandbox at %s (runtime, control plane, STS). Ctrl-C ends it.\n\n", url)
-	for _, name := range []string{"BEDROCK_RUNTIME", "BEDROCK", "STS"} {
+	fmt.Fprintf(&b, "Bedrock sandbox at %s (runtime, mantle, control plane, STS). Ctrl-C ends it.\n\n", url)
+	for _, name := range []string{"BEDROCK_RUNTIME", "BEDROCK_MANTLE", "BEDROCK", "STS"} {
 		fmt.Fprintf(&b, "export AWS_ENDPOINT_URL_%s=%s\n", name, url)
 	}
 	fmt.Fprintf(&b, "export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=us-east-1\n", shellWord(key), shellWord(secret))

@@ -95,7 +95,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	go upstreams.checkCredentials(ctx, log)
+	go upstreams.check(ctx, log)
 	if err := announce(stdout, listener.Addr(), f, cfg); err != nil {
 		return err
 	}

@@ -20,8 +20,9 @@ type Deployment struct {
 	Chat llm.ChatModel
 	// Count counts the tokens of a chat.
 	Count llm.TokenCounter
-	// Configuration is the JSON Schema of the chat's custom_fields.configuration; nil when it takes none.
-	Configuration []byte
+	// Configuration gives the JSON Schema of the chat's custom_fields.configuration; nil when it takes
+	// none. What it gives may change once it is known which model an ARN stands for.
+	Configuration func() []byte
 	Timeouts      Timeouts
 }
 

@@ -67,7 +67,7 @@ func (s *setting) apply(d *catalog.Deployment, m *bedrock.Model) {
 		FirstToken: parse(s.Timeouts.FirstToken), InterToken: parse(s.Timeouts.InterToken),
 		Total: parse(s.Timeouts.Total), Heartbeat: parse(s.Timeouts.Heartbeat),
 	}
-	d.Configuration = m.Configuration()
+	d.Configuration = m.Configuration
 	if s.Count {
 		d.Count = m
 	}

@@ -186,9 +186,12 @@ func (g *Gateway) handlePreflight(x *exchange, _ *http.Request) error {
 	return nil
 }
 
+// exposed are the headers of ours that a browser's script may read.
+const exposed = headerRequestID + ", " + openai.HeaderIgnored + ", " + openai.HeaderChanged + ", " + openai.HeaderCachePath + ", " + openai.HeaderCacheExpiry
+
 func allowOrigin(reply, request http.Header) {
 	reply.Set("Access-Control-Allow-Origin", "*")
-	reply.Set("Access-Control-Expose-Headers", headerRequestID+", "+openai.HeaderIgnored+", "+openai.HeaderChanged)
+	reply.Set("Access-Control-Expose-Headers", strings.Join([]string{headerRequestID, openai.HeaderIgnored, openai.HeaderChanged, openai.HeaderCachePath, openai.HeaderCacheExpiry}, ", ")+", "+openai.HeaderChanged)
 	if method := request.Get("Access-Control-Request-Method"); method != "" {
 		reply.Set("Access-Control-Allow-Methods", method)
 	}

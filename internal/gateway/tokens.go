@@ -240,5 +240,5 @@ func (g *Gateway) configuration(x *exchange, caller auth.Caller, name string) er
 		return x.refuse(noRoute("The deployment " + name + " takes no configuration."))
 	}
 	x.Header().Set("Content-Type", "application/json")
-	return x.send(s.Configuration)
+	return x.send(s.Configuration())
 }

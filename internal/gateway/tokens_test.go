@@ -41,7 +41,7 @@ func (c *counter) CountTokens(ctx context.Context, req *llm.ChatRequest) (llm.Co
 
 func counting(t *testing.T) (http.Handler, *counter) {
 	c := &counter{}
-	return gatewayOf(t, &catalog.Deployment{Name: "team/m", Chat: llmtest.Echo{}, Count: c, Configuration: []byte(`{"type":"object"}`)}, nil), c
+	return gatewayOf(t, &catalog.Deployment{Name: "team/m", Chat: llmtest.Echo{}, Count: c, Configuration: func() []byte { return []byte(`{"type":"object"}`) }}, nil), c
 }
 
 func TestTokenRoutes(t *testing.T) {
