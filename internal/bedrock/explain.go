@@ -53,14 +53,10 @@ func (m *Model) Explain(ctx context.Context, req *llm.ChatRequest) (Explanation,
 	return e, nil
 }
 
-// notes gives one of the lists with its reasons; other surfaces than Converse, without a call, have none.
+// notes gives one of the lists with its reasons.
 func (c *converse) notes(params []string, changed bool) (list []Note) {
 	for _, param := range params {
-		n := Note{Param: param}
-		if c != nil {
-			n.Why = c.why[noted{param, changed}]
-		}
-		list = append(list, n)
+		list = append(list, Note{Param: param, Why: c.why[noted{param, changed}]})
 	}
 	return list
 }
