@@ -284,7 +284,7 @@ func TestManyPartsCostWhatTheyAre(t *testing.T) {
 	if _, err := build(talk(blanks...), &traits{}); err != nil {
 		t.Fatal(err)
 	}
-	if took := time.Since(began); took > 5*time.Second {
+	if took := time.Since(began); took > time.Minute {
 		t.Errorf("took %v", took)
 	}
 }
