@@ -191,7 +191,7 @@ const exposed = headerRequestID + ", " + openai.HeaderIgnored + ", " + openai.He
 
 func allowOrigin(reply, request http.Header) {
 	reply.Set("Access-Control-Allow-Origin", "*")
-	reply.Set("Access-Control-Expose-Headers", strings.Join([]string{headerRequestID, openai.HeaderIgnored, openai.HeaderChanged, openai.HeaderCachePath, openai.HeaderCacheExpiry}, ", ")+", "+openai.HeaderChanged)
+	reply.Set("Access-Control-Expose-Headers", exposed)
 	if method := request.Get("Access-Control-Request-Method"); method != "" {
 		reply.Set("Access-Control-Allow-Methods", method)
 	}
