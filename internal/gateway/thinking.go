@@ -7,9 +7,10 @@ import (
 	"outcrop/internal/llm"
 )
 
-// recall gives every turn of the assistant that calls tools and says nothing of its thinking the
-// thinking that belongs to those calls, where it stood. A client that sends any thinking back is
-// taken at its word.
+// recall gives every turn of the assistant that calls tools and has no signed thinking the thinking that
+// belongs to those calls, where it stood. A client that sends signed thinking back is taken at its word. The
+// bare text of it, which some send (Vercel's AI SDK does), gives way to the original: no model would believe
+// it.
 func (v *vault) recall(o owner, req *llm.ChatRequest) {
 	for i := range req.Messages {
 		m := &req.Messages[i]
@@ -19,13 +20,15 @@ func (v *vault) recall(o owner, req *llm.ChatRequest) {
 	}
 }
 
-// asksUnexplained says whether a message has tool calls and no thinking.
+// asksUnexplained says whether a message has tool calls and no signed thinking.
 func asksUnexplained(parts []llm.Part) bool {
 	calls := false
 	for _, p := range parts {
-		switch p.(type) {
+		switch p := p.(type) {
 		case llm.Reasoning:
-			return false
+			if isProof(p) {
+				return false
+			}
 		case llm.ToolCall:
 			calls = true
 		}
@@ -33,24 +36,36 @@ func asksUnexplained(parts []llm.Part) bool {
 	return calls
 }
 
+// isProof says whether a vendor can tell that the block is its own.
+func isProof(r llm.Reasoning) bool { return r.Signature != "" || len(r.Redacted) > 0 }
+
+// explained is the parts with what is known of their calls, or the parts themselves if they tell of other
+// thoughts than those.
 func (v *vault) explained(o owner, parts []llm.Part) []llm.Part {
 	out := make([]llm.Part, 0, len(parts)+2)
-	lead := 0
+	lead, told, known := 0, "", ""
 	for _, p := range parts {
-		call, ok := p.(llm.ToolCall)
-		if !ok {
+		switch p := p.(type) {
+		case llm.Reasoning:
+			told += p.Text
+		case llm.ToolCall:
+			before, _ := v.get(o, p.ID)
+			for _, block := range before.Lead {
+				out = slices.Insert(out, lead, llm.Part(block))
+				known += block.Text
+				lead++
+			}
+			for _, block := range before.Near {
+				out = append(out, block)
+				known += block.Text
+			}
 			out = append(out, p)
-			continue
+		default:
+			out = append(out, p)
 		}
-		known, _ := v.get(o, call.ID)
-		for _, block := range known.Lead {
-			out = slices.Insert(out, lead, llm.Part(block))
-			lead++
-		}
-		for _, block := range known.Near {
-			out = append(out, block)
-		}
-		out = append(out, call)
+	}
+	if told != "" && told != known {
+		return parts
 	}
 	return out
 }

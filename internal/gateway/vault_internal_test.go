@@ -181,18 +181,28 @@ func TestRecallGoesBeforeEveryCallItKnows(t *testing.T) {
 	parts := func() []llm.Part {
 		return []llm.Part{llm.Text{Text: "t"}, llm.ToolCall{ID: "a"}, llm.ToolCall{ID: "b"}, llm.ToolCall{ID: "c"}}
 	}
+	told := lead("first").Lead[0].Text + lead("first").Lead[1].Text + near.Near[0].Text
 	req := &llm.ChatRequest{Messages: []llm.Message{
 		{Role: llm.RoleUser, Parts: []llm.Part{llm.Text{Text: "q"}}},
 		{Role: llm.RoleAssistant, Parts: parts()},
 		{Role: llm.RoleAssistant, Parts: append(parts(), llm.Reasoning{Text: "the client's"})},
+		{Role: llm.RoleAssistant, Parts: append([]llm.Part{llm.Reasoning{Text: told}}, parts()...)},
+		{Role: llm.RoleAssistant, Parts: append(parts(), llm.Reasoning{Text: told, Signature: "theirs"})},
+		{Role: llm.RoleAssistant, Parts: append(parts(), llm.Reasoning{Redacted: []byte("theirs")})},
+		{Role: llm.RoleAssistant, Parts: []llm.Part{llm.Reasoning{Text: told}, llm.ToolCall{ID: "unknown"}}},
 		{Role: llm.RoleAssistant, Parts: []llm.Part{llm.ToolCall{ID: "unknown"}}},
 		{Role: llm.RoleAssistant, Parts: []llm.Part{llm.Text{Text: "t"}}},
 	}}
 	v.recall(mine, req)
+	recalled := []llm.Part{lead("first").Lead[0], lead("first").Lead[1], llm.Text{Text: "t"}, llm.ToolCall{ID: "a"}, llm.ToolCall{ID: "b"}, near.Near[0], llm.ToolCall{ID: "c"}}
 	want := [][]llm.Part{
 		{llm.Text{Text: "q"}},
-		{lead("first").Lead[0], lead("first").Lead[1], llm.Text{Text: "t"}, llm.ToolCall{ID: "a"}, llm.ToolCall{ID: "b"}, near.Near[0], llm.ToolCall{ID: "c"}},
+		recalled,
 		append(parts(), llm.Reasoning{Text: "the client's"}),
+		recalled,
+		append(parts(), llm.Reasoning{Text: told, Signature: "theirs"}),
+		append(parts(), llm.Reasoning{Redacted: []byte("theirs")}),
+		{llm.Reasoning{Text: told}, llm.ToolCall{ID: "unknown"}},
 		{llm.ToolCall{ID: "unknown"}},
 		{llm.Text{Text: "t"}},
 	}
