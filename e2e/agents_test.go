@@ -1,0 +1,43 @@
+//go:build e2e
+
+package e2e
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// agentModels think in every way that there is: signed with a budget, signed as much as it takes, unsigned,
+// always, and not at all; Llama's tools do not stream.
+var agentModels = map[string]string{
+	"claude":          "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
+	"claude-adaptive": "us.anthropic.claude-sonnet-4-6",
+	"nova":            "us.amazon.nova-2-lite-v1:0",
+	"gpt-oss":         "openai.gpt-oss-120b-1:0",
+	"llama":           "us.meta.llama3-3-70b-instruct-v1:0",
+}
+
+// serveAgents starts outcrop serve --config with these models in front of outcrop sandbox.
+func serveAgents(t *testing.T) (env []string) {
+	t.Helper()
+	models := make([]string, 0, len(agentModels))
+	for name, id := range agentModels {
+		models = append(models, `"`+name+`":{"type":"chat","endpoint":"bedrock:`+id+`","upstreams":[{"extraData":{"region":"us-east-1"}}]}`)
+	}
+	path := filepath.Join(t.TempDir(), "aidial.config.json")
+	writeFile(t, path, `{"models":{`+strings.Join(models, ",")+`},"keys":{"a-key-of-tests":{"project":"p","roles":["default"]}},"roles":{"default":{}}}`)
+	aws := serveAWS(t)
+	s := start(t, configReady, []string{"AWS_ENDPOINT_URL=" + aws.url, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox"},
+		"serve", "--config", path, "--listen", "127.0.0.1:0")
+	return []string{"OUTCROP_URL=" + s.url, "OUTCROP_KEY=a-key-of-tests"}
+}
+
+// Agents that others made call a tool ten times, each time after some thought, beside files.
+func TestAgents(t *testing.T) {
+	env := serveAgents(t)
+	t.Run("OpenAI's Agents SDK and LangChain", func(t *testing.T) { pytest(t, "test_agents.py", env...) })
+	t.Run("Vercel's AI SDK", func(t *testing.T) {
+		stranger(t, nodePassed, env, "node", "--test", filepath.Join("node", "agents.test.js"))
+	})
+}
