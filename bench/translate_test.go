@@ -101,7 +101,7 @@ func BenchmarkRequest(b *testing.B) {
 		body []byte
 	}{
 		{"1KB", chat(b, 900, 0, "")},
-		{"50KB-20tools", chat(b, 40_000, 20, "")},
+		{"50KB-20tools", chat(b, 35_000, 20, "")},
 		{"1MB-image", chat(b, 900, 0, png(1<<20))},
 	} {
 		transport := &canned{body: []byte(answer)}

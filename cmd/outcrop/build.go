@@ -69,19 +69,26 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 	if err != nil {
 		return nil, err
 	}
-	model, err := client.Model(m.ModelID(upstream), modelOptions(upstream))
+	model, err := client.Model(m.ModelID(upstream), modelOptions(m, upstream))
 	if err != nil {
 		return nil, err
 	}
 	upstreams.models = append(upstreams.models, named{m.Name, model})
 	return &catalog.Deployment{
 		Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: model, Count: model, Configuration: model.Configuration,
-		Timeouts: catalog.Timeouts(m.Timeouts),
+		Timeouts: timeouts(m.Timeouts),
 	}, nil
 }
 
-func modelOptions(u config.Upstream) bedrock.ModelOptions {
+func timeouts(t config.Timeouts) catalog.Timeouts {
+	return catalog.Timeouts{FirstToken: t.FirstToken, InterToken: t.InterToken, Total: t.Total, Heartbeat: t.Heartbeat}
+}
+
+func modelOptions(m config.Model, u config.Upstream) bedrock.ModelOptions {
 	o := bedrock.ModelOptions{BaseModel: u.BaseModel, Surface: u.Surface}
+	if m.Timeouts.Connect < config.LongestConnect { // which is the transport's own
+		o.Connect = m.Timeouts.Connect
+	}
 	if g := u.Guardrail; g.ID != "" {
 		o.Guardrail = &bedrock.Guardrail{ID: g.ID, Version: g.Version, Trace: g.Trace, StreamProcessingMode: g.StreamProcessingMode}
 	}

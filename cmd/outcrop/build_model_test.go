@@ -8,6 +8,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"outcrop/internal/config"
 )
 
 // scribe is an AWS that answers every chat alike and keeps what it was asked.
@@ -90,5 +92,14 @@ func TestWhatAConfigurationSaysOfAModelReachesAWS(t *testing.T) {
 	began := time.Now()
 	if a := post(t, base, "a-key-of-a-team", "hasty", `{"messages":[{"role":"user","content":"wait for it"}]}`); a.status != http.StatusGatewayTimeout {
 		t.Errorf("after %v: %+v", time.Since(began), a)
+	}
+}
+
+func TestAShortConnectTimeoutIsTheModels(t *testing.T) {
+	for stated, want := range map[time.Duration]time.Duration{3 * time.Second: 3 * time.Second, config.LongestConnect: 0} {
+		m := config.Model{Timeouts: config.Timeouts{Connect: stated}}
+		if got := modelOptions(m, config.Upstream{}).Connect; got != want {
+			t.Errorf("%v becomes %v", stated, got)
+		}
 	}
 }

@@ -192,7 +192,7 @@ func (e *explained) explain(ctx context.Context, catalogue *models.Catalogue, bo
 		return nil, err
 	}
 	id := e.ModelID(e.upstream)
-	model, err := client.Model(id, modelOptions(e.upstream))
+	model, err := client.Model(id, modelOptions(e.Model, e.upstream))
 	if err != nil {
 		return nil, err
 	}

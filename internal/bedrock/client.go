@@ -139,6 +139,8 @@ type ModelOptions struct {
 	Guardrail *Guardrail
 	// Surface is where the model is called: "" for the usual one, or one of Surfaces.
 	Surface string
+	// Connect is how long a call may wait for its connection; 0 leaves it to the transport (10 s).
+	Connect time.Duration
 }
 
 // Model returns the model of that id or ARN. It calls nobody.
@@ -250,12 +252,19 @@ func (c *Client) send(ctx context.Context, to target, body []byte, more http.Hea
 	if err := c.authorize(r, to.service, body); err != nil {
 		return nil, err
 	}
+	r, done := connectWithin(r, to.connect)
 	resp, err := c.transport.RoundTrip(r)
 	switch {
-	case err != nil && ctx.Err() != nil:
-		return nil, ended(ctx)
+	case err != nil && r.Context().Err() != nil:
+		err = ended(r.Context())
+		done()
+		return nil, err
 	case err != nil:
+		done()
 		return nil, classifyNetwork(err)
+	}
+	if to.connect > 0 {
+		resp.Body = &releasing{resp.Body, done}
 	}
 	return resp, nil
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"outcrop/internal/llm"
 )
@@ -47,6 +48,8 @@ type target struct {
 	method  string // "" is POST
 	url     *url.URL
 	service string // of the signature's scope
+	// connect is how long a call may wait for its connection; 0 leaves it to the transport.
+	connect time.Duration
 }
 
 // view is what is known of a model, and where its calls go because of it. It is never written to.
@@ -59,12 +62,22 @@ type view struct {
 // pegasusPrefix begins the base ids of the family that has InvokeModel only.
 const pegasusPrefix = "twelvelabs.pegasus"
 
-// view chooses the surface of a model.
+// view is a model's surface, with what the operator wants of it.
 func (c *Client) view(id string, t traits, o ModelOptions) (*view, error) {
 	t.guardrail = o.Guardrail
-	v, word := &view{traits: t}, o.Surface
+	v, err := c.surface(&view{traits: t}, id, o.Surface)
+	if err != nil {
+		return nil, err
+	}
+	v.whole.connect, v.stream.connect = o.Connect, o.Connect
+	return v, nil
+}
+
+// surface chooses where a model is called; word is the operator's wish, or "".
+func (c *Client) surface(v *view, id, word string) (*view, error) {
+	t := &v.traits
 	if word == "" {
-		word = usualSurface(&t)
+		word = usualSurface(t)
 	}
 	switch word {
 	case SurfaceConverse:

@@ -103,15 +103,20 @@ func DefaultFeatures() Features {
 
 // Timeouts bound how long a chat may take; 0 is without bound.
 type Timeouts struct {
+	// Connect is for the connection to AWS; 0 is the longest that is possible.
+	Connect                       time.Duration
 	FirstToken, InterToken, Total time.Duration
 	// Heartbeat is after how much silence a stream gets a comment.
 	Heartbeat time.Duration
 }
 
+// LongestConnect is how long a connection to AWS may take at most.
+const LongestConnect = 10 * time.Second
+
 // DefaultTimeouts is for a model that states none. A model that thinks in silence may take minutes, so
 // only what no healthy reply needs is an error.
 func DefaultTimeouts() Timeouts {
-	return Timeouts{FirstToken: 10 * time.Minute, InterToken: 5 * time.Minute, Total: time.Hour, Heartbeat: 15 * time.Second}
+	return Timeouts{Connect: LongestConnect, FirstToken: 10 * time.Minute, InterToken: 5 * time.Minute, Total: time.Hour, Heartbeat: 15 * time.Second}
 }
 
 // Guardrail is a guardrail that every request of an upstream passes; no client can remove it.

@@ -164,6 +164,13 @@ func timeoutsTable() table[Timeouts] {
 	}
 	def := DefaultTimeouts()
 	return table[Timeouts]{fields: []field[Timeouts]{
+		{"connect", "duration, at most 10s", durationText(def.Connect), enforced, "for the connection to AWS, where none is open", "",
+			func(l *loader, v spot, t *Timeouts) {
+				l.duration(v, &t.Connect)
+				if t.Connect == 0 || t.Connect > LongestConnect {
+					l.err(v, "must be a duration of more than 0s and at most 10s", "")
+				}
+			}},
 		row("firstToken", "from the request to the first piece of a streamed answer that a client can see", def.FirstToken, func(t *Timeouts) *time.Duration { return &t.FirstToken }),
 		row("interToken", "between two such pieces", def.InterToken, func(t *Timeouts) *time.Duration { return &t.InterToken }),
 		row("total", "for the whole answer", def.Total, func(t *Timeouts) *time.Duration { return &t.Total }),
