@@ -69,6 +69,15 @@ PICTURE, DOCUMENT = data_url("image/png", png()), data_url("application/pdf", PD
 QUESTION = f"Survey the stones of Paris. [[sandbox loop={TURNS}]]"
 
 
+AFTERWARDS = "What have you read?"
+
+
+def check_files(said, reads):
+    """The model counts what it has read."""
+    assert AFTERWARDS in said
+    assert ("1 image" in said and "1 document" in said) == reads, said
+
+
 class Counter:
     """The tool: it counts its calls and has a word for each."""
 
@@ -149,8 +158,10 @@ async def agents_sdk(model, stream):
                 pass
         else:
             result = await Runner.run(agent, ask, max_turns=TURNS + 2)
-    counter.check(result.final_output)
-    wire.check(stream, reported)
+        counter.check(result.final_output)
+        wire.check(stream, reported)
+        more = await Runner.run(agent, [*result.to_input_list(), {"role": "user", "content": AFTERWARDS}])
+        check_files(more.final_output, reads)
     kinds = [item.type for item in result.new_items]
     assert kinds.count("tool_call_item") == kinds.count("tool_call_output_item") == TURNS
     if effort:
@@ -197,4 +208,6 @@ async def langchain(model, effort, reads):
     assert reply.tool_calls == []
     counter.check(reply.text)
     wire.check(True)
+    more = await llm.ainvoke([*messages, HumanMessage(AFTERWARDS)])
+    check_files(more.text, reads)
     assert all(u["total_tokens"] == u["input_tokens"] + u["output_tokens"] > 0 for u in usage)
