@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"hash/crc32"
 	"net/http"
 	"os"
 	"regexp"
@@ -129,8 +130,8 @@ func (a api) faults(frames int, stream bool) (list []fault, covered map[string]b
 	add("status", fault{wish: "error=UnknownThing status=503", want: unavailable})
 	add("message", fault{wish: `error=ValidationException message="prompt is too long: 300000 tokens > 200000 maximum"`, want: tooLong})
 	for k := range frames + 2 {
-		over := a == chat && k >= frames || a == responses && k > frames // [DONE] or response.completed has come
-		add("after", fault{wish: fmt.Sprintf("exception=throttlingException after=%d", k), want: throttled, wholeStream: over && a == chat})
+		over := a != converse && k >= frames // [DONE] or response.completed has come
+		add("after", fault{wish: fmt.Sprintf("exception=throttlingException after=%d", k), want: throttled, wholeStream: over})
 		add("cut", fault{wish: fmt.Sprintf("cut=%d", k), want: upstreamFailed, wholeStream: over})
 		add("cut-inside", fault{wish: fmt.Sprintf("cut-inside=%d", k), want: upstreamFailed})
 		add("badcrc", fault{wish: fmt.Sprintf("badcrc=%d", k), want: upstreamFailed, wholeStream: a == chat && k >= frames-1}) // [DONE] has no brace
@@ -168,17 +169,18 @@ type asked struct {
 
 var matrixAsks = []asked{
 	{name: "text", wish: `text="one two three"`, finish: "stop"},
+	{name: "thinking", wish: `text="one two three"`, finish: "stop", extra: `,"reasoning_effort":"low"`},
 	{name: "tools", wish: "tool=get_weather", finish: "tool_calls", extra: `,"tools":[{"type":"function","function":{"name":"get_weather",` +
 		`"parameters":{"type":"object","properties":{"city":{"type":"string"}},"required":["city"]}}}]`},
 }
 
-// body is a request of the client. Its conversation is called by a name, for throttles count by it.
+// body is a request of the client. Its conversation is called by a number of the test's own, for throttles count by it.
 func (a asked) body(t *testing.T, wish string, stream bool) string {
-	text, err := json.Marshal(t.Name() + ". What is the weather in Paris? [[sandbox " + a.wish + " " + wish + "]]")
+	text, err := json.Marshal(fmt.Sprintf("Case %08x", crc32.ChecksumIEEE([]byte(t.Name()))) + ". What is the weather in Paris? [[sandbox " + a.wish + " " + wish + "]]")
 	if err != nil {
 		panic(err) // a string is JSON
 	}
-	return fmt.Sprintf(`{"model":"model","stream":%t,"max_tokens":100,"messages":[{"role":"user","content":%s}]%s}`, stream, text, a.extra)
+	return fmt.Sprintf(`{"model":"model","stream":%t,"max_tokens":4000,"messages":[{"role":"user","content":%s}]%s}`, stream, text, a.extra)
 }
 
 // TestFaultMatrix: whatever breaks, in whatever way it was asked, the client is told, and told right.
