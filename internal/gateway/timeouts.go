@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"iter"
+	"sync/atomic"
 	"time"
 
 	"outcrop/internal/catalog"
@@ -33,23 +34,41 @@ func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Eve
 		if d := m.limits.Total; d > 0 {
 			defer stopLater(d, cancel, "The answer took longer than %v, the deployment's total timeout.")()
 		}
-		w := watch{cancel: cancel, limits: m.limits}
+		limits := m.limits
 		if req.Whole {
-			w.limits = catalog.Timeouts{} // of an answer that comes whole nobody knows whether it is on its way
+			limits = catalog.Timeouts{} // of an answer that comes whole nobody knows whether it is on its way
 		}
-		w.expect(w.limits.FirstToken, "The model said nothing for %v, the deployment's first-token timeout.")
-		defer w.rest()
+		w := newSilence(limits.FirstToken, cancel, "The model said nothing for %v, the deployment's first-token timeout.")
+		defer func() { w.end() }()
+		w.begin()
+		spoken := false
 		for event, err := range m.model.Chat(inner, req) {
-			w.rest()
-			if late, ok := context.Cause(inner).(*llm.Error); ok && ctx.Err() == nil && !isFinish(event) { //nolint:errorlint // stopLater's own value, not a chain
-				yield(nil, late)
+			visible := isVisible(event)
+			w.pause(visible)
+			if inner.Err() != nil && ctx.Err() == nil && !isFinish(event) {
+				yield(nil, context.Cause(inner))
 				return
 			}
 			if !yield(event, err) || err != nil {
 				return
 			}
-			w.after(event)
+			if visible && !spoken {
+				spoken = true
+				w.end()
+				w = newSilence(limits.InterToken, cancel, "The model fell silent for %v, the deployment's inter-token timeout.")
+			}
+			w.begin()
 		}
+	}
+}
+
+// isVisible says whether an event is something that a client can see.
+func isVisible(event llm.Event) bool {
+	switch event.(type) {
+	case llm.Start, llm.Pause, llm.Choice:
+		return false
+	default:
+		return true
 	}
 }
 
@@ -64,52 +83,92 @@ func stopLater(d time.Duration, cancel context.CancelCauseFunc, message string) 
 	return time.AfterFunc(d, func() { cancel(late) }).Stop
 }
 
-// watch bounds the silence of a model.
-type watch struct {
+// silence ends a context when a model has been silent for too long. Its timer is not touched for every
+// event, which would cost more than the event: when it fires it looks whether it is time, and if not
+// waits for what is left.
+type silence struct {
+	limit  time.Duration
+	late   *llm.Error
 	cancel context.CancelCauseFunc
-	limits catalog.Timeouts
+	timer  *time.Timer
 
-	timer  *time.Timer   // nil while nothing is expected
-	since  time.Time     // the timer runs
-	left   time.Duration // from since on
-	spoken bool          // a first token has come
+	epoch time.Time     // what the times below count from
+	left  time.Duration // of the limit, while it is not the model's turn
+	until atomic.Int64  // when it is too late; or one of the constants below
 }
 
-// expect begins to wait for something.
-func (w *watch) expect(d time.Duration, message string) {
-	w.timer = nil
-	if d <= 0 {
+const (
+	othersTurn  = -1 // it is not the model's turn
+	timerRests  = -2 // nor is it, and the timer is not running
+	silenceOver = -3 // it was too late, or does not matter any more
+)
+
+// newSilence returns nil, which bounds nothing, without a limit.
+func newSilence(limit time.Duration, cancel context.CancelCauseFunc, message string) *silence {
+	if limit <= 0 {
+		return nil
+	}
+	s := &silence{limit: limit, left: limit, cancel: cancel, epoch: time.Now()}
+	s.late = &llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf(message, limit)}
+	s.until.Store(timerRests)
+	s.timer = time.AfterFunc(time.Hour, s.look)
+	s.timer.Stop() // until begin
+	return s
+}
+
+// begin gives the model its turn.
+func (s *silence) begin() {
+	if s == nil {
 		return
 	}
-	late := &llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf(message, d)}
-	w.since, w.left = time.Now(), d
-	w.timer = time.AfterFunc(d, func() { w.cancel(late) })
-}
-
-// rest stops the clock while it is somebody else's turn.
-func (w *watch) rest() {
-	if w.timer != nil && w.timer.Stop() {
-		w.left -= time.Since(w.since)
+	until := int64(time.Since(s.epoch) + s.left)
+	if !s.until.CompareAndSwap(othersTurn, until) && s.until.CompareAndSwap(timerRests, until) {
+		s.timer.Reset(s.left)
 	}
 }
 
-// after starts it again, from the beginning if the event was something that a client can see.
-func (w *watch) after(event llm.Event) {
-	switch event.(type) {
-	case llm.Start, llm.Pause, llm.Choice:
-		if w.timer != nil {
-			w.since = time.Now()
-			w.timer.Reset(max(w.left, 1))
+// pause takes the model's turn away, because it has yielded something. What a client can see ends the
+// silence.
+func (s *silence) pause(visible bool) {
+	if s == nil {
+		return
+	}
+	until := s.until.Load()
+	if until < 0 || !s.until.CompareAndSwap(until, othersTurn) {
+		return
+	}
+	s.left = s.limit
+	if !visible {
+		s.left = max(1, time.Duration(until)-time.Since(s.epoch))
+	}
+}
+
+// look is the timer's.
+func (s *silence) look() {
+	for {
+		until, now := s.until.Load(), int64(time.Since(s.epoch))
+		switch {
+		case until == silenceOver:
+			return
+		case until == othersTurn:
+			if s.until.CompareAndSwap(until, timerRests) {
+				return
+			}
+		case now < until:
+			s.timer.Reset(time.Duration(until - now))
+			return
+		case s.until.CompareAndSwap(until, silenceOver):
+			s.cancel(s.late)
+			return
 		}
+	}
+}
+
+// end stops the clock for good.
+func (s *silence) end() {
+	if s == nil {
 		return
 	}
-	if !w.spoken {
-		w.spoken = true
-		w.expect(w.limits.InterToken, "The model fell silent for %v, the deployment's inter-token timeout.")
-		return
-	}
-	if w.timer != nil {
-		w.since, w.left = time.Now(), w.limits.InterToken
-		w.timer.Reset(w.left)
-	}
+	s.until.Store(silenceOver)
+	s.timer.Stop()
 }
