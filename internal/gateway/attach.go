@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"runtime/debug"
 	"strconv"
 	"strings"
 	"sync"
@@ -199,7 +200,7 @@ func (b *budget) takeBytes(n int) bool {
 }
 
 // sideBySide does n pieces of work, at most so many at once. The first error cancels the others and
-// is returned after they have ended.
+// is returned after they have ended; so does a panic, which goes on in the caller's goroutine.
 func sideBySide(ctx context.Context, n, atOnce int, do func(ctx context.Context, i int) error) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -207,6 +208,7 @@ func sideBySide(ctx context.Context, n, atOnce int, do func(ctx context.Context,
 		work  sync.WaitGroup
 		first sync.Once
 		err   error
+		fault any // what a piece of work panicked with
 		turns = make(chan struct{}, atOnce)
 	)
 	for i := range n {
@@ -217,6 +219,14 @@ func sideBySide(ctx context.Context, n, atOnce int, do func(ctx context.Context,
 		}
 		work.Go(func() {
 			defer func() { <-turns }()
+			defer func() {
+				if p := recover(); p != nil {
+					first.Do(func() {
+						fault = fmt.Sprintf("%v\n\n%s", p, debug.Stack())
+						cancel(nil)
+					})
+				}
+			}()
 			if failed := do(ctx, i); failed != nil {
 				first.Do(func() {
 					err = failed
@@ -226,5 +236,8 @@ func sideBySide(ctx context.Context, n, atOnce int, do func(ctx context.Context,
 		})
 	}
 	work.Wait()
+	if fault != nil {
+		panic(fault)
+	}
 	return err
 }
