@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"bytes"
 	"slices"
 
 	"outcrop/internal/jsonscan"
@@ -50,7 +51,8 @@ func definitions(top []member) map[string][]byte {
 // grammarSchema makes a schema one that a model's decoding can be held to: every object is closed, and
 // what a grammar cannot count is left out, so that the grammar allows at least what the schema allows
 // and the reply can still be checked against the schema itself. ok is false for a schema that cannot
-// be written so: an open object, a recursion, a reference to elsewhere.
+// be written so: an open object, objects that complete each other, a recursion, a reference to
+// elsewhere.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
 func grammarSchema(schema []byte) (out []byte, ok bool) {
 	top := members(schema)
@@ -81,7 +83,7 @@ func (g *grammar) schema(out, schema []byte, depth int) []byte {
 	}
 	out = append(out, '{')
 	start := len(out)
-	object := find(list, "properties") != nil || string(find(list, "type")) == `"object"`
+	object := g.object(list)
 	for _, m := range list {
 		before := len(out)
 		if before > start {
@@ -102,6 +104,44 @@ func (g *grammar) schema(out, schema []byte, depth int) []byte {
 		out = append(out, `"additionalProperties":false`...)
 	}
 	return append(out, '}')
+}
+
+// object says whether a schema is one of objects, which must be closed. Closing refuses what the
+// schema allows where it names no properties at all, or where others of its keywords add some.
+func (g *grammar) object(list []member) bool {
+	properties, kind := find(list, "properties"), find(list, "type")
+	object := properties != nil || bytes.Contains(kind, []byte(`"object"`))
+	if object && properties == nil && string(find(list, "additionalProperties")) != "false" {
+		g.refused = true
+	}
+	combined := 0
+	for _, m := range list {
+		switch m.key {
+		case "anyOf", "oneOf", "$ref":
+			combined++
+		case "allOf":
+			if combined++; !single(m.value) {
+				g.refused = true
+			}
+		}
+	}
+	if combined > 1 || combined > 0 && object {
+		g.refused = true
+	}
+	return object
+}
+
+// single says whether a list has no more than one element.
+func single(list []byte) bool {
+	s := jsonscan.New(list)
+	if s.Kind() != '[' {
+		return false
+	}
+	n := 0
+	for s.Array(); s.Element(); n++ {
+		s.Skip()
+	}
+	return n <= 1
 }
 
 // keyword is oneOf's nearest: a grammar cannot exclude.

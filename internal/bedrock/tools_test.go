@@ -58,7 +58,7 @@ func TestToolSchemas(t *testing.T) {
 	const spec = "toolConfig.tools.0.toolSpec"
 	many := make([]llm.Tool, 21)
 	for i := range many {
-		many[i] = llm.Tool{Name: fmt.Sprint("f", i), Schema: []byte(`{"type":"object"}`), Strict: true}
+		many[i] = llm.Tool{Name: fmt.Sprint("f", i), Schema: []byte(`{"type":"object","additionalProperties":false}`), Strict: true}
 	}
 	deep := `{"type":"object","properties":{"a":{"$ref":"#/$defs/n"}},"$defs":{"n":{"type":"object","properties":{"n":{"$ref":"#/$defs/n"}}}}}`
 	check(t, []rule{
