@@ -25,7 +25,8 @@ func (d *discard) SetWriteDeadline(time.Time) error { return nil }
 // deployment that states none, and so has the usual ones; "tools" is one whose thinking is watched for;
 // "format" has its answer checked at the end.
 func BenchmarkHandler(b *testing.B) {
-	usual := catalog.Timeouts(config.DefaultTimeouts())
+	stated := config.DefaultTimeouts()
+	usual := catalog.Timeouts{FirstToken: stated.FirstToken, InterToken: stated.InterToken, Total: stated.Total, Heartbeat: stated.Heartbeat}
 	for _, way := range []struct {
 		name     string
 		timeouts catalog.Timeouts
