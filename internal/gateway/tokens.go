@@ -3,7 +3,6 @@ package gateway
 import (
 	"context"
 	"encoding/json"
-	"fmt"
 	"net/http"
 	"strings"
 
@@ -44,13 +43,6 @@ func (c *call) truncate(ctx context.Context) error {
 	return nil
 }
 
-// input is one input of a token request: of a tokenize request a chat or a string, of a
-// truncate_prompt request a chat.
-type input struct {
-	Type  string
-	Value json.RawMessage
-}
-
 // output is what becomes of one input. One that fails does not fail the others.
 type output struct {
 	Status     string `json:"status"` // "success" or "error"
@@ -84,31 +76,18 @@ func (g *Gateway) handleSlashedTokens(x *exchange, r *http.Request, caller auth.
 }
 
 func (g *Gateway) tokenize(x *exchange, r *http.Request, caller auth.Caller, name string) error {
-	return g.countAll(x, r, tokenRequest{caller, name, func(body []byte) ([]input, error) {
-		var doc struct{ Inputs []input }
-		err := json.Unmarshal(body, &doc)
-		return doc.Inputs, err
-	}, g.tokenizeOne})
+	return g.countAll(x, r, tokenRequest{caller, name, g.tokenizeOne})
 }
 
 func (g *Gateway) truncatePrompt(x *exchange, r *http.Request, caller auth.Caller, name string) error {
-	return g.countAll(x, r, tokenRequest{caller, name, func(body []byte) ([]input, error) {
-		var doc struct{ Inputs []json.RawMessage }
-		err := json.Unmarshal(body, &doc)
-		inputs := make([]input, len(doc.Inputs))
-		for i, value := range doc.Inputs {
-			inputs[i] = input{"request", value}
-		}
-		return inputs, err
-	}, g.truncateOne})
+	return g.countAll(x, r, tokenRequest{caller, name, g.truncateOne})
 }
 
 // tokenRequest is what the two routes differ in.
 type tokenRequest struct {
 	caller auth.Caller
 	name   string
-	decode func(body []byte) ([]input, error)
-	do     func(t tokenCall, in input) (output, error)
+	do     func(t tokenCall, input []byte) (output, error)
 }
 
 // tokenCall is what the inputs of a token request share.
@@ -133,12 +112,9 @@ func (g *Gateway) countAll(x *exchange, r *http.Request, t tokenRequest) error {
 		return x.refuse(err)
 	}
 	defer release()
-	inputs, err := t.decode(body)
+	inputs, err := openai.DecodeInputs(body, maxInputs)
 	if err != nil {
-		return x.refuse(&llm.Error{Kind: llm.KindInvalid, Param: "inputs", Message: "The body must be a JSON object with a list of inputs.", Err: err})
-	}
-	if len(inputs) > maxInputs {
-		return x.refuse(llm.Invalid("inputs", fmt.Sprintf("inputs: %d are more than the %d that a request may have.", len(inputs), maxInputs)))
+		return x.refuse(err)
 	}
 	outputs, files := make([]output, len(inputs)), newBudget()
 	err = sideBySide(r.Context(), len(inputs), countsAtOnce, func(ctx context.Context, i int) error {
@@ -156,8 +132,15 @@ func (g *Gateway) countAll(x *exchange, r *http.Request, t tokenRequest) error {
 	}{outputs})
 }
 
-// tokenizeOne counts one input.
-func (g *Gateway) tokenizeOne(t tokenCall, in input) (output, error) {
+// tokenizeOne counts one input: a chat or a string.
+func (g *Gateway) tokenizeOne(t tokenCall, raw []byte) (output, error) {
+	var in struct {
+		Type  string
+		Value json.RawMessage
+	}
+	if err := json.Unmarshal(raw, &in); err != nil {
+		return output{}, llm.Invalid("", `expected an input, an object with type and value.`)
+	}
 	var req *llm.ChatRequest
 	switch in.Type {
 	case "request":
@@ -167,11 +150,11 @@ func (g *Gateway) tokenizeOne(t tokenCall, in input) (output, error) {
 		}
 		req = c.req
 	case "string":
-		var text string
-		if err := json.Unmarshal(in.Value, &text); err != nil {
+		var text *string
+		if err := json.Unmarshal(in.Value, &text); err != nil || text == nil {
 			return output{}, llm.Invalid("value", "value: expected a string.")
 		}
-		req = &llm.ChatRequest{Messages: []llm.Message{{Role: llm.RoleUser, Parts: []llm.Part{llm.Text{Text: text}}}}}
+		req = &llm.ChatRequest{Messages: []llm.Message{{Role: llm.RoleUser, Parts: []llm.Part{llm.Text{Text: *text}}}}}
 	default:
 		return output{}, llm.Invalid("type", `type: expected "request" or "string".`)
 	}
@@ -185,8 +168,8 @@ func (g *Gateway) tokenizeOne(t tokenCall, in input) (output, error) {
 }
 
 // truncateOne tells what one chat would lose.
-func (g *Gateway) truncateOne(t tokenCall, in input) (output, error) {
-	c, err := g.inputCall(t, in.Value)
+func (g *Gateway) truncateOne(t tokenCall, raw []byte) (output, error) {
+	c, err := g.inputCall(t, raw)
 	if err != nil {
 		return output{}, err
 	}

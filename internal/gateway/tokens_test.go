@@ -58,10 +58,10 @@ func TestTokenRoutes(t *testing.T) {
 		}{
 			{"/v1/deployments/team%2Fm/tokenize", `{"inputs":[` + inputs(20) + `]}`, 200, `{"outputs":[{"status":"success","token_count":1,"exact":false},`, 3 * time.Second},
 			{"/v1/deployments/team/m/tokenize", `{"inputs":[]}`, 200, `{"outputs":[]}`, 0},
-			{"/v1/deployments/team/m/tokenize", `{}`, 200, `{"outputs":[]}`, 0},
+			{"/v1/deployments/team/m/tokenize", `{}`, 400, "inputs: missing", 0},
 			{"/v1/deployments/team/m/tokenize", `{"inputs":[{"type":"string","value":"bad"}]}`, 200, `[{"status":"error","error":"The server failed to process the request."}]`, time.Second},
 			{"/v1/deployments/team/m/tokenize", `{"inputs":[` + inputs(129) + `]}`, 400, "128", 0},
-			{"/v1/deployments/team/m/tokenize", `[]`, 400, "list of inputs", 0},
+			{"/v1/deployments/team/m/tokenize", `[]`, 400, "not a token request", 0},
 			{"/v1/deployments/team/m/truncate_prompt", `{"inputs":[{"messages":[{"role":"user","content":"a"},{"role":"assistant","content":"b"},{"role":"user","content":"c"}],"max_prompt_tokens":2}]}`, 200, `{"outputs":[{"status":"success","discarded_messages":[0,1],"exact":true}]}`, 2 * time.Second},
 			{"/v1/deployments/team/m/truncate_prompt", `{"inputs":[7,{"messages":[{"role":"user","content":"a"}],"max_prompt_tokens":2}]}`, 200, `{"status":"success","discarded_messages":[],"exact":true}`, time.Second},
 			{"/v1/deployments/team/m/rate", `{}`, 404, "no route", 0},
