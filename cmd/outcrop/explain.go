@@ -18,9 +18,9 @@ import (
 
 	"outcrop/internal/bedrock"
 	"outcrop/internal/config"
+	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
-	"outcrop/internal/openai"
 )
 
 type explainFlags struct {
@@ -196,17 +196,11 @@ func (e *explained) explain(ctx context.Context, catalogue *models.Catalogue, bo
 	if err != nil {
 		return nil, err
 	}
-	req, shape, err := openai.DecodeChat(body)
+	preview, err := gateway.NewPreview(e.Defaults, body)
 	if err != nil {
 		return nil, err
 	}
-	if len(e.Defaults) > 0 {
-		defaults, err := openai.ParseDefaults(e.Defaults)
-		if err != nil {
-			return nil, fmt.Errorf("defaults of the deployment: %w", err)
-		}
-		defaults.Apply(req, &shape)
-	}
+	req, shape := preview.Request, preview.Shape
 	report := &explanation{
 		Model: id, Region: e.region, Credentials: e.upstream.Credentials(), Fetched: standIns(req), Discarded: []int{},
 	}
@@ -217,7 +211,7 @@ func (e *explained) explain(ctx context.Context, catalogue *models.Catalogue, bo
 	if err := report.cut(ctx, model, req, shape.MaxPromptTokens); err != nil {
 		return nil, err
 	}
-	if err := report.translate(ctx, model, req, shape); err != nil {
+	if err := report.translate(ctx, model, preview); err != nil {
 		return nil, err
 	}
 	return report, report.price(ctx, model, req, pricing{catalogue, id, max(shape.N, 1)})
@@ -268,14 +262,15 @@ func (x *explanation) cut(ctx context.Context, model *bedrock.Model, req *llm.Ch
 	return nil
 }
 
-func (x *explanation) translate(ctx context.Context, model *bedrock.Model, req *llm.ChatRequest, shape openai.Shape) error {
-	told, err := model.Explain(ctx, req)
+func (x *explanation) translate(ctx context.Context, model *bedrock.Model, p *gateway.Preview) error {
+	told, err := model.Explain(ctx, p.Request)
 	if err != nil {
 		return err
 	}
+	told.Ignored = slices.DeleteFunc(told.Ignored, func(n bedrock.Note) bool { return slices.Contains(p.Unasked, n.Param) })
 	x.Surface, x.Stream, x.Method, x.URL, x.Body = told.Surface, !told.Whole, told.Method, told.URL, told.Body
-	x.Ignored = remarks(shape.Ignored, "no model of Bedrock takes it", told.Ignored)
-	x.Changed = remarks(shape.Changed, "it is not what the wire prescribes, and sent in another form", told.Changed)
+	x.Ignored = remarks(p.Shape.Ignored, "no model of Bedrock takes it", told.Ignored)
+	x.Changed = remarks(p.Shape.Changed, "it is not what the wire prescribes, and sent in another form", told.Changed)
 	return nil
 }
 

@@ -35,6 +35,12 @@ func TestExplainShowsWhatWouldBecomeOfARequest(t *testing.T) {
 		{"another surface", `{"messages":[{"role":"user","content":"Hi"}]}`, []string{"--region", "us-east-1", "qwen.qwen3-32b"}, 0, []string{
 			"surface      mantle", "POST https://bedrock-mantle.us-east-1.api.aws/v1/chat/completions", "no price is known",
 		}},
+		{"functions", `{"messages":[{"role":"user","content":"Hi"}],"functions":[{"name":"f"}]}`, []string{"--region", "us-east-1", claude}, 0, []string{
+			`"disable_parallel_tool_use": true`, "ignored  nothing",
+		}},
+		{"functions of a model that calls several", `{"messages":[{"role":"user","content":"Hi"}],"functions":[{"name":"f"}]}`, []string{"--region", "us-east-1", "us.meta.llama3-3-70b-instruct-v1:0"}, 0, []string{"ignored  nothing"}},
+		{"no schema", `{"messages":[{"role":"user","content":"Hi"}],"response_format":{"type":"json_schema","json_schema":{"name":"a","schema":{"type":"banana"}}}}`,
+			[]string{"--region", "us-east-1", claude}, 1, []string{"(at response_format.json_schema.schema)"}},
 		{"refused", `{"messages":[{"role":"user","content":"Hi"}],"reasoning_effort":"none"}`, []string{"--region", "us-east-1", "openai.gpt-oss-120b-1:0"}, 1, []string{
 			"the request would be refused (invalid): ", "(at reasoning_effort)",
 		}},

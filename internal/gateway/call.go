@@ -40,7 +40,7 @@ func serveAll(c *catalog.Catalog, log *slog.Logger) (map[*catalog.Deployment]*se
 		s := &served{Deployment: d, chat: withTimeouts(d.Chat, d.Timeouts)}
 		if len(d.Info.Defaults) > 0 {
 			var err error
-			if s.defaults, err = openai.ParseDefaults(d.Info.Defaults); err != nil {
+			if s.defaults, err = parseDefaults(d.Info.Defaults); err != nil {
 				return nil, fmt.Errorf("deployment %s: defaults: %s", d.Name, llm.AsError(err).Message)
 			}
 			if ignored := s.defaults.Ignored; len(ignored) > 0 {
@@ -50,6 +50,63 @@ func serveAll(c *catalog.Catalog, log *slog.Logger) (map[*catalog.Deployment]*se
 		all[d] = s
 	}
 	return all, nil
+}
+
+// parseDefaults reads the defaults of a deployment. One that every request would be refused for is an
+// error.
+func parseDefaults(doc []byte) (*openai.Defaults, error) {
+	defaults, err := openai.ParseDefaults(doc)
+	if err != nil {
+		return nil, err
+	}
+	probe := llm.ChatRequest{Messages: make([]llm.Message, 1)}
+	defaults.Apply(&probe, &openai.Shape{})
+	if _, err := newFormat(probe.Format, false); err != nil {
+		return nil, err
+	}
+	return defaults, nil
+}
+
+// CheckDefaults says what is wrong with the defaults of a deployment, and which of their members have
+// no effect.
+func CheckDefaults(doc []byte) (ignored []string, err error) {
+	defaults, err := parseDefaults(doc)
+	if err != nil {
+		return nil, err
+	}
+	return defaults.Ignored, nil
+}
+
+// Preview is a chat as its model would be asked, but for the files that are elsewhere, the thinking
+// that is kept, and what max_prompt_tokens leaves out.
+type Preview struct {
+	Request *llm.ChatRequest
+	Shape   openai.Shape
+	// Unasked are members that the model may ignore without a word: the client did not write them.
+	Unasked []string
+}
+
+// NewPreview decodes a body for a deployment with those defaults, which may be nil.
+func NewPreview(defaults, body []byte) (*Preview, error) {
+	req, shape, err := openai.DecodeChat(body)
+	if err != nil {
+		return nil, err
+	}
+	s := &served{}
+	if len(defaults) > 0 {
+		if s.defaults, err = parseDefaults(defaults); err != nil {
+			return nil, err
+		}
+	}
+	c := s.complete(req, shape)
+	if _, err := newFormat(req.Format, c.shape.Stream); err != nil {
+		return nil, err
+	}
+	p := &Preview{Request: req, Shape: c.shape}
+	if c.unasked {
+		p.Unasked = []string{oneToolMember}
+	}
+	return p, nil
 }
 
 // call is one chat on its way.
@@ -98,13 +155,23 @@ func (g *Gateway) resolve(x *exchange, caller auth.Caller, name string) (*served
 
 // complete adds to a request what the server knows: the deployment's defaults, and who asks.
 func (g *Gateway) complete(s *served, caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
-	s.defaults.Apply(req, &shape)
-	oneTool := req.OneTool
-	req.OneTool = oneTool || shape.Functions // whose answer has no place for a second call
+	c := s.complete(req, shape)
+	c.owner = owner{caller.Project, s.Name}
 	if g.tell {
 		req.Metadata = map[string]string{"project": caller.Project, "deployment": s.Name}
 	}
-	return &call{served: s, owner: owner{caller.Project, s.Name}, req: req, shape: shape, unasked: req.OneTool && !oneTool}
+	return c
+}
+
+// oneToolMember is the member that asks for one tool call at most.
+const oneToolMember = "parallel_tool_calls"
+
+// complete adds what does not depend on who asks.
+func (s *served) complete(req *llm.ChatRequest, shape openai.Shape) *call {
+	s.defaults.Apply(req, &shape)
+	oneTool := req.OneTool
+	req.OneTool = oneTool || shape.Functions // whose answer has no place for a second call
+	return &call{served: s, req: req, shape: shape, unasked: req.OneTool && !oneTool}
 }
 
 // ask starts the reply: as many choices as the client wants.
@@ -127,7 +194,7 @@ func (c *call) one(ctx context.Context) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
 		for event, err := range seq {
 			if start, ok := event.(llm.Start); ok {
-				start.Ignored = slices.DeleteFunc(slices.Clone(start.Ignored), func(path string) bool { return path == "parallel_tool_calls" })
+				start.Ignored = slices.DeleteFunc(slices.Clone(start.Ignored), func(path string) bool { return path == oneToolMember })
 				event = start
 			}
 			if !yield(event, err) {
