@@ -41,6 +41,7 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 				return err
 			}
 			problems = append(problems, catalogueProblems(cfg, catalogue)...)
+			problems = append(problems, defaultsProblems(cmd.Context(), cfg, catalogue)...)
 			config.SortProblems(problems, args)
 			if err := writeReport(cmd.OutOrStdout(), output, cfg, problems); err != nil {
 				return err

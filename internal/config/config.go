@@ -56,7 +56,7 @@ type Model struct {
 	Timeouts  Timeouts
 	Upstreams []Upstream
 
-	endpointAt, overrideNameAt place
+	endpointAt, overrideNameAt, defaultsAt place
 }
 
 // Limits are the token limits that listings advertise; 0 is not stated.

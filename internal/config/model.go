@@ -62,7 +62,7 @@ func answeringFields() []field[modelDraft] {
 		{"defaults", "object", "{}", enforced, "body fields added to a request that lacks them", "",
 			func(l *loader, v spot, m *modelDraft) {
 				if l.want(v, object) && len(v.members) > 0 {
-					m.Defaults = v.appendJSON(nil)
+					m.Defaults, m.defaultsAt = v.appendJSON(nil), v.place()
 				}
 			}},
 		{"timeouts", "object", "", enforced, "how long a chat may take, see below. Outcrop's own field", "",

@@ -64,3 +64,11 @@ func (m Model) modelIDAt(u Upstream) place {
 	}
 	return at
 }
+
+// AtDefaults is a problem of the model's defaults, told with the place where they stand.
+func (c *Config) AtDefaults(m Model, p Problem) Problem {
+	hide := c.redactor()
+	p.File, p.Line, p.Col = m.defaultsAt.file, m.defaultsAt.line, m.defaultsAt.col
+	p.Path, p.Message = hide.clean(m.defaultsAt.path), hide.clean(p.Message)
+	return p
+}
