@@ -31,7 +31,8 @@ type Timeouts struct {
 	FirstToken time.Duration // until the first event that a client can see
 	InterToken time.Duration // between two such events
 	Total      time.Duration
-	// Heartbeat is after how much silence a stream gets a comment, so that no proxy closes it.
+	// Heartbeat is after how much silence a stream gets a comment, so that no proxy closes it; 0 is
+	// never.
 	Heartbeat time.Duration
 }
 

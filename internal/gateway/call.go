@@ -8,7 +8,6 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
-	"time"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
@@ -16,15 +15,9 @@ import (
 	"outcrop/internal/openai"
 )
 
-const (
-	// heartbeat is after how much silence a stream gets a comment, where the deployment does not say:
-	// proxies commonly close a connection that is silent for 30 or 60 seconds, and models may think for
-	// longer.
-	heartbeat = 15 * time.Second
-	// choicesAtOnce is how many choices of a request are asked for at the same time. The others wait:
-	// one client with n = 128 is not to take all the account's requests.
-	choicesAtOnce = 16
-)
+// choicesAtOnce is how many choices of a request are asked for at the same time. The others wait: one
+// client with n = 128 is not to take all the account's requests.
+const choicesAtOnce = 16
 
 // served is a deployment made ready.
 type served struct {
@@ -226,6 +219,6 @@ func (c *call) write(x *exchange, reply iter.Seq2[llm.Event, error]) error {
 	return write(x, reply, openai.Envelope{
 		ID: x.id, Model: c.Name, Created: x.began, Ignored: c.shape.Ignored, Changed: c.shape.Changed,
 		IncludeUsage: c.shape.IncludeUsage, Functions: c.shape.Functions, Choices: c.shape.N, Statistics: c.statistics,
-		Heartbeat: cmp.Or(c.Timeouts.Heartbeat, heartbeat),
+		Heartbeat: c.Timeouts.Heartbeat,
 	})
 }

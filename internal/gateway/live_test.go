@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,7 +29,8 @@ import (
 // serveModel is a gateway with one deployment, "m", and one key, "k".
 func serveModel(t *testing.T, m llm.ChatModel, log io.Writer) http.Handler {
 	t.Helper()
-	visible, err := catalog.New([]*catalog.Deployment{{Name: "m", Chat: m}, {Name: "silent"}})
+	beating := catalog.Timeouts{Heartbeat: 15 * time.Second}
+	visible, err := catalog.New([]*catalog.Deployment{{Name: "m", Chat: m, Timeouts: beating}, {Name: "still", Chat: m}, {Name: "silent"}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,17 +162,21 @@ func TestASilentModelKeepsTheConnectionAwake(t *testing.T) {
 		code  int
 		beats int
 		ends  string
+
+		deployment string // "m" when it is not said
 	}{
-		{"before and after the first word", late(append([]llmtest.Step{{Event: llm.Start{}}}, answer...)...), http.StatusOK, 4, "data: [DONE]"},
-		{"not before the model has begun", late(answer...), http.StatusOK, 2, "data: [DONE]"},
-		{"an error after a heartbeat is an event", late(llmtest.Step{Event: llm.Start{}}, llmtest.Step{Wait: wait, Err: llm.Invalid("", "no")}), http.StatusOK, 2, `"code":null}}`},
-		{"an error before it is a status", late(llmtest.Step{Event: llm.Start{}}, llmtest.Step{Wait: time.Second, Err: llm.Invalid("", "no")}), http.StatusBadRequest, 0, `"code":null}}`},
+		{"before and after the first word", late(append([]llmtest.Step{{Event: llm.Start{}}}, answer...)...), http.StatusOK, 4, "data: [DONE]", ""},
+		{"not before the model has begun", late(answer...), http.StatusOK, 2, "data: [DONE]", ""},
+		{"an error after a heartbeat is an event", late(llmtest.Step{Event: llm.Start{}}, llmtest.Step{Wait: wait, Err: llm.Invalid("", "no")}), http.StatusOK, 2, `"code":null}}`, ""},
+		{"an error before it is a status", late(llmtest.Step{Event: llm.Start{}}, llmtest.Step{Wait: time.Second, Err: llm.Invalid("", "no")}), http.StatusBadRequest, 0, `"code":null}}`, ""},
+		{"never where the deployment says so", late(append([]llmtest.Step{{Event: llm.Start{}}}, answer...)...), http.StatusOK, 0, "data: [DONE]", "still"},
 	}
 	for _, tt := range tests {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				client := &http.Client{Transport: memnet.Serve(t, serveModel(t, tt.model, io.Discard))}
-				resp, err := client.Do(chatRequest(t.Context(), strings.NewReader(streamed)))
+				ask := strings.Replace(streamed, `"m"`, `"`+cmp.Or(tt.deployment, "m")+`"`, 1)
+				resp, err := client.Do(chatRequest(t.Context(), strings.NewReader(ask)))
 				if err != nil {
 					t.Fatal(err)
 				}

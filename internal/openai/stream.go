@@ -111,12 +111,17 @@ const heartbeat = ": waiting for the model" + sse.End
 // would cost more than the write's bytes.
 const looks = 4
 
+// shortestLook keeps a heart that is to beat all the time from doing nothing else.
+const shortestLook = 10 * time.Millisecond
+
+func (s *stream) look() time.Duration { return max(s.env.Heartbeat/looks, shortestLook) }
+
 // wake starts the heart, if there is to be one.
 func (s *stream) wake() {
 	s.turn.take() // the first look may come before the timer is known
 	defer s.turn.give()
 	if s.env.Heartbeat > 0 {
-		s.heart = time.AfterFunc(s.env.Heartbeat/looks, s.beat)
+		s.heart = time.AfterFunc(s.look(), s.beat)
 	}
 }
 
@@ -140,7 +145,7 @@ func (s *stream) beat() {
 		}
 		s.quiet, s.wrote = 0, false
 	}
-	s.heart.Reset(s.env.Heartbeat / looks)
+	s.heart.Reset(s.look())
 }
 
 // close ends the heart and returns the buffer.
