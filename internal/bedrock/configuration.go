@@ -276,7 +276,7 @@ func (c *converse) configure() error {
 		return err
 	}
 	c.citations = c.config.citations
-	return nil
+	return c.checkExtra("")
 }
 
 // decodeConfig reads an object of the configuration. A null member is one that is not there.

@@ -33,6 +33,7 @@ func TestConfiguration(t *testing.T) {
 			want: map[string]string{extraAll: `{"a":{"b":[1]},"c":null}`}},
 		{name: "the same said twice", model: sonnet45, req: with(configured(`{"additionalModelRequestFields":{"thinking":{"type":"disabled"}}}`), func(r *llm.ChatRequest) { r.Effort = "low" }),
 			refused: c + "additionalModelRequestFields.thinking"},
+		{name: "a conversation past Converse", model: sonnet45, req: configured(`{"additionalModelRequestFields":{"system":"x"}}`), refused: c + "additionalModelRequestFields.system"},
 		{name: "fields of the reply", model: sonnet45, req: configured(`{"additionalModelResponseFieldPaths":["/stop_sequence"]}`),
 			want: map[string]string{"additionalModelResponseFieldPaths": `["/stop_sequence"]`}},
 		{name: "a path that is no pointer", model: sonnet45, req: configured(`{"additionalModelResponseFieldPaths":["/a","b"]}`), refused: c + "additionalModelResponseFieldPaths[1]"},
@@ -71,6 +72,9 @@ func TestOperatorsGuardrail(t *testing.T) {
 		}
 		if err == nil && !strings.Contains(string(call.body), `"guardrailConfig":{"guardrailIdentifier":"own","guardrailVersion":"2","trace":"enabled"}`) {
 			t.Errorf("%s: %s", config, call.body)
+		}
+		if err == nil && strings.Contains(config, "disabled") && !slices.Equal(call.ignored, []string{"custom_fields.configuration.guardrailConfig.trace"}) {
+			t.Errorf("%s: ignored %v", config, call.ignored)
 		}
 	}
 }

@@ -89,5 +89,10 @@ func TestGuardrailOfTheOperatorHoldsEverywhere(t *testing.T) {
 		if e, ok := errors.AsType[*llm.Error](err); !ok || e.Param != "custom_fields.configuration.guardrailConfig" {
 			t.Errorf("%s: %v", surface, err)
 		}
+		req.Config = []byte(`{"additionalModelRequestFields":{"amazon-bedrock-guardrailConfig":{"tagSuffix":"x"}}}`)
+		_, err = model.Explain(t.Context(), req)
+		if e, ok := errors.AsType[*llm.Error](err); !ok || e.Param != "custom_fields.configuration.additionalModelRequestFields.amazon-bedrock-guardrailConfig" {
+			t.Errorf("%s: the texts that the guardrail looks at: %v", surface, err)
+		}
 	}
 }

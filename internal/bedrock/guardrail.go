@@ -24,6 +24,15 @@ func (c *converse) guardrail() (*Guardrail, error) {
 	if g != nil && (g.ID != own.ID || g.Version != own.Version) {
 		return nil, llm.Invalid(configPath+".guardrailConfig", "This deployment's guardrail is set by the server: it cannot be removed or replaced.")
 	}
+	if g != nil {
+		const why = "this deployment's guardrail is set by the server"
+		if g.Trace != "" && g.Trace != own.Trace {
+			c.ignore(configPath+".guardrailConfig.trace", why)
+		}
+		if g.StreamProcessingMode != "" && g.StreamProcessingMode != own.StreamProcessingMode {
+			c.ignore(configPath+".guardrailConfig.streamProcessingMode", why)
+		}
+	}
 	return own, nil
 }
 

@@ -39,13 +39,35 @@ func planElsewhere(v *view, req *llm.ChatRequest, taken string) (*converse, erro
 			return nil, err
 		}
 	}
-	for _, m := range members(c.config.extra) {
-		if slices.Contains(strings.Fields(taken), m.key) {
-			return nil, llm.Invalid(configPath+".additionalModelRequestFields."+m.key, "The request has a field of its own for this: use that.")
-		}
+	if err := c.checkExtra(taken); err != nil {
+		return nil, err
 	}
 	c.planTokens(estimate(req))
 	return c, nil
+}
+
+// conversationFields are the members in which the models' own bodies hold the conversation. Converse
+// writes them itself; what came past it no guardrail would see.
+const conversationFields = "messages system prompt inputText message chat_history"
+
+// awsFields begin the members of a body that are not the model's but AWS's: one of them limits what a
+// guardrail looks at to texts between tags.
+// https://docs.aws.amazon.com/bedrock/latest/userguide/guardrails-tagging.html
+const awsFields = "amazon-bedrock-"
+
+// checkExtra refuses members of additionalModelRequestFields that the body has anyway, and a way round
+// the operator's guardrail.
+func (c *converse) checkExtra(taken string) error {
+	for _, m := range members(c.config.extra) {
+		path := configPath + ".additionalModelRequestFields." + m.key
+		switch {
+		case slices.Contains(strings.Fields(taken), m.key), slices.Contains(strings.Fields(conversationFields), m.key):
+			return llm.Invalid(path, "The request has a field of its own for this: use that.")
+		case c.traits.guardrail != nil && strings.HasPrefix(strings.ToLower(m.key), awsFields):
+			return llm.Invalid(path, "This deployment's guardrail is set by the server: what it looks at cannot be changed.")
+		}
+	}
+	return nil
 }
 
 // appendExtra writes additionalModelRequestFields as members of the body, and its end.
