@@ -22,7 +22,7 @@ type pairing struct {
 	byID  map[string][]int // places in calls, of more than a few
 }
 
-// fewCalls is up to how many calls are searched one by one.
+// fewCalls is up to how many calls, or tools, are searched one by one.
 const fewCalls = 32
 
 func (p *pairing) reset() { *p = pairing{calls: p.calls[:0]} }

@@ -29,12 +29,34 @@ const noToolText = "Do not call any tool in this reply. Answer with text."
 // offer is what is offered to a model: the tools, and how it must choose among them.
 type offer struct {
 	tools  []llm.Tool
+	first  int    // place of the first of them among the client's
 	choice string // a member of toolChoice; "" leaves it to the model
 	name   string // with choiceTool
 }
 
 // forced says whether the model has no choice but to call a tool.
 func (o *offer) forced() bool { return o.choice == choiceAny || o.choice == choiceTool }
+
+// path is the client's name of a tool.
+func (o *offer) path(i int) string { return "tools[" + strconv.Itoa(o.first+i) + "].function" }
+
+// sameName is the place of the first tool that has the name of one before it, or -1.
+func sameName(tools []llm.Tool) int {
+	var seen map[string]bool // of more than a few
+	if len(tools) > fewCalls {
+		seen = make(map[string]bool, len(tools))
+	}
+	for i := range tools {
+		name := tools[i].Name
+		if seen[name] || seen == nil && slices.ContainsFunc(tools[:i], func(t llm.Tool) bool { return t.Name == name }) {
+			return i
+		}
+		if seen != nil {
+			seen[name] = true
+		}
+	}
+	return -1
+}
 
 // relax leaves the choice to the model after all.
 func (o *offer) relax(c *converse, why string) {
@@ -70,6 +92,9 @@ func (c *converse) planTools() error {
 			return nil
 		}
 		return llm.Invalid("tool_choice", "tool_choice asks for a tool call, but tools is empty.")
+	}
+	if i := sameName(tools); i >= 0 && c.traits.claude() {
+		return llm.Invalid(c.offer.path(i)+".name", "Another tool before it has this name, and Claude tells tools apart by their names.")
 	}
 	c.offer.tools = tools
 	switch mode {
@@ -126,7 +151,7 @@ func (c *converse) requireNamed(name string) {
 		return
 	}
 	if i := slices.IndexFunc(c.offer.tools, func(t llm.Tool) bool { return t.Name == name }); i >= 0 {
-		c.offer.tools = c.offer.tools[i : i+1]
+		c.offer.tools, c.offer.first = c.offer.tools[i:i+1], i
 		c.own().Tools = nil // what Bedrock says of a tool would be taken for the first of the client's
 	}
 	if c.traits.chooses(choiceAny) {
@@ -225,7 +250,7 @@ func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held b
 	if len(schema) == 0 {
 		schema = []byte(emptySchema)
 	}
-	at := func(member string) string { return "tools[" + strconv.Itoa(i) + "].function." + member }
+	at := func(member string) string { return c.offer.path(i) + "." + member }
 	if t.Strict {
 		switch grammar, ok := grammarSchema(schema); {
 		case !c.traits.strictTools():

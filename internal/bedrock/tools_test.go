@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
@@ -10,8 +11,12 @@ import (
 
 func TestToolChoice(t *testing.T) {
 	two := append(weather(), llm.Tool{Name: "clock"})
+	var many []llm.Tool
+	for i := range 40 {
+		many = append(many, llm.Tool{Name: fmt.Sprint("f", i)})
+	}
 	choose := func(mode llm.ToolMode, tools []llm.Tool) llm.ChatRequest {
-		return llm.ChatRequest{Tools: tools, ToolChoice: llm.ToolChoice{Mode: mode, Name: map[bool]string{true: "weather"}[mode == llm.ToolNamed]}}
+		return llm.ChatRequest{Tools: slices.Clone(tools), ToolChoice: llm.ToolChoice{Mode: mode, Name: map[bool]string{true: "weather"}[mode == llm.ToolNamed]}}
 	}
 	const choice, first, second = "toolConfig.toolChoice", "toolConfig.tools.0.toolSpec.name", "toolConfig.tools.1.toolSpec.name"
 	lost := []string{"tool_choice"}
@@ -31,6 +36,11 @@ func TestToolChoice(t *testing.T) {
 		{name: "tools of a model without", model: deepseekR1, req: choose(llm.ToolAuto, two), refused: "tools"},
 		{name: "tools of a model without, unused", model: deepseekR1, req: choose(llm.ToolNone, two), want: map[string]string{"toolConfig": ""}},
 		{name: "a history with calls and a model without tools", model: llama32, req: llm.ChatRequest{Messages: loop()}, refused: "messages[1].tool_calls"},
+		{name: "two tools of one name", model: sonnet45, req: choose(llm.ToolAuto, append(slices.Clone(two), weather()...)), refused: "tools[2].function.name"},
+		{name: "two of many tools", model: sonnet45, req: choose(llm.ToolAuto, append(many, llm.Tool{Name: "f7"})), refused: "tools[40].function.name"},
+		{name: "a tool that cannot be strict, behind one that is not offered", model: mistral,
+			req:  with(choose(llm.ToolNamed, two), func(r *llm.ChatRequest) { r.Tools[1].Strict, r.ToolChoice.Name = true, "clock" }),
+			want: map[string]string{first: `"clock"`}, ignored: []string{"tools[1].function.strict"}},
 		{name: "a history with calls and no tools", model: sonnet45, req: llm.ChatRequest{Messages: loop()}, want: map[string]string{first: `"weather"`}},
 	})
 }
