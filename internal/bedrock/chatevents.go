@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"strings"
@@ -56,6 +57,7 @@ func (d *chatDecoder) whole(body []byte) ([]llm.Event, error) {
 func (d *chatDecoder) document(data []byte) error {
 	s := jsonscan.New(data)
 	var err error
+	var early []byte
 	s.Object()
 	for key, ok := s.Member(); ok && err == nil; key, ok = s.Member() {
 		switch key {
@@ -64,9 +66,11 @@ func (d *chatDecoder) document(data []byte) error {
 				d.id = strings.Clone(id)
 			}
 		case "choices":
-			for s.Array(); err == nil && s.Element(); {
-				err = d.choice(&s)
+			if d.id == "" {
+				early = s.Raw() // the calls in it are named after the answer, whose id may come later
+				continue
 			}
+			err = d.choices(&s)
 		case "usage":
 			if !s.Null() {
 				d.finish.Usage = readOpenAIUsage(&s)
@@ -85,7 +89,18 @@ func (d *chatDecoder) document(data []byte) error {
 		return err
 	}
 	s.End()
-	return s.Err()
+	if s.Err() != nil || early == nil {
+		return s.Err()
+	}
+	s = jsonscan.New(early)
+	return cmp.Or(d.choices(&s), s.Err())
+}
+
+func (d *chatDecoder) choices(s *jsonscan.Scanner) (err error) {
+	for s.Array(); err == nil && s.Element(); {
+		err = d.choice(s)
+	}
+	return err
 }
 
 // optionalString reads a string or a null.

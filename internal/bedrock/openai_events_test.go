@@ -62,6 +62,23 @@ func TestCallIDsAreUniqueAndComeBack(t *testing.T) {
 	if got := uniqueCallID("", "resp_1", 2); bareCallID(got) != "call_2" {
 		t.Errorf("a call without an id becomes %s", got)
 	}
+	if one, other := uniqueCallID("call_0", "", 0), uniqueCallID("call_0", "", 0); one == other || bareCallID(one) != "call_0" {
+		t.Errorf("calls of answers without ids become %s and %s", one, other)
+	}
+}
+
+// A server may write an answer's id after its calls, which are named after it.
+func TestCallIDsAreUniqueWhereverTheAnswerHasItsID(t *testing.T) {
+	const choices = `"choices":[{"index":0,"finish_reason":"tool_calls","message":{"tool_calls":[{"id":"call_0","function":{"name":"f","arguments":"{}"}}]}}]`
+	for _, answer := range []string{`{"id":"resp_1",` + choices + `}`, `{` + choices + `,"id":"resp_1"}`} {
+		events, err := (&chatDecoder{}).whole([]byte(answer))
+		if err != nil || len(events) == 0 || events[0] != (llm.ToolCallStart{ID: uniqueCallID("call_0", "resp_1", 0), Name: "f"}) {
+			t.Errorf("%s: %v, %v", answer, events, err)
+		}
+	}
+	if _, err := (&chatDecoder{}).whole([]byte(`{"choices":[{"index":"first"}],"id":"resp_1"}`)); err == nil {
+		t.Error("what is wrong in choices that come first is not seen")
+	}
 }
 
 // events decodes the frames of a stream with either decoder.

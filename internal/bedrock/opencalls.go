@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"crypto/rand"
 	"crypto/sha256"
 	"encoding/hex"
 	"regexp"
@@ -46,6 +47,9 @@ func uniqueCallID(id, answer string, call int) string {
 		id = "call_" + strconv.Itoa(call)
 	} else if !repeatingID.MatchString(id) {
 		return strings.Clone(id)
+	}
+	if answer == "" {
+		answer = rand.Text() // a server that gives its answers no ids
 	}
 	sum := sha256.Sum256([]byte(answer))
 	return id + "-x" + hex.EncodeToString(sum[:5])
