@@ -9,13 +9,16 @@ import (
 )
 
 // agentModels think in every way that there is: signed with a budget, signed as much as it takes, unsigned,
-// always, and not at all; Llama's tools do not stream.
+// always, and not at all; Llama's tools do not stream, and the last two live on bedrock-mantle, one behind
+// Responses, and number their calls anew in every answer.
 var agentModels = map[string]string{
 	"claude":          "us.anthropic.claude-sonnet-4-5-20250929-v1:0",
 	"claude-adaptive": "us.anthropic.claude-sonnet-4-6",
 	"nova":            "us.amazon.nova-2-lite-v1:0",
 	"gpt-oss":         "openai.gpt-oss-120b-1:0",
 	"llama":           "us.meta.llama3-3-70b-instruct-v1:0",
+	"gpt":             "openai.gpt-5.4-2026-03-05",
+	"kimi":            "moonshotai.kimi-k2-thinking",
 }
 
 // serveAgents starts outcrop serve --config with these models in front of outcrop sandbox.
@@ -28,7 +31,7 @@ func serveAgents(t *testing.T) (env []string) {
 	path := filepath.Join(t.TempDir(), "aidial.config.json")
 	writeFile(t, path, `{"models":{`+strings.Join(models, ",")+`},"keys":{"a-key-of-tests":{"project":"p","roles":["default"]}},"roles":{"default":{}}}`)
 	aws := serveAWS(t)
-	s := start(t, configReady, []string{"AWS_ENDPOINT_URL=" + aws.url, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox"},
+	s := start(t, configReady, []string{"AWS_ENDPOINT_URL=" + aws.url, "AWS_ENDPOINT_URL_BEDROCK_MANTLE=" + aws.url, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox"},
 		"serve", "--config", path, "--listen", "127.0.0.1:0")
 	return []string{"OUTCROP_URL=" + s.url, "OUTCROP_KEY=a-key-of-tests"}
 }

@@ -14,7 +14,7 @@ import { z } from 'zod';
 const turns = 10;
 
 // The models: how hard they think, whether they take pictures and documents, and what the gateway reports:
-// what Nova and gpt-oss have thought they do not take back, and Nova's schemas know fewer words.
+// what Nova, gpt-oss and Kimi have thought they do not take back, and Nova's schemas know fewer words.
 const thought = 'x-outcrop-ignored: messages[].reasoning_content';
 const models = {
   claude: { effort: 'low', reads: true, reports: [] },
@@ -22,6 +22,8 @@ const models = {
   nova: { effort: 'low', reads: true, reports: ['x-outcrop-changed: tools[].function.parameters', thought] },
   'gpt-oss': { effort: 'low', reads: false, reports: [thought] },
   llama: { effort: undefined, reads: false, reports: [] },
+  gpt: { effort: 'low', reads: false, reports: [] },
+  kimi: { effort: 'low', reads: false, reports: [thought] },
 };
 
 // A gray pixel, and a document of one empty page.

@@ -38,6 +38,8 @@ MODELS = {
     "nova": ("low", True, [STRICT, SCHEMA]),
     "gpt-oss": ("low", False, [STRICT]),
     "llama": (None, False, [STRICT]),
+    "gpt": ("low", False, []),
+    "kimi": ("low", False, []),
 }
 
 set_tracing_disabled(True)
