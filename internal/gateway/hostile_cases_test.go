@@ -170,6 +170,7 @@ func hostileParts() [][2]string {
 // hostileTools are elements of tools.
 func hostileTools() [][2]string {
 	return [][2]string{
+		{`{"type":"function","function":{"name":"f"}},{"type":"function","function":{"name":"f"}}`, "tools[1].function.name"},
 		{`null`, "tools[0]"}, {`{}`, "tools[0].function"}, {`{"type":"function"}`, "tools[0].function"}, {`{"type":"function","function":7}`, "tools[0].function"},
 		{`{"type":"function","function":{}}`, "tools[0].function.name"}, {`{"type":"function","function":{"name":7}}`, "tools[0].function.name"},
 		{`{"type":"function","function":{"name":""}}`, "tools[0].function.name"}, {`{"type":"function","function":{"name":"f","parameters":[]}}`, "tools[0].function.parameters"},
