@@ -34,7 +34,7 @@ func TestConnect(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				transport := memnet.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				transport := memnet.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 					<-time.After(time.Minute)
 					if _, err := w.Write([]byte(`{"output":{"message":{"content":[{"text":"Yes."}],"role":"assistant"}},"stopReason":"end_turn","usage":{}}`)); err != nil {
 						t.Error(err)
