@@ -2,6 +2,7 @@ package bedrock
 
 import (
 	"cmp"
+	"slices"
 	"strconv"
 
 	"outcrop/internal/llm"
@@ -18,6 +19,9 @@ const (
 	thinkAdaptive = "adaptive"
 	thinkDisabled = "disabled"
 )
+
+// thinkingOff is the thinking object that turns it off.
+const thinkingOff = `{"type":"disabled"}`
 
 // thinkingPath is the client's field with Claude's thinking.
 const thinkingPath = configPath + ".thinking"
@@ -211,7 +215,7 @@ func (c *converse) stopThinking(w wish) error {
 	if c.traits.cannotStop() {
 		return llm.Invalid(at, "This Claude cannot be kept from thinking: ask for low effort, or leave "+at+" out.")
 	}
-	c.extra.add("thinking", []byte(`{"type":"disabled"}`))
+	c.extra.add("thinking", []byte(thinkingOff))
 	if w.effort != "" && w.effort != effortNone {
 		c.extra.add("output_config", []byte(`{"effort":"`+c.within(w, effortLow, effortHigh)+`"}`))
 	}
@@ -263,34 +267,69 @@ func (c *converse) forceWithoutThought() error {
 	case !c.traits.mayForce():
 		c.offer.relax(c, "this Claude always thinks, and then cannot be forced to call a tool")
 	default:
-		c.extra.add("thinking", []byte(`{"type":"disabled"}`))
+		c.extra.add("thinking", []byte(thinkingOff))
 	}
 	return nil
 }
 
-// lostThought says whether the last assistant turn calls tools, or is to be continued, without the
-// reasoning that Claude signed before it. With thinking on, Claude refuses that.
-func lostThought(req *llm.ChatRequest, t *traits) bool {
+// goingOn is the place of the first message of the assistant's turn that the reply goes on with, or the
+// number of messages if the reply begins a turn. A loop of tool calls is one turn, with what the user
+// says beside the results.
+func goingOn(messages []llm.Message) int {
+	first := len(messages)
 	asked, answered := false, false
-	for i := len(req.Messages) - 1; i >= 0; i-- {
-		m := &req.Messages[i]
-		switch m.Role {
+	for i := len(messages) - 1; i >= 0; i-- {
+		switch messages[i].Role {
 		case llm.RoleUser:
 			asked = true
 		case llm.RoleTool:
 			answered = true
 		case llm.RoleAssistant:
 			if asked && !answered {
-				return false // a new question: what was before it may lack its thinking
+				return first
 			}
-			for _, part := range m.Parts {
-				if r, ok := part.(llm.Reasoning); ok && t.replays(r) {
-					return false
-				}
-			}
-			return len(m.Parts) > 0
+			first, asked, answered = i, false, false
 		case llm.RoleSystem:
 		}
 	}
-	return false
+	return first
+}
+
+// lostThought says whether the assistant's turn that is going on lacks the reasoning that Claude signed
+// at its beginning. With thinking on, Claude refuses that: a model that does not think between calls has
+// thought before the first. The beginning of a reply needs its own.
+// https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html
+func lostThought(req *llm.ChatRequest, t *traits) bool {
+	turn := req.Messages[goingOn(req.Messages):]
+	if n := len(turn); n > 0 && turn[n-1].Role == llm.RoleAssistant {
+		turn = turn[n-1:]
+	}
+	lost := false
+	for i := range turn {
+		if turn[i].Role != llm.RoleAssistant {
+			continue
+		}
+		if slices.ContainsFunc(turn[i].Parts, func(p llm.Part) bool { r, ok := p.(llm.Reasoning); return ok && t.replays(r) }) {
+			return false
+		}
+		lost = lost || len(turn[i].Parts) > 0
+	}
+	return lost
+}
+
+// forgets is the place of the first message whose reasoning is not taken back. A Claude that is asked
+// without thinking refuses that of the turn that is going on: "When thinking is disabled, an `assistant` message in the final position cannot contain
+// `thinking`". What fields of the client's own ask for is not looked into.
+// https://github.com/tailcallhq/forgecode/issues/1853
+func (c *converse) forgets(messages []llm.Message) int {
+	if !c.traits.claude() || c.thinking.on || c.traits.cannotStop() {
+		return len(messages)
+	}
+	if own := members(c.config.extra); find(own, "thinking") != nil || find(own, "reasoning_config") != nil {
+		return len(messages)
+	}
+	if c.traits.converse.Thinking == models.ThinkingAdaptive && string(find(c.extra, "thinking")) != thinkingOff {
+		return len(messages) // it may think unasked
+	}
+	return goingOn(messages)
 }

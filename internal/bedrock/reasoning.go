@@ -41,9 +41,9 @@ type wish struct {
 }
 
 // replays says whether the model takes a piece of an earlier turn's reasoning back: Claude takes what
-// is signed or redacted by Claude, no other takes any.
+// is signed or redacted by Claude, if it thinks at all; no other takes any.
 func (t *traits) replays(r llm.Reasoning) bool {
-	return t.claude() && (r.Signature != "" && !strings.HasPrefix(r.Signature, sealPrefix) || r.Redacted != nil)
+	return t.claude() && t.converse.Thinking != models.ThinkingNone && (r.Signature != "" && !strings.HasPrefix(r.Signature, sealPrefix) || r.Redacted != nil)
 }
 
 // asksEffort says whether there is a way to tell the model how hard to think.

@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"slices"
 	"testing"
 
 	"outcrop/internal/llm"
@@ -109,6 +110,10 @@ func TestThinkingConfiguration(t *testing.T) {
 func TestThinkingInAToolLoop(t *testing.T) {
 	signed := llm.Reasoning{Text: "I should ask.", Signature: "c2ln"}
 	lost := []string{"reasoning_effort"}
+	more := []llm.Message{ // a call that the model made without thinking again
+		{Role: llm.RoleAssistant, Index: 3, Parts: []llm.Part{llm.ToolCall{ID: "t2", Name: "weather", Args: "{}"}}},
+		{Role: llm.RoleTool, Index: 4, Parts: []llm.Part{llm.ToolResult{ID: "t2", Parts: []llm.Part{llm.Text{Text: "Sun"}}}}},
+	}
 	check(t, []rule{
 		{name: "signed", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: loop(signed)},
 			want: map[string]string{extraThinking: `{"budget_tokens":2048,"type":"enabled"}`}},
@@ -121,6 +126,26 @@ func TestThinkingInAToolLoop(t *testing.T) {
 		{name: "lost, but the loop is over", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(),
 			Messages: append(loop(), llm.Message{Role: llm.RoleAssistant, Index: 3, Parts: []llm.Part{llm.Text{Text: "It rains."}}}, ask("Thanks.")[0])},
 			want: map[string]string{extraThinking: `{"budget_tokens":2048,"type":"enabled"}`}},
+		{name: "signed at the beginning of the loop", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: append(loop(signed), more...)},
+			want: map[string]string{extraThinking: `{"budget_tokens":2048,"type":"enabled"}`}},
+		{name: "lost in all of the loop", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: append(loop(), more...)},
+			want: map[string]string{extraAll: ""}, ignored: lost},
+		{name: "lost in this loop, not in the one before", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: slices.Concat(
+			loop(signed), []llm.Message{{Role: llm.RoleAssistant, Parts: []llm.Part{llm.Text{Text: "Rain."}}}}, ask("And now?"), more)},
+			want: map[string]string{extraAll: ""}, ignored: lost},
+		{name: "a beginning of the reply", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: append(loop(signed), ask("", "It")[1])},
+			want: map[string]string{extraAll: ""}, ignored: []string{"reasoning_effort", "messages[1].reasoning_content"}},
+		{name: "a Claude that is not asked to think takes no reasoning back", model: sonnet45, req: llm.ChatRequest{Tools: weather(), Messages: loop(signed)},
+			want: map[string]string{"messages.1.content.0.reasoningContent": ""}, ignored: []string{"messages[1].reasoning_content"}},
+		{name: "nor one that has never thought", model: claude35, req: llm.ChatRequest{Tools: weather(), Messages: loop(signed)},
+			want: map[string]string{"messages.1.content.0.reasoningContent": ""}, ignored: []string{"messages[1].reasoning_content"}},
+		{name: "nor one that is kept from thinking", model: opus47, req: llm.ChatRequest{Effort: "none", Tools: weather(), Messages: loop(signed)},
+			want: map[string]string{"messages.1.content.0.reasoningContent": ""}, ignored: []string{"messages[1].reasoning_content"}},
+		{name: "one that decides itself does", model: opus47, req: llm.ChatRequest{Tools: weather(), Messages: loop(signed)},
+			want: map[string]string{"messages.1.content.0.reasoningContent": `{"reasoningText":{"signature":"c2ln","text":"I should ask."}}`}},
+		{name: "so does one that thinks by a field of the client's", model: sonnet45,
+			req:  llm.ChatRequest{Config: []byte(`{"additionalModelRequestFields":{"thinking":{"type":"enabled","budget_tokens":1024}}}`), Tools: weather(), Messages: loop(signed)},
+			want: map[string]string{"messages.1.content.1.toolUse.name": `"weather"`}},
 		{name: "an adaptive Claude does not mind", model: opus47, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: loop()},
 			want: map[string]string{extraThinking: `{"display":"summarized","type":"adaptive"}`}},
 	})

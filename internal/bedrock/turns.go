@@ -47,17 +47,20 @@ type planner struct {
 	start   int            // first place of the current turn
 	calls   pairing        // of the last assistant turn
 	results bool           // the current turn has a ToolResult
+	forgets bool           // the message's reasoning is not taken back
 	ids     map[string]int // how often each id of a call was wanted
 }
 
 // plan lays out a request's content blocks.
 func (c *converse) plan(req *llm.ChatRequest) ([]place, error) {
 	p := planner{c: c, places: make([]place, 0, len(req.Messages)+4)}
+	forgets := c.forgets(req.Messages)
 	for i := range req.Messages {
 		m := &req.Messages[i]
 		if m.Role == llm.RoleSystem {
 			continue
 		}
+		p.forgets = i >= forgets
 		for part := range m.Parts {
 			if err := p.add(m, part); err != nil {
 				return nil, err
@@ -96,8 +99,12 @@ func (p *planner) add(m *llm.Message, part int) error {
 			return nil
 		}
 	case llm.Reasoning:
-		if !p.c.traits.replays(x) {
+		switch {
+		case !p.c.traits.replays(x):
 			p.c.ignore(at.path(""), "the model does not take earlier reasoning back")
+			return nil
+		case p.forgets:
+			p.c.ignore(at.path(""), "Claude takes earlier reasoning back only while it thinks")
 			return nil
 		}
 	case llm.CachePoint:

@@ -190,23 +190,33 @@ func thinkingTools(v *conversation) *apiError {
 }
 
 // thinkingReplay: the assistant turn whose tools are being answered starts with
-// its reasoning.
+// its reasoning. A loop of calls is one turn, and a model that does not think
+// between them has thought at its beginning. Without thinking it holds none.
 func thinkingReplay(v *conversation) *apiError {
-	if v.thinking()["type"] != "enabled" {
+	on := goingOn(v.turns)
+	starts := func(t turn) bool { return dig(t.content[0], "reasoningContent") != nil }
+	if len(on) == 0 {
 		return nil
 	}
-	for i := len(v.turns) - 1; i >= 0; i-- {
-		t := v.turns[i]
-		if t.role != "assistant" {
-			continue
-		}
-		if len(toolCalls(t)) > 0 && dig(t.content[0], "reasoningContent") == nil { // m22
-			return modelSays("messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found `%s`. "+
-				"When `thinking` is enabled, a final `assistant` message must start with a thinking block.", t.index, nativeType(t.content[0]))
-		}
-		return nil
+	last := on[len(on)-1]
+	switch kind, way := v.thinking()["type"], v.traits().Thinking; {
+	case kind == "enabled" && !slices.ContainsFunc(on, starts): // m22
+		return modelSays("messages.%d.content.0.type: Expected `thinking` or `redacted_thinking`, but found `%s`. "+
+			"When `thinking` is enabled, a final `assistant` message must start with a thinking block.", last.index, nativeType(last.content[0]))
+	case (way == models.ThinkingBudget || way == models.ThinkingEither) && !v.thinks() && starts(last):
+		return modelSays("messages.%d.content.0: When thinking is disabled, an `assistant` message in the final position cannot contain `thinking`. "+
+			"To use thinking blocks, enable `thinking` in your request.", last.index)
 	}
 	return nil
+}
+
+// goingOn lists the messages of the assistant's turn whose tools are being answered.
+func goingOn(turns []turn) (on []turn) {
+	for i := len(turns) - 1; i > 0 && turns[i-1].role == "assistant" && len(toolCalls(turns[i-1])) > 0; i -= 2 {
+		on = append(on, turns[i-1])
+	}
+	slices.Reverse(on)
+	return on
 }
 
 // thinkingSignatures: with thinking on, every replayed thought carries the
