@@ -48,6 +48,35 @@ func definitions(top []member) map[string][]byte {
 	return out
 }
 
+// argumentsSchema is a tool's schema with the type that Converse demands of it: "The value at
+// toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object." ok is false
+// for a schema of something else.
+func argumentsSchema(schema []byte) (out []byte, ok bool) {
+	const typed = `{"type":"object"`
+	switch {
+	case len(schema) == 0:
+		return []byte(emptySchema), true
+	case bytes.HasPrefix(schema, []byte(typed)):
+		return schema, true // without a look at all of it
+	}
+	top := members(schema)
+	kind := find(top, "type")
+	switch {
+	case string(kind) == `"object"`:
+		return schema, true
+	case kind != nil && (kind[0] != '[' || !bytes.Contains(kind, []byte(`"object"`))):
+		return nil, false
+	}
+	out = append(make([]byte, 0, len(schema)+len(typed)+1), typed...)
+	for _, m := range top {
+		if m.key != "type" {
+			out = append(jsonscan.AppendString(append(out, ','), m.key), ':')
+			out = append(out, m.value...)
+		}
+	}
+	return append(out, '}'), true
+}
+
 // grammarSchema makes a schema one that a model's decoding can be held to: every object is closed, and
 // what a grammar cannot count is left out, so that the grammar allows at least what the schema allows
 // and the reply can still be checked against the schema itself. ok is false for a schema that cannot

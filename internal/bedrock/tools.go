@@ -175,7 +175,9 @@ func (c *converse) addTools(*llm.ChatRequest) error {
 		if i > 0 {
 			c.body = append(c.body, ',')
 		}
-		c.toolSpec(&tools[i], i, &strict)
+		if err := c.toolSpec(&tools[i], i, &strict); err != nil {
+			return err
+		}
 		if tools[i].Cache != nil {
 			c.body = append(c.body, ',')
 			c.cachePoint(*tools[i].Cache)
@@ -220,7 +222,7 @@ func (c *converse) oneTool() bool {
 }
 
 // toolSpec writes one tool.
-func (c *converse) toolSpec(t *llm.Tool, i int, strict *int) {
+func (c *converse) toolSpec(t *llm.Tool, i int, strict *int) error {
 	c.body = append(c.body, `{"toolSpec":{"name":`...)
 	c.body = jsonscan.AppendString(c.body, c.toolName(t.Name))
 	description := t.Description
@@ -234,7 +236,10 @@ func (c *converse) toolSpec(t *llm.Tool, i int, strict *int) {
 		c.body = append(c.body, `,"description":`...)
 		c.body = jsonscan.AppendString(c.body, description)
 	}
-	schema, held := c.toolSchema(t, i, *strict)
+	schema, held, err := c.toolSchema(t, i, *strict)
+	if err != nil {
+		return err
+	}
 	c.body = append(append(c.body, `,"inputSchema":{"json":`...), schema...)
 	c.body = append(c.body, '}')
 	if held {
@@ -242,15 +247,16 @@ func (c *converse) toolSpec(t *llm.Tool, i int, strict *int) {
 		c.body = append(c.body, `,"strict":true`...)
 	}
 	c.body = append(c.body, `}}`...)
+	return nil
 }
 
 // toolSchema is a tool's schema as the model takes it; held says that the model is held to it.
-func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held bool) {
-	schema = t.Schema
-	if len(schema) == 0 {
-		schema = []byte(emptySchema)
-	}
+func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held bool, err error) {
 	at := func(member string) string { return c.offer.path(i) + "." + member }
+	schema, ok := argumentsSchema(t.Schema)
+	if !ok {
+		return nil, false, llm.Invalid(at("parameters"), "The arguments of a tool are an object: the schema's type must be object.")
+	}
 	if t.Strict {
 		switch grammar, ok := grammarSchema(schema); {
 		case !c.traits.strictTools():
@@ -260,7 +266,7 @@ func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held b
 		case strict >= maxStrict:
 			c.ignore(at("strict"), "a request can hold "+strconv.Itoa(maxStrict)+" strict tools")
 		default:
-			return grammar, true
+			return grammar, true, nil
 		}
 	}
 	if c.traits.family.Vendor == vendorNova && len(t.Schema) > 0 {
@@ -268,9 +274,9 @@ func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held b
 		if lost && c.format != formatTool { // what is lost of a format's schema is checked afterwards
 			c.change(at("parameters"), "Nova takes type, properties and required at the top of a schema")
 		}
-		return flat, false
+		return flat, false, nil
 	}
-	return schema, false
+	return schema, false, nil
 }
 
 // usedTools are the tools that the history calls, each once, for a client that sends a conversation

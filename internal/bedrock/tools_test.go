@@ -74,6 +74,15 @@ func TestToolSchemas(t *testing.T) {
 	check(t, []rule{
 		{name: "strict", model: sonnet45, req: tool(`{"type":"object","properties":{"n":{"type":"integer","minimum":1}}}`, true), want: map[string]string{
 			spec: `{"inputSchema":{"json":{"additionalProperties":false,"properties":{"n":{"type":"integer"}},"type":"object"}},"name":"f","strict":true}`}},
+		{name: "a schema of no words", model: sonnet45, req: tool(`{}`, false), want: map[string]string{spec + ".inputSchema.json": `{"type":"object"}`}},
+		{name: "a schema without a type", model: llama33, req: tool(`{ "properties": {"a":{"type":"string"}} }`, false),
+			want: map[string]string{spec + ".inputSchema.json": `{"properties":{"a":{"type":"string"}},"type":"object"}`}},
+		{name: "an object or nothing", model: sonnet45, req: tool(`{"type":["object","null"],"properties":{}}`, false),
+			want: map[string]string{spec + ".inputSchema.json": `{"properties":{},"type":"object"}`}},
+		{name: "a type that comes late", model: sonnet45, req: tool(`{"properties":{},"type":"object"}`, false),
+			want: map[string]string{spec + ".inputSchema.json": `{"properties":{},"type":"object"}`}},
+		{name: "a text for arguments", model: sonnet45, req: tool(`{"type":"string"}`, false), refused: "tools[0].function.parameters"},
+		{name: "a text for Nova's arguments", model: novaLite, req: tool(`{"type":"string"}`, false), refused: "tools[0].function.parameters"},
 		{name: "strict, and an open object", model: sonnet45, req: tool(`{"type":"object","additionalProperties":true}`, true),
 			want: map[string]string{spec + ".strict": ""}, ignored: []string{"tools[0].function.strict"}},
 		{name: "strict, and a recursion", model: sonnet45, req: tool(deep, true), want: map[string]string{spec + ".strict": ""}, ignored: []string{"tools[0].function.strict"}},
