@@ -291,6 +291,13 @@ func (c *Client) authorize(r *http.Request, service string, body []byte) error {
 
 // readStream yields the events of a ConverseStream answer.
 func (a *answer) readStream(ctx context.Context, body io.Reader) {
+	a.readFrames(ctx, body, (*answer).event)
+}
+
+func (a *answer) event(fr frame) (llm.Event, error) { return a.decoder.event(fr.eventType, fr.payload) }
+
+// readFrames yields the events of an answer in AWS's frames, each read by read.
+func (a *answer) readFrames(ctx context.Context, body io.Reader, read func(*answer, frame) (llm.Event, error)) {
 	frames := frameReader{r: body}
 	begun := false
 	for {
@@ -317,7 +324,7 @@ func (a *answer) readStream(ctx context.Context, body io.Reader) {
 				return
 			}
 		}
-		event, err := a.decoder.event(fr.eventType, fr.payload)
+		event, err := read(a, fr)
 		if err != nil {
 			a.yield(nil, broken(ctx, contentMessage(err), err))
 			return

@@ -262,41 +262,7 @@ var errNoChunk = errors.New("a chunk holds no bytes")
 
 // readPegasus yields the events of InvokeModelWithResponseStream, whose frames hold JSON in base64.
 func (a *answer) readPegasus(ctx context.Context, body io.Reader) {
-	frames := frameReader{r: body}
-	begun := false
-	for {
-		fr, ok, err := frames.next()
-		if err == nil && !ok {
-			if begun && !a.yield(llm.Pause{}, nil) {
-				return
-			}
-			if err = frames.fill(); err == nil {
-				continue
-			}
-		}
-		if err != nil {
-			a.end(ctx, err)
-			return
-		}
-		if fr.messageType != "event" {
-			a.refuse(exception(fr, a.start.ID))
-			return
-		}
-		if !begun {
-			begun = true
-			if !a.yield(a.start, nil) {
-				return
-			}
-		}
-		event, err := a.chunk(fr)
-		if err != nil {
-			a.yield(nil, broken(ctx, contentMessage(err), err))
-			return
-		}
-		if event != nil && !a.yield(event, nil) {
-			return
-		}
-	}
+	a.readFrames(ctx, body, (*answer).chunk)
 }
 
 // chunk reads one frame into the decoder's finish, and gives its text.
