@@ -52,7 +52,7 @@ func BenchmarkHandler(b *testing.B) {
 			runs := 0
 			b.ReportAllocs()
 			for b.Loop() {
-				r := httptest.NewRequest(http.MethodPost, "/openai/v1/chat/completions", bytes.NewReader(body))
+				r := httptest.NewRequestWithContext(b.Context(), http.MethodPost, "/openai/v1/chat/completions", bytes.NewReader(body))
 				r.Header.Set("Content-Type", "application/json")
 				r.Header.Set("Api-Key", "hush-key-1")
 				handler.ServeHTTP(client, r)
