@@ -20,6 +20,7 @@ type pegasusWriter struct {
 	plan   *converse // what is shared with Converse
 	prompt strings.Builder
 	video  []byte // the member mediaSource
+	from   string // the client's field that holds it
 }
 
 func writePegasus(v *view, req *llm.ChatRequest) (*outcall, error) {
@@ -186,7 +187,10 @@ func (w *pegasusWriter) part(m *llm.Message, part llm.Part, label string, seen *
 	if *seen {
 		return llm.Invalid(placeField(m, at), "This model takes one video a message.")
 	}
-	*seen, w.video = true, source
+	if w.from != "" {
+		w.plan.ignore(w.from, "the model takes one video, and that of a later message goes first")
+	}
+	*seen, w.video, w.from = true, source, placeField(m, at)
 	return nil
 }
 
