@@ -131,9 +131,10 @@ func (w *chatWriter) addEffort(*llm.ChatRequest) error {
 // openAIEffort is the word of a model for how hard it should think. gpt-oss knows three and always
 // thinks.
 func (c *converse) openAIEffort() (string, error) {
-	effort, param := c.req.Effort, "reasoning_effort"
-	if effort == "" {
-		effort, param = c.config.effort, configPath+".effort"
+	w, err := c.wished()
+	effort, param := w.effort, w.effortAt
+	if err != nil {
+		return "", err
 	}
 	if c.traits.family.Name != "gpt-oss" {
 		return effort, nil
