@@ -70,7 +70,7 @@ func (c *converse) documentName(b llm.Blob) string {
 	if name == "" {
 		name = "document " + contentHash(b)
 	} else if slices.Contains(c.files.names, name) {
-		name = name[:min(len(name), maxDocumentName-2*hashLen)] + " " + contentHash(b)
+		name = strings.TrimRight(name[:min(len(name), maxDocumentName-2*hashLen)], " ") + " " + contentHash(b)
 	}
 	base := name
 	for n := 2; slices.Contains(c.files.names, name); n++ { // the same file again

@@ -307,6 +307,7 @@ func TestDocumentNames(t *testing.T) {
 		a, {Name: "a.docx", Bytes: []byte("2")}, a, a, {Bytes: []byte("3")}, {Bytes: []byte("4")}, {Name: "...", Bytes: []byte("5")},
 		{Name: "日本語.txt", Bytes: []byte("6")}, {Name: " x \t y\u3000z__(1)[2].tar.gz", Bytes: []byte("7")},
 		{Name: strings.Repeat("long ", 99), Bytes: []byte("8")}, {Name: strings.Repeat("long ", 99) + "er", Bytes: []byte("9")}, {Name: "../../etc/passwd", Bytes: []byte("10")},
+		{Name: strings.Repeat("long ", 34) + "longs and", Bytes: []byte("11")}, {Name: strings.Repeat("long ", 34) + "longs and", Bytes: []byte("12")},
 	}
 	all := names(files...)
 	for i := range files {
