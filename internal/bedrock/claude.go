@@ -94,7 +94,7 @@ func (c *converse) planBudget(w wish) error {
 		return nil
 	case w.explicit != nil && w.explicit.kind == thinkEnabled:
 		at, budget = thinkingPath, w.explicit.budget
-		if w.effort != "" {
+		if w.effort != "" && budget > 0 {
 			c.ignore(w.effortAt, "thinking.budget_tokens says it exactly")
 		}
 	case w.explicit != nil: // adaptive

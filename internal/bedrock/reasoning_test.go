@@ -40,7 +40,7 @@ func TestEffort(t *testing.T) {
 		{name: "Nova 2", model: nova2, req: effort("low"), want: map[string]string{
 			extraAll: `{"reasoningConfig":{"maxReasoningEffort":"low","type":"enabled"}}`, "inferenceConfig.maxTokens": "65535"}},
 		{name: "Nova 2 at high effort bounds itself", model: nova2, req: llm.ChatRequest{
-			Effort: "high", MaxTokens: 100, Sampling: llm.Sampling{Temperature: new(0.5), TopP: new(0.9)}},
+			Effort: "high", MaxTokens: 100, Sampling: llm.Sampling{Temperature: new(1.0), TopP: new(0.9)}},
 			want: map[string]string{"inferenceConfig": ""}, ignored: []string{"temperature", "top_p", "max_tokens"}},
 		{name: "Nova 2 has no xhigh", model: nova2, req: effort("xhigh"), want: map[string]string{
 			extraAll: `{"reasoningConfig":{"maxReasoningEffort":"high","type":"enabled"}}`}, changed: one},
@@ -67,6 +67,10 @@ func TestThinkingConfiguration(t *testing.T) {
 	thinking := `{"thinking":{"type":"enabled","budget_tokens":2000}}`
 	check(t, []rule{
 		{name: "a budget", model: sonnet45, req: configured(thinking), want: map[string]string{extraThinking: `{"budget_tokens":2000,"type":"enabled"}`}},
+		{name: "a budget and an effort", model: sonnet45, req: with(configured(thinking), func(r *llm.ChatRequest) { r.Effort = "high" }),
+			want: map[string]string{extraThinking: `{"budget_tokens":2000,"type":"enabled"}`}, ignored: []string{"reasoning_effort"}},
+		{name: "thinking without a budget takes the effort's", model: sonnet45, req: with(configured(`{"thinking":{"type":"enabled"}}`), func(r *llm.ChatRequest) { r.Effort = "low" }),
+			want: map[string]string{extraThinking: `{"budget_tokens":2048,"type":"enabled"}`}},
 		{name: "a budget below the least", model: sonnet45, req: configured(`{"thinking":{"type":"enabled","budget_tokens":1000}}`),
 			refused: "custom_fields.configuration.thinking.budget_tokens"},
 		{name: "a budget above max_tokens", model: sonnet45, req: with(configured(thinking), func(r *llm.ChatRequest) { r.MaxTokens = 2000 }),

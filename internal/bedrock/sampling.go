@@ -68,6 +68,7 @@ func (c *converse) sampling(req *llm.ChatRequest) (temperature, topP *float64) {
 		drop(&topP, "top_p", why)
 	case c.thinking.unbounded:
 		const why = "Nova sets it itself at high reasoning effort"
+		isDefault = func(v *float64) bool { return v == nil } // Nova's own are others
 		drop(&temperature, "temperature", why)
 		drop(&topP, "top_p", why)
 	case c.traits.converse.Sampling == models.SamplingNone:
