@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -79,6 +80,7 @@ func TestGrammarSchema(t *testing.T) {
 		{"patterns of names", `{"type":"object","patternProperties":{"^a":{}}}`, ""},
 		{"a tuple", `{"prefixItems":[{"type":"string"}]}`, ""},
 		{"true", `{"type":"object","properties":{"a":true}}`, ""},
+		{"too long", `{"type":"string","description":"` + strings.Repeat("x", maxGrammar) + `"}`, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, ok := grammarSchema([]byte(c.in))

@@ -81,11 +81,11 @@ func argumentsSchema(schema []byte) (out []byte, ok bool) {
 // what a grammar cannot count is left out, so that the grammar allows at least what the schema allows
 // and the reply can still be checked against the schema itself. ok is false for a schema that cannot
 // be written so: an open object, objects that complete each other, a recursion, a reference to
-// elsewhere.
+// elsewhere, or what is too long.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/structured-output.html
 func grammarSchema(schema []byte) (out []byte, ok bool) {
 	top := members(schema)
-	if top == nil {
+	if top == nil || len(schema) > maxGrammar {
 		return nil, false
 	}
 	g := grammar{defs: definitions(top)}
@@ -99,6 +99,10 @@ type grammar struct {
 	open    []string        // references that are being followed
 	good    map[string]bool // references that lead to an end
 }
+
+// maxGrammar is how long a schema may be, in bytes. Bedrock refuses grammars long before ("The compiled
+// grammar is too large"), and every level of a schema is read again for those above it.
+const maxGrammar = 256 << 10
 
 // maxSchemaDepth is how deep a schema may nest.
 const maxSchemaDepth = 64
