@@ -274,11 +274,14 @@ func (c *converse) forceWithoutThought() error {
 
 // goingOn is the place of the first message of the assistant's turn that the reply goes on with, or the
 // number of messages if the reply begins a turn. A loop of tool calls is one turn, with what the user
-// says beside the results.
-func goingOn(messages []llm.Message) int {
+// says beside the results. What leaves no block ends no turn.
+func (t *traits) goingOn(messages []llm.Message) int {
 	first := len(messages)
 	asked, answered := false, false
 	for i := len(messages) - 1; i >= 0; i-- {
+		if t.silent(&messages[i]) {
+			continue
+		}
 		switch messages[i].Role {
 		case llm.RoleUser:
 			asked = true
@@ -295,14 +298,25 @@ func goingOn(messages []llm.Message) int {
 	return first
 }
 
+// silent says whether nothing of a message reaches the model.
+func (t *traits) silent(m *llm.Message) bool {
+	return !slices.ContainsFunc(m.Parts, func(p llm.Part) bool {
+		r, thought := p.(llm.Reasoning)
+		return !blank(p) && !isPoint(p) && (!thought || t.replays(r))
+	})
+}
+
 // lostThought says whether the assistant's turn that is going on lacks the reasoning that Claude signed
 // at its beginning. With thinking on, Claude refuses that: a model that does not think between calls has
 // thought before the first. The beginning of a reply needs its own.
 // https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html
 func lostThought(req *llm.ChatRequest, t *traits) bool {
-	turn := req.Messages[goingOn(req.Messages):]
-	if n := len(turn); n > 0 && turn[n-1].Role == llm.RoleAssistant {
-		turn = turn[n-1:]
+	turn := req.Messages[t.goingOn(req.Messages):]
+	for i := len(turn) - 1; i >= 0 && turn[i].Role != llm.RoleTool; i-- {
+		if turn[i].Role == llm.RoleAssistant && !t.silent(&turn[i]) {
+			turn = turn[i:]
+			break
+		}
 	}
 	lost := false
 	for i := range turn {
@@ -312,7 +326,7 @@ func lostThought(req *llm.ChatRequest, t *traits) bool {
 		if slices.ContainsFunc(turn[i].Parts, func(p llm.Part) bool { r, ok := p.(llm.Reasoning); return ok && t.replays(r) }) {
 			return false
 		}
-		lost = lost || len(turn[i].Parts) > 0
+		lost = lost || !t.silent(&turn[i])
 	}
 	return lost
 }
@@ -331,5 +345,5 @@ func (c *converse) forgets(messages []llm.Message) int {
 	if c.traits.converse.Thinking == models.ThinkingAdaptive && string(find(c.extra, "thinking")) != thinkingOff {
 		return len(messages) // it may think unasked
 	}
-	return goingOn(messages)
+	return c.traits.goingOn(messages)
 }

@@ -137,6 +137,9 @@ func TestThinkingInAToolLoop(t *testing.T) {
 		{name: "lost in this loop, not in the one before", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: slices.Concat(
 			loop(signed), []llm.Message{{Role: llm.RoleAssistant, Parts: []llm.Part{llm.Text{Text: "Rain."}}}}, ask("And now?"), more)},
 			want: map[string]string{extraAll: ""}, ignored: lost},
+		{name: "lost, behind turns that leave nothing", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: slices.Concat(
+			ask(" "), loop()[1:], ask("", " ")[1:], ask("And?"))},
+			want: map[string]string{extraAll: ""}, ignored: []string{"reasoning_effort", "messages[0].content", "messages[1].content"}},
 		{name: "a beginning of the reply", model: sonnet45, req: llm.ChatRequest{Effort: "low", Tools: weather(), Messages: append(loop(signed), ask("", "It")[1])},
 			want: map[string]string{extraAll: ""}, ignored: []string{"reasoning_effort", "messages[1].reasoning_content"}},
 		{name: "a Claude that is not asked to think takes no reasoning back", model: sonnet45, req: llm.ChatRequest{Tools: weather(), Messages: loop(signed)},
