@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"iter"
-	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -18,9 +17,33 @@ import (
 // maxSchema is how long a client's schema may be, in bytes: it is compiled for one request.
 const maxSchema = 256 << 10
 
+// maxSchemaDepth is how deep objects and arrays may be in each other in a schema. (OpenAI takes 10
+// levels of objects, of which each is two.) To compile one takes time by the square of its depth, and more.
+const maxSchemaDepth = 100
+
+// deeper says whether a value is nested more than so deep.
+func deeper(value any, most int) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for _, member := range v {
+			if most == 0 || deeper(member, most-1) {
+				return true
+			}
+		}
+	case []any:
+		for _, element := range v {
+			if most == 0 || deeper(element, most-1) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // format is what an answer has to look like: JSON, and more if there is a schema.
 type format struct {
 	schema *jsonschema.Schema // nil when any JSON object will do
+	meter  *meter
 	// fatal says that an answer that does not obey is a failure: strict was asked for, and nothing of
 	// the answer is sent before it is checked.
 	fatal bool
@@ -33,14 +56,15 @@ func newFormat(f llm.Format, stream bool) (*format, error) {
 	case llm.FormatJSON:
 		return &format{}, nil
 	case llm.FormatSchema:
-		schema, err := compileSchema(f.Schema)
-		return &format{schema: schema, fatal: f.Strict && !stream}, err
+		m := &meter{}
+		schema, err := compileSchema(f.Schema, m)
+		return &format{schema: schema, meter: m, fatal: f.Strict && !stream}, err
 	default:
 		return nil, nil
 	}
 }
 
-func compileSchema(doc []byte) (*jsonschema.Schema, error) {
+func compileSchema(doc []byte, m *meter) (*jsonschema.Schema, error) {
 	const param = "response_format.json_schema.schema"
 	if len(doc) > maxSchema {
 		return nil, llm.Invalid(param, param+": the schema is longer than 256 KiB.")
@@ -49,10 +73,13 @@ func compileSchema(doc []byte) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, &llm.Error{Kind: llm.KindInvalid, Param: param, Message: param + ": not valid JSON.", Err: err}
 	}
+	if deeper(value, maxSchemaDepth) {
+		return nil, llm.Invalid(param, param+": the schema is nested deeper than "+strconv.Itoa(maxSchemaDepth)+" objects and arrays.")
+	}
 	c := jsonschema.NewCompiler()
 	c.UseLoader(nowhere{})
-	c.UseRegexpEngine(compilePattern)
-	c.RegisterVocabulary(metered())
+	c.UseRegexpEngine((&patterns{instructions: maxInstructions, matching: maxMatching}).compile)
+	c.RegisterVocabulary(m.vocabulary())
 	c.AssertVocabs()
 	const name = "schema.json"
 	if err := c.AddResource(name, value); err != nil {
@@ -84,28 +111,6 @@ type nowhere struct{}
 
 func (nowhere) Load(string) (any, error) { return nil, errors.New("not loaded") }
 
-// pattern is a regular expression, or one that matches everything.
-type pattern struct{ *regexp.Regexp }
-
-// compilePattern takes Go's regular expressions, which need linear time. What only ECMAScript's have,
-// such as looking ahead, is not checked.
-func compilePattern(text string) (jsonschema.Regexp, error) {
-	re, err := regexp.Compile(text)
-	if err != nil {
-		return pattern{}, nil //nolint:nilerr // the schema may be right all the same
-	}
-	return pattern{re}, nil
-}
-
-func (p pattern) MatchString(s string) bool { return p.Regexp == nil || p.Regexp.MatchString(s) }
-
-func (p pattern) String() string {
-	if p.Regexp == nil {
-		return ""
-	}
-	return p.Regexp.String()
-}
-
 // violation is where an answer does not obey, and the keyword of the schema that says so. It quotes
 // no value.
 type violation struct {
@@ -130,9 +135,13 @@ func (f *format) check(text []byte) *violation {
 	return f.validate(value)
 }
 
+// tooLong is the keyword of a violation that is none: nobody knows.
+const tooLong = "too long to check"
+
 // validate runs in a goroutine of its own, which the meter can end.
 func (f *format) validate(value any) *violation {
-	result := &violation{"$", "too long to check"}
+	f.meter.left = maxSteps
+	result := &violation{"$", tooLong}
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -158,9 +167,8 @@ const maxSteps = 1 << 17
 // meter counts them.
 type meter struct{ left int }
 
-// metered is the vocabulary, without keywords, that makes a meter part of every subschema.
-func metered() *jsonschema.Vocabulary {
-	m := &meter{left: maxSteps}
+// vocabulary is one without keywords that makes the meter part of every subschema.
+func (m *meter) vocabulary() *jsonschema.Vocabulary {
 	return &jsonschema.Vocabulary{
 		URL:     "outcrop:metered",
 		Compile: func(*jsonschema.CompilerContext, map[string]any) (jsonschema.SchemaExt, error) { return m, nil },
@@ -254,7 +262,7 @@ func (f *format) judge(finish llm.Finish, text []byte) (llm.Event, error) {
 	switch {
 	case v == nil:
 		return finish, nil
-	case f.fatal:
+	case f.fatal && v.Keyword != tooLong:
 		return nil, &llm.Error{Kind: llm.KindUpstream, Message: "The model's answer does not obey the schema: " + v.String() + ".", Err: errDisobeyed}
 	}
 	finish.Custom = withMember(finish.Custom, "schema_violation", v)

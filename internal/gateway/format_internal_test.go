@@ -82,3 +82,61 @@ func TestASchemaThatTakesForEver(t *testing.T) {
 		t.Logf("ended after %v", time.Since(began))
 	}
 }
+
+// TestSchemasThatCostTooMuch: what a schema costs to compile and to check is bounded, whatever it says.
+func TestSchemasThatCostTooMuch(t *testing.T) {
+	compile := func(schema string) (*format, error) {
+		return newFormat(llm.Format{Kind: llm.FormatSchema, Schema: []byte(schema), Strict: true}, false)
+	}
+	nested := func(n int) string { return strings.Repeat(`{"items":`, n) + "{}" + strings.Repeat("}", n) }
+	if _, err := compile(nested(9000)); err == nil || !strings.Contains(err.Error(), "deeper than 100") {
+		t.Errorf("9000 levels: %v", err)
+	}
+	if _, err := compile(nested(100)); err != nil {
+		t.Errorf("100 levels: %v", err)
+	}
+	var many strings.Builder
+	for i := range 5000 {
+		fmt.Fprintf(&many, `"%d":{"pattern":"a{1000}"},`, i)
+	}
+	var f *format
+	if bytes := testing.Benchmark(func(b *testing.B) {
+		b.ReportAllocs()
+		for b.Loop() {
+			f, _ = compile(`{"properties":{` + many.String() + `"z":{}}}`)
+		}
+	}).AllocedBytesPerOp(); bytes > 64<<20 {
+		t.Errorf("%d MiB for patterns", bytes>>20)
+	}
+	if v := f.check([]byte(`{"4999":"b"}`)); v != nil {
+		t.Errorf("a pattern that is not checked: %v", v)
+	}
+	f, err := compile(`{"items":{"pattern":"^(x+x+)+y{900}"}}`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if v := f.check([]byte(`["x"]`)); v == nil {
+		t.Error("a short text is not matched")
+	}
+	if v := f.check([]byte(`["` + strings.Repeat("x", 1<<20) + `"]`)); v != nil {
+		t.Errorf("a long text: %v", v)
+	}
+}
+
+// TestEveryAnswerHasItsOwnMeter: choices are checked one after the other.
+func TestEveryAnswerHasItsOwnMeter(t *testing.T) {
+	f, err := newFormat(llm.Format{Kind: llm.FormatSchema, Schema: []byte(`{"items":{"type":"integer"}}`), Strict: true}, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	long := []byte("[" + strings.Repeat("1,", maxSteps*2/3) + "1]")
+	for range 3 {
+		if v := f.check(long); v != nil {
+			t.Error(v)
+		}
+	}
+	longer := []byte("[" + strings.Repeat("1,", maxSteps*2) + "1]")
+	if event, err := f.judge(llm.Finish{}, longer); err != nil || len(event.(llm.Finish).Custom) == 0 {
+		t.Errorf("what was not checked is %v, %v", event, err)
+	}
+}
