@@ -17,29 +17,6 @@ import (
 // maxSchema is how long a client's schema may be, in bytes: it is compiled for one request.
 const maxSchema = 256 << 10
 
-// maxSchemaDepth is how deep objects and arrays may be in each other in a schema. (OpenAI takes 10
-// levels of objects, of which each is two.) To compile one takes time by the square of its depth, and more.
-const maxSchemaDepth = 100
-
-// deeper says whether a value is nested more than so deep.
-func deeper(value any, most int) bool {
-	switch v := value.(type) {
-	case map[string]any:
-		for _, member := range v {
-			if most == 0 || deeper(member, most-1) {
-				return true
-			}
-		}
-	case []any:
-		for _, element := range v {
-			if most == 0 || deeper(element, most-1) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 // format is what an answer has to look like: JSON, and more if there is a schema.
 type format struct {
 	schema *jsonschema.Schema // nil when any JSON object will do
@@ -64,7 +41,7 @@ func newFormat(f llm.Format, stream bool) (*format, error) {
 	}
 }
 
-func compileSchema(doc []byte, m *meter) (*jsonschema.Schema, error) {
+func compileSchema(doc []byte, m *meter) (schema *jsonschema.Schema, err error) {
 	const param = "response_format.json_schema.schema"
 	if len(doc) > maxSchema {
 		return nil, llm.Invalid(param, param+": the schema is longer than 256 KiB.")
@@ -73,9 +50,14 @@ func compileSchema(doc []byte, m *meter) (*jsonschema.Schema, error) {
 	if err != nil {
 		return nil, &llm.Error{Kind: llm.KindInvalid, Param: param, Message: param + ": not valid JSON.", Err: err}
 	}
-	if deeper(value, maxSchemaDepth) {
-		return nil, llm.Invalid(param, param+": the schema is nested deeper than "+strconv.Itoa(maxSchemaDepth)+" objects and arrays.")
+	if why := weigh(value).tooHeavy(); why != "" {
+		return nil, llm.Invalid(param, param+": the schema "+why+".")
 	}
+	defer func() {
+		if recover() != nil { // a stranger's schema must not end the request
+			schema, err = nil, llm.Invalid(param, param+": not a valid JSON Schema.")
+		}
+	}()
 	c := jsonschema.NewCompiler()
 	c.UseLoader(nowhere{})
 	c.UseRegexpEngine((&patterns{instructions: maxInstructions, matching: maxMatching}).compile)
@@ -85,8 +67,7 @@ func compileSchema(doc []byte, m *meter) (*jsonschema.Schema, error) {
 	if err := c.AddResource(name, value); err != nil {
 		return nil, schemaError(param, err)
 	}
-	schema, err := c.Compile(name)
-	if err != nil {
+	if schema, err = c.Compile(name); err != nil {
 		return nil, schemaError(param, err)
 	}
 	return schema, nil
@@ -140,6 +121,9 @@ const tooLong = "too long to check"
 
 // validate runs in a goroutine of its own, which the meter can end.
 func (f *format) validate(value any) *violation {
+	if weigh(value).number {
+		return &violation{"$", tooLong}
+	}
 	f.meter.left = maxSteps
 	result := &violation{"$", tooLong}
 	done := make(chan struct{})

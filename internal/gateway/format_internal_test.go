@@ -95,6 +95,15 @@ func TestSchemasThatCostTooMuch(t *testing.T) {
 	if _, err := compile(nested(100)); err != nil {
 		t.Errorf("100 levels: %v", err)
 	}
+	for schema, why := range map[string]string{
+		`{"allOf":[` + strings.Repeat("{},", 80_000) + `{}]}`:       "too many parts",
+		`{"allOf":[` + strings.Repeat(nested(50)+",", 100) + `{}]}`: "too many parts",
+		`{"multipleOf":1e-9999999}`:                                 "exponent", // the library panics
+	} {
+		if _, err := compile(schema); err == nil || !strings.Contains(err.Error(), why) {
+			t.Errorf("%.40s: %v", schema, err)
+		}
+	}
 	var many strings.Builder
 	for i := range 5000 {
 		fmt.Fprintf(&many, `"%d":{"pattern":"a{1000}"},`, i)
@@ -134,6 +143,9 @@ func TestEveryAnswerHasItsOwnMeter(t *testing.T) {
 		if v := f.check(long); v != nil {
 			t.Error(v)
 		}
+	}
+	if v := f.check([]byte("[1e999999]")); v == nil || v.Keyword != tooLong {
+		t.Errorf("a number of a million digits: %v", v)
 	}
 	longer := []byte("[" + strings.Repeat("1,", maxSteps*2) + "1]")
 	if event, err := f.judge(llm.Finish{}, longer); err != nil || len(event.(llm.Finish).Custom) == 0 {
