@@ -75,7 +75,7 @@ func newTransport(dial func(context.Context, string, string) (net.Conn, error)) 
 
 // Get returns the file behind a URL: an absolute one of http or https, or one that is relative to the
 // storage, "files/…". The credentials go to the storage only, that is to a URL whose scheme, host and
-// port are the Origin's, and not to where a stranger redirects. An error is always an *Error.
+// port are the Origin's and whose path is below its /v1/, and not to where a stranger redirects. An error is always an *Error.
 func (f *Fetcher) Get(ctx context.Context, link string, credentials http.Header) (File, error) {
 	target, err := f.locate(link)
 	if err != nil {
@@ -114,9 +114,9 @@ func (f *Fetcher) locate(link string) (*url.URL, error) {
 			return nil, refused("The URL is relative, and this server has no file storage that it could be relative to: give the whole URL, or the data itself.")
 		}
 		base := *f.origin
-		base.Path, base.RawPath = strings.TrimSuffix(base.Path, "/")+"/v1/", ""
+		base.Path, base.RawPath = f.storage(), ""
 		u = base.ResolveReference(u)
-		if !strings.HasPrefix(path.Clean(u.Path), base.Path) {
+		if !f.isHome(u) {
 			return nil, refused("The URL points out of the file storage.")
 		}
 	}
@@ -135,8 +135,13 @@ func checkURL(u *url.URL) error {
 	return nil
 }
 
+// storage is the path that all files of DIAL's storage are under.
+func (f *Fetcher) storage() string { return strings.TrimSuffix(f.origin.Path, "/") + "/v1/" }
+
+// isHome says whether a URL is one of the storage. What else its server may have is a stranger's.
 func (f *Fetcher) isHome(u *url.URL) bool {
-	return f.origin != nil && u.Scheme == f.origin.Scheme && strings.EqualFold(u.Hostname(), f.origin.Hostname()) && port(u) == port(f.origin)
+	return f.origin != nil && u.Scheme == f.origin.Scheme && strings.EqualFold(u.Hostname(), f.origin.Hostname()) && port(u) == port(f.origin) &&
+		strings.HasPrefix(path.Clean(u.Path), f.storage())
 }
 
 func port(u *url.URL) string {

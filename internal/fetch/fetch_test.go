@@ -183,6 +183,8 @@ func TestCredentialsGoHomeOnly(t *testing.T) {
 			http.Redirect(w, r, other+"/landed", http.StatusFound)
 		case "/v1/files/on":
 			http.Redirect(w, r, "/v1/files/landed", http.StatusFound)
+		case "/v1/files/leave":
+			http.Redirect(w, r, "/admin", http.StatusFound)
 		case "/back":
 			http.Redirect(w, r, r.URL.Query().Get("to"), http.StatusFound)
 		default:
@@ -210,6 +212,11 @@ func TestCredentialsGoHomeOnly(t *testing.T) {
 		{open, "files/out", "/landed key="},
 		{open, other + "/back?to=" + url.QueryEscape(home+"/v1/files/a"), "/v1/files/a key="},
 		{closed, "files/out", ""},
+		{closed, home + "/admin", ""},
+		{closed, home + "/v1/../admin", ""},
+		{open, home + "/v1/files/..%2f..%2fadmin", "/v1/files/../../admin key="},
+		{open, home + "/admin", "/admin key="},
+		{closed, "files/leave", ""},
 		{closed, "../admin", ""},
 		{closed, "files/../../admin", ""},
 		{closed, "files/%2e%2e/%2e%2e/admin", ""},
