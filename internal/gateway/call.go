@@ -173,9 +173,20 @@ func (c *call) ask(ctx context.Context) iter.Seq2[llm.Event, error] {
 		return c.one(ctx)
 	}
 	turns := make(chan struct{}, choicesAtOnce)
-	return llm.SideBySide(ctx, c.shape.N, func(ctx context.Context, _ int) iter.Seq2[llm.Event, error] {
-		return inTurn(ctx, turns, c.one(ctx))
+	all := chatFunc(func(ctx context.Context, _ *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+		return llm.SideBySide(ctx, c.shape.N, func(ctx context.Context, _ int) iter.Seq2[llm.Event, error] {
+			return inTurn(ctx, turns, c.one(ctx))
+		})
 	})
+	return withTimeouts(all, catalog.Timeouts{Total: c.Timeouts.Total}).Chat(ctx, c.req)
+}
+
+// chatFunc is a function that is a model.
+type chatFunc func(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error]
+
+// Chat implements llm.ChatModel.
+func (f chatFunc) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	return f(ctx, req)
 }
 
 // one is one choice.

@@ -10,6 +10,7 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/llm/llmtest"
+	"outcrop/internal/openai"
 )
 
 func TestTimeouts(t *testing.T) {
@@ -62,6 +63,21 @@ func TestTimeouts(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestTheTotalIsOfAllChoices: also of those that wait for their turn.
+func TestTheTotalIsOfAllChoices(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		limits := catalog.Timeouts{Total: time.Minute}
+		script := &llmtest.Script{Steps: []llmtest.Step{{Wait: 40 * time.Second, Event: llm.Finish{Reason: llm.FinishStop}}}}
+		d := &catalog.Deployment{Chat: script, Timeouts: limits}
+		c := &call{served: &served{Deployment: d, chat: withTimeouts(script, limits)}, req: &llm.ChatRequest{}, shape: openai.Shape{N: choicesAtOnce + 1}}
+		began := time.Now()
+		_, err := llm.Collect(c.ask(t.Context()))
+		if e := llm.AsError(err); e.Kind != llm.KindTimeout || time.Since(began) != time.Minute || script.Open() != 0 {
+			t.Errorf("after %v: %v, %d open", time.Since(began), err, script.Open())
+		}
+	})
 }
 
 // TestTimeoutsLeaveWithTheClient: a client that leaves or is gone is not late.
