@@ -10,6 +10,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -21,6 +22,7 @@ import (
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
+	"outcrop/internal/openai"
 )
 
 type explainFlags struct {
@@ -62,6 +64,7 @@ The exit status is 1 when the request would be refused.`,
 type explanation struct {
 	Deployment  string          `json:"deployment,omitempty"`
 	Model       string          `json:"model"`
+	Unknown     string          `json:"unknown,omitempty"` // why the request may differ from what is sent
 	Region      string          `json:"region"`
 	Credentials string          `json:"credentials"`
 	Surface     string          `json:"surface"`
@@ -204,6 +207,9 @@ func (e *explained) explain(ctx context.Context, catalogue *models.Catalogue, bo
 	report := &explanation{
 		Model: id, Region: e.region, Credentials: e.upstream.Credentials(), Fetched: standIns(req), Discarded: []int{},
 	}
+	if model.Resolve(ctx) != nil {
+		report.Unknown = "which model is behind the ARN, so plain Converse is shown; serve asks AWS. baseModel of the upstream says it"
+	}
 	if e.listed {
 		report.Deployment = e.Name
 		req.Metadata = map[string]string{"project": "the caller's project", "deployment": e.Name}
@@ -269,14 +275,23 @@ func (x *explanation) translate(ctx context.Context, model *bedrock.Model, p *ga
 	}
 	told.Ignored = slices.DeleteFunc(told.Ignored, func(n bedrock.Note) bool { return slices.Contains(p.Unasked, n.Param) })
 	x.Surface, x.Stream, x.Method, x.URL, x.Body = told.Surface, !told.Whole, told.Method, told.URL, told.Body
-	x.Ignored = remarks(p.Shape.Ignored, "no model of Bedrock takes it", told.Ignored)
+	x.Ignored = remarks(p.Shape.Ignored, "no Bedrock model takes it", told.Ignored)
 	x.Changed = remarks(p.Shape.Changed, "it is not what the wire prescribes, and sent in another form", told.Changed)
 	return nil
 }
 
-func remarks(atTheDoor []string, why string, byTheModel []bedrock.Note) []remark {
-	list := []remark{}
+// index is a place in a list.
+var index = regexp.MustCompile(`\[\d+\]`)
+
+// remarks are those of both doors. Of a member that the first one stopped the table of members says why,
+// where it says more than the usual.
+func remarks(atTheDoor []string, usual string, byTheModel []bedrock.Note) []remark {
+	list, fields := []remark{}, openai.Fields()
 	for _, member := range atTheDoor {
+		why, path := "it is not known here", index.ReplaceAllString(member, "[]")
+		if i := slices.IndexFunc(fields, func(f openai.Field) bool { return f.Path == path }); i >= 0 {
+			why = cmp.Or(fields[i].Note, usual)
+		}
 		list = append(list, remark{member, why})
 	}
 	for _, note := range byTheModel {
@@ -331,8 +346,12 @@ func (x *explanation) text() string {
 	if x.Deployment != "" {
 		fmt.Fprintf(&b, "deployment   %s\n", printable(x.Deployment))
 	}
-	fmt.Fprintf(&b, "model        %s\nregion       %s\ncredentials  %s\nsurface      %s, %s\n\n%s %s\n%s\n\n",
-		printable(x.Model), printable(x.Region), printable(x.Credentials), x.Surface,
+	fmt.Fprintf(&b, "model        %s\n", printable(x.Model))
+	if x.Unknown != "" {
+		fmt.Fprintf(&b, "not known    %s\n", x.Unknown)
+	}
+	fmt.Fprintf(&b, "region       %s\ncredentials  %s\nsurface      %s, %s\n\n%s %s\n%s\n\n",
+		printable(x.Region), printable(x.Credentials), x.Surface,
 		map[bool]string{true: "as a stream", false: "in one piece"}[x.Stream], x.Method, x.URL, shortened(x.Body))
 	for _, list := range []struct {
 		title   string

@@ -29,7 +29,7 @@ func TestExplainShowsWhatWouldBecomeOfARequest(t *testing.T) {
 		}},
 		{"reported", `{"stream":true,"seed":7,"temperature":0.3,"reasoning_effort":"low","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]}]}`,
 			[]string{"--region", "eu-west-1", claude}, 0, []string{
-				"as a stream", "/converse-stream", `"budget_tokens"`, "ignored  seed: no model of Bedrock takes it", "ignored  temperature: ",
+				"as a stream", "/converse-stream", `"budget_tokens"`, "ignored  seed: no Bedrock model takes it", "ignored  temperature: ",
 				"fetched  messages[0].content[1].image_url.url: would be fetched from https://example.com/a.png",
 			}},
 		{"another surface", `{"messages":[{"role":"user","content":"Hi"}]}`, []string{"--region", "us-east-1", "qwen.qwen3-32b"}, 0, []string{
@@ -49,6 +49,12 @@ func TestExplainShowsWhatWouldBecomeOfARequest(t *testing.T) {
 		{"no model id", `{"messages":[{"role":"user","content":"Hi"}]}`, []string{"--region", "us-east-1", "no model"}, 1, []string{"the model id holds"}},
 		{"truncated", `{"max_prompt_tokens":60,"messages":[{"role":"user","content":"` + strings.Repeat("one two three ", 100) + `"},{"role":"assistant","content":"ok"},{"role":"user","content":"Hi"}]}`,
 			[]string{"--region", "us-east-1", claude}, 0, []string{"left out for max_prompt_tokens: messages [0 1]"}},
+		{"two bounds of the answer", `{"max_tokens":10,"max_completion_tokens":20,"frobnicate":1,"messages":[{"role":"user","content":"Hi","name":"Bob"}]}`, []string{"--region", "us-east-1", claude}, 0, []string{
+			"ignored  max_tokens: ignored beside another max_completion_tokens", "ignored  frobnicate: it is not known here", "ignored  messages[0].name: Bedrock has no names of speakers",
+		}},
+		{"an ARN that tells no model", `{"messages":[{"role":"user","content":"Hi"}]}`, []string{"arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc"}, 0, []string{
+			"not known    which model is behind the ARN", "baseModel of the upstream",
+		}},
 		{"choices", `{"n":3,"messages":[{"role":"user","content":"Hi"}]}`, []string{"--region", "us-east-1", claude}, 0, []string{"for each of 3 choices"}},
 		{"long values", `{"messages":[{"role":"user","content":"` + strings.Repeat("a", 5000) + `"}]}`, []string{"--region", "us-east-1", claude}, 0, []string{"--output json shows all"}},
 	} {
@@ -75,7 +81,7 @@ func TestExplainReadsADeployment(t *testing.T) {
 		t.Fatalf("exit status %d, %v\n%s", code, err, out)
 	}
 	body := strings.ReplaceAll(strings.ReplaceAll(string(report.Body), " ", ""), "\n", "")
-	if report.Deployment != "claude" || report.Region != "us-west-2" || report.Credentials != "Bedrock API key" || report.Tokens.MaxAnswer != 77 ||
+	if report.Deployment != "claude" || report.Unknown != "" || report.Region != "us-west-2" || report.Credentials != "Bedrock API key" || report.Tokens.MaxAnswer != 77 ||
 		!strings.Contains(body, `"guardrailIdentifier":"gr1"`) || !strings.Contains(body, `"deployment":"claude"`) || strings.Contains(out, "hush") {
 		t.Errorf("%s", out)
 	}
