@@ -162,6 +162,7 @@ const (
 	textCredentials   = "Amazon Bedrock refused the gateway's own AWS credentials. The operator has to renew or correct them."
 	textNoCredentials = "The gateway has no AWS credentials. The operator has to provide them."
 	textForbidden     = "The gateway's AWS account may not use this model. The operator has to allow it in IAM or request access to the model."
+	textNoCache       = "This model, or the gateway's AWS account, takes no cache points: set cache to \"off\" in custom_fields.configuration, which the operator can do in the deployment's defaults."
 	textNotFound      = "Amazon Bedrock does not know this model, or it is not available in the deployment's region. The operator has to check the deployment's model id and region."
 	textBroken        = "The connection to Amazon Bedrock broke before the answer was complete."
 	textIncomplete    = "The answer of Amazon Bedrock ended before it was complete."
@@ -187,6 +188,8 @@ func classify(e *awsError) error {
 		out.Kind, out.Message = llm.KindUpstream, textCredentials
 	case isModelID(e):
 		out.Kind, out.Message = llm.KindNotFound, textNotFound+" Bedrock says: "+out.Message
+	case out.Kind == llm.KindForbidden && strings.Contains(e.message, "did not allow prompt caching"):
+		out.Message = textNoCache
 	case out.Kind == llm.KindForbidden:
 		out.Message = textForbidden
 	case out.Kind == llm.KindRateLimited:

@@ -36,6 +36,7 @@ func TestEveryExceptionHasItsKind(t *testing.T) {
 		{400, "ServiceQuotaExceededException", "q", llm.KindRateLimited, "q"},
 		{400, "ConflictException", "c", llm.KindInvalid, "c"},
 		{403, "AccessDeniedException", "User: arn:aws:iam::123456789012:user/x is not authorized", llm.KindForbidden, "IAM"},
+		{403, "AccessDeniedException", "You invoked an unsupported model or your request did not allow prompt caching. See the documentation", llm.KindForbidden, "takes no cache points"},
 		{403, "AccessDeniedException", "Authentication failed: Please make sure your API Key is valid.", llm.KindForbidden, "own AWS credentials"},
 		{403, "UnrecognizedClientException", "The security token included in the request is invalid.", llm.KindUpstream, "own AWS credentials"},
 		{403, "ExpiredTokenException", "x", llm.KindUpstream, "own AWS credentials"},
