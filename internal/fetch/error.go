@@ -59,7 +59,7 @@ func explain(ctx, caller context.Context, err error) *Error {
 	case ctx.Err() != nil:
 		return &Error{Reason: TimedOut, Message: "The file did not come in time.", Err: ctx.Err()}
 	case errors.Is(err, errPrivate):
-		return &Error{Reason: Refused, Message: "The URL's host has no public address; files are fetched from public addresses only.", Err: err}
+		return &Error{Reason: Refused, Message: "The URL's host has no public address; files are fetched from public addresses only: send the data itself.", Err: err}
 	case errors.Is(err, errPort):
 		return &Error{Reason: Refused, Message: "The URL's port is reserved for other protocols; files are fetched from ports 80, 443 and above 1023.", Err: err}
 	case untrusted:
