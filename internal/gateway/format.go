@@ -99,13 +99,21 @@ type violation struct {
 	Keyword string `json:"keyword"` // "type"; "json" when the answer is not JSON at all
 }
 
-func (v violation) String() string { return "at " + v.Path + ": " + v.Keyword }
+func (v violation) String() string {
+	if v.Keyword == notJSON {
+		return "it is not JSON"
+	}
+	return "at " + v.Path + ": " + v.Keyword
+}
+
+// notJSON is the keyword of an answer that is none.
+const notJSON = "json"
 
 // check returns nil for a text that obeys.
 func (f *format) check(text []byte) *violation {
 	value, err := jsonschema.UnmarshalJSON(bytes.NewReader(text))
 	if err != nil {
-		return &violation{"$", "json"}
+		return &violation{"$", notJSON}
 	}
 	if f.schema == nil {
 		if _, ok := value.(map[string]any); !ok {
