@@ -24,9 +24,9 @@ func TestSchemas(t *testing.T) {
 		`{"items":[],"kind":"hunter2!"}`:                                  "at $.kind: enum",
 		`{}`:                                                              "at $: required",
 		`{"items":[],"hunter2":1}`:                                        "at $: additionalProperties",
-		`{"items":[],}`:                                                   "at $: json",
-		"```json\n{\"items\":[]}\n```":                                    "at $: json",
-		``:                                                                "at $: json",
+		`{"items":[],}`:                                                   "it is not JSON",
+		"```json\n{\"items\":[]}\n```":                                    "it is not JSON",
+		``:                                                                "it is not JSON",
 	} {
 		got := ""
 		if v := f.check([]byte(text)); v != nil {
