@@ -16,7 +16,9 @@ func (w *chatWriter) addTools(req *llm.ChatRequest) error {
 	}
 	for i := range req.Tools {
 		w.body = append(w.body, [...]string{`,"tools":[{"type":"function","function":{`, `,{"type":"function","function":{`}[min(i, 1)]...)
-		w.tool(&req.Tools[i])
+		if err := w.tool(&req.Tools[i], i); err != nil {
+			return err
+		}
 		w.body = append(w.body, `}}`...)
 		if req.Tools[i].Cache != nil {
 			w.plan.ignore("tools["+strconv.Itoa(i)+"]", cacheWhy)
@@ -42,22 +44,22 @@ func (w *chatWriter) addTools(req *llm.ChatRequest) error {
 }
 
 // tool writes the members of a function.
-func (w *chatWriter) tool(t *llm.Tool) {
+func (w *chatWriter) tool(t *llm.Tool, i int) error {
 	w.body = append(w.body, `"name":`...)
 	w.body = jsonscan.AppendString(w.body, w.plan.toolName(t.Name))
 	if t.Description != "" {
 		w.body = append(w.body, `,"description":`...)
 		w.body = jsonscan.AppendString(w.body, t.Description)
 	}
-	w.body = append(w.body, `,"parameters":`...)
-	if len(t.Schema) == 0 {
-		w.body = append(w.body, emptySchema...)
-	} else {
-		w.body = append(w.body, t.Schema...)
+	schema, ok := argumentsSchema(t.Schema)
+	if !ok {
+		return llm.Invalid("tools["+strconv.Itoa(i)+"].function.parameters", notArguments)
 	}
+	w.body = append(append(w.body, `,"parameters":`...), schema...)
 	if t.Strict {
 		w.body = append(w.body, `,"strict":true`...)
 	}
+	return nil
 }
 
 func (w *chatWriter) addSampling(req *llm.ChatRequest) error {

@@ -269,7 +269,9 @@ func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
 	}
 	for i := range req.Tools {
 		w.raw([...]string{`,"tools":[{"type":"function",`, `,{"type":"function",`}[min(i, 1)])
-		w.chat.tool(&req.Tools[i])
+		if err := w.chat.tool(&req.Tools[i], i); err != nil {
+			return err
+		}
 		if !req.Tools[i].Strict {
 			w.raw(`,"strict":false`) // the API's default is true
 		}

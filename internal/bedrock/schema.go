@@ -48,9 +48,12 @@ func definitions(top []member) map[string][]byte {
 	return out
 }
 
+// notArguments is said of a schema that argumentsSchema does not take.
+const notArguments = "The arguments of a tool are an object: the schema's type must be object."
+
 // argumentsSchema is a tool's schema with the type that Converse demands of it: "The value at
-// toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object." ok is false
-// for a schema of something else.
+// toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object." OpenAI's APIs
+// demand it too. ok is false for a schema of something else.
 func argumentsSchema(schema []byte) (out []byte, ok bool) {
 	const typed = `{"type":"object"`
 	switch {

@@ -255,7 +255,7 @@ func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held b
 	at := func(member string) string { return c.offer.path(i) + "." + member }
 	schema, ok := argumentsSchema(t.Schema)
 	if !ok {
-		return nil, false, llm.Invalid(at("parameters"), "The arguments of a tool are an object: the schema's type must be object.")
+		return nil, false, llm.Invalid(at("parameters"), notArguments)
 	}
 	if t.Strict {
 		switch grammar, ok := grammarSchema(schema); {
