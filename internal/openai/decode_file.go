@@ -178,7 +178,11 @@ func (d *decoder) addURL(parts []llm.Part, f *file, at llm.Place) []llm.Part {
 		d.fail(f.urlAt, "", "expected "+urlWords)
 		return parts
 	}
-	return append(parts, llm.Link{URL: f.url, MIME: f.mime, Name: f.name, At: at})
+	link := llm.Link{URL: f.url, MIME: f.mime, Name: f.name, At: at}
+	if rest, ok := cutPrefixFold(f.url, "s3://"); ok {
+		link.URL = "s3://" + rest // the one scheme that a model reads
+	}
+	return append(parts, link)
 }
 
 // isURL reports whether s is a URL of a scheme that a file may have.
