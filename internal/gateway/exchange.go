@@ -16,8 +16,12 @@ import (
 
 const headerRequestID = "X-Request-Id"
 
-// writeTimeout is how long a client may take to accept one write.
-const writeTimeout = time.Minute
+const (
+	// writeTimeout is how long a client may take to accept one write.
+	writeTimeout = time.Minute
+	// writeRenewal is how much less it may be: to move the deadline costs more than to write a token.
+	writeRenewal = 5 * time.Second
+)
 
 // exchange is one request's reply on its way out, and what the log will say of it.
 type exchange struct {
@@ -25,6 +29,7 @@ type exchange struct {
 	control *http.ResponseController
 	method  string
 	began   time.Time
+	renewed time.Duration // after began, when the client was last given time to accept writes; 0 is never
 
 	id         string
 	route      string
@@ -76,8 +81,11 @@ func (x *exchange) Write(b []byte) (int, error) {
 	if x.status == 0 {
 		x.status = http.StatusOK
 	}
-	if err := x.control.SetWriteDeadline(time.Now().Add(writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return 0, err
+	if now := time.Since(x.began); x.renewed == 0 || now-x.renewed > writeRenewal {
+		if err := x.control.SetWriteDeadline(x.began.Add(now + writeTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+			return 0, err
+		}
+		x.renewed = max(now, 1)
 	}
 	return x.ResponseWriter.Write(b)
 }
