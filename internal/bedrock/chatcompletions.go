@@ -51,7 +51,7 @@ func writeChat(id string, v *view, req *llm.ChatRequest) (*outcall, error) {
 		plan: plan, body: plan.appendExtra(w.body), header: header, stream: !req.Whole,
 		whole:  func(body []byte, _ http.Header) ([]llm.Event, error) { return decode().whole(body) },
 		frames: func(a *answer, ctx context.Context, body io.Reader) { a.readSSE(ctx, body, decode().frame) },
-		param:  func(theirs string) string { return openAIParam(theirs, w.sent) },
+		param:  func(theirs string) string { return openAIParam(req, theirs, w.sent) },
 	}, nil
 }
 
@@ -318,16 +318,16 @@ var openAIPath = regexp.MustCompile(`^(messages|input)(?:\[|\.)(\d+)\]?((?:[.\[]
 
 // openAIParam finds the client's field that an error's param names. sent holds the client's index of
 // each message of the body.
-func openAIParam(theirs string, sent []int) string {
+func openAIParam(req *llm.ChatRequest, theirs string, sent []int) string {
 	switch theirs {
-	case "max_completion_tokens", "max_output_tokens":
-		return "max_tokens"
+	case "max_completion_tokens", "max_output_tokens", "max_tokens":
+		return limitField(req)
 	case "reasoning.effort":
 		return "reasoning_effort"
 	case "text.format", "text.format.schema":
 		return "response_format"
 	case "messages", "temperature", "top_p", "stop", "tools", "tool_choice", "parallel_tool_calls", "response_format",
-		"reasoning_effort", "max_tokens", "service_tier":
+		"reasoning_effort", "service_tier":
 		return theirs
 	}
 	if m := openAIPath.FindStringSubmatch(theirs); m != nil {

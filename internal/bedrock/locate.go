@@ -39,7 +39,7 @@ var (
 // are those of the call that Bedrock refused.
 func locate(req *llm.ChatRequest, places []place, text string) string {
 	for _, field := range [...]struct{ theirs, ours string }{
-		{"inferenceConfig.maxTokens", "max_tokens"}, {"maximum tokens you requested", "max_tokens"},
+		{"inferenceConfig.maxTokens", limitField(req)}, {"maximum tokens you requested", limitField(req)},
 		{"inferenceConfig.temperature", "temperature"}, {"`temperature`", "temperature"},
 		{"inferenceConfig.topP", "top_p"}, {"top_p", "top_p"},
 		{"inferenceConfig.stopSequences", "stop"}, {"toolConfig.toolChoice", "tool_choice"},

@@ -228,7 +228,7 @@ func TestErrorsOfOpenAIsForm(t *testing.T) {
 			t.Errorf("%s: got %+v", tt.body, err)
 			continue
 		}
-		if cause, _ := errors.AsType[*awsError](e.Err); openAIParam(cause.param, nil) != tt.param {
+		if cause, _ := errors.AsType[*awsError](e.Err); openAIParam(&llm.ChatRequest{}, cause.param, nil) != tt.param {
 			t.Errorf("%s: blames %q", tt.body, cause.param)
 		}
 	}
@@ -256,7 +256,7 @@ func TestParamsOfOpenAIBecomeTheClients(t *testing.T) {
 		"input[2].output": "messages[2].content", "max_output_tokens": "max_tokens", "text.format.schema": "response_format",
 		"messages[4].content": "", "messages[99999999999999999999]": "", "hush": "", "": "",
 	} {
-		if got := openAIParam(theirs, sent); got != want {
+		if got := openAIParam(&llm.ChatRequest{}, theirs, sent); got != want {
 			t.Errorf("%q: got %q, want %q", theirs, got, want)
 		}
 	}

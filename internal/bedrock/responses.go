@@ -54,7 +54,7 @@ func writeResponses(id string, v *view, req *llm.ChatRequest) (*outcall, error) 
 		plan: plan, body: plan.appendExtra(w.chat.body), header: header, stream: !req.Whole,
 		whole:  func(body []byte, _ http.Header) ([]llm.Event, error) { return decode().whole(body) },
 		frames: func(a *answer, ctx context.Context, body io.Reader) { a.readSSE(ctx, body, decode().frame) },
-		param:  func(theirs string) string { return openAIParam(theirs, w.chat.sent) },
+		param:  func(theirs string) string { return openAIParam(req, theirs, w.chat.sent) },
 	}, nil
 }
 
@@ -306,7 +306,7 @@ func (w *responsesWriter) addSampling(req *llm.ChatRequest) error {
 	w.chat.body = appendSampling(w.chat.body, req.Sampling)
 	if most := w.chat.plan.maxTokens; most > 0 {
 		if most < minOutputTokens {
-			return llm.Invalid("max_tokens", "This model's API (Responses) takes at least 16.")
+			return llm.Invalid(limitField(req), "This model's API (Responses) takes at least 16.")
 		}
 		w.raw(`,"max_output_tokens":`)
 		w.chat.body = strconv.AppendInt(w.chat.body, int64(most), 10)

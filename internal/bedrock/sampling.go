@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"cmp"
 	"strconv"
 
 	"outcrop/internal/jsonscan"
@@ -37,6 +38,9 @@ func (t *traits) defaultTokens(n size) int {
 	return limit
 }
 
+// limitField is the client's field that bounds the reply.
+func limitField(req *llm.ChatRequest) string { return cmp.Or(req.MaxTokensAt, "max_tokens") }
+
 // planTokens settles the bound of the reply.
 func (c *converse) planTokens(n size) {
 	c.maxTokens = c.req.MaxTokens
@@ -47,7 +51,7 @@ func (c *converse) planTokens(n size) {
 	limit := c.traits.maxReplyTokens()
 	if limit > 0 && c.maxTokens > limit && !c.config.longOutput() {
 		c.maxTokens = limit
-		c.change("max_tokens", "the model writes at most "+strconv.Itoa(limit)+" tokens")
+		c.change(limitField(c.req), "the model writes at most "+strconv.Itoa(limit)+" tokens")
 	}
 }
 
@@ -105,7 +109,7 @@ func (c *converse) addInference(req *llm.ChatRequest) error {
 	temperature, topP := c.sampling(req)
 	switch {
 	case c.thinking.unbounded && req.MaxTokens > 0:
-		c.ignore("max_tokens", "Nova sets it itself at high reasoning effort")
+		c.ignore(limitField(req), "Nova sets it itself at high reasoning effort")
 	case c.maxTokens > 0 && !c.thinking.unbounded:
 		field("maxTokens")
 		c.body = strconv.AppendInt(c.body, int64(c.maxTokens), 10)

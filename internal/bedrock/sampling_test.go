@@ -48,6 +48,7 @@ func TestMaxTokens(t *testing.T) {
 		{name: "a long prompt leaves less", model: gptOSS, req: llm.ChatRequest{Messages: ask(strings.Repeat("word ", 60_000))},
 			want: map[string]string{"inferenceConfig.maxTokens": "24636"}},
 		{name: "beyond the model's", model: novaLite, req: llm.ChatRequest{MaxTokens: 20_000}, want: map[string]string{"inferenceConfig.maxTokens": "10000"}, changed: []string{"max_tokens"}},
+		{name: "by the client's name", model: novaLite, req: llm.ChatRequest{MaxTokens: 20_000, MaxTokensAt: "max_completion_tokens"}, changed: []string{"max_completion_tokens"}},
 		{name: "beyond the publisher's, within Converse's", model: qwen32, req: llm.ChatRequest{MaxTokens: 20_000}, want: map[string]string{"inferenceConfig.maxTokens": "20000"}},
 		{name: "a beta lifts Claude 3.7's", model: claude37, req: with(configured(`{"betas":["output-128k-2025-02-19"]}`), func(r *llm.ChatRequest) { r.MaxTokens = 100_000 }),
 			want: map[string]string{"inferenceConfig.maxTokens": "100000"}},

@@ -41,6 +41,8 @@ type ChatRequest struct {
 
 	// MaxTokens bounds the reply, reasoning included; 0 leaves it to the model.
 	MaxTokens int
+	// MaxTokensAt is the client's field with MaxTokens; "" is max_tokens.
+	MaxTokensAt string
 	// Stop holds the strings that end the reply.
 	Stop []string
 	// Format is what the visible answer must look like; the zero value is free text.

@@ -121,7 +121,7 @@ func (d *decoder) settle() {
 	d.settleFunctions()
 	d.req.MaxTokens = d.maxTokens
 	if d.maxCompletion != 0 {
-		d.req.MaxTokens = d.maxCompletion
+		d.req.MaxTokens, d.req.MaxTokensAt = d.maxCompletion, "max_completion_tokens"
 		if d.maxTokens != 0 && d.maxTokens != d.maxCompletion {
 			d.ignoreAt(d.maxAt)
 		}
