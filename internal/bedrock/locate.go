@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"errors"
 	"iter"
 	"regexp"
 	"strconv"
@@ -186,6 +187,14 @@ func callPath(call, member string) string {
 	default:
 		return call
 	}
+}
+
+// blame says in an error where it is, unless it says so already.
+func (p *place) blame(err error) error {
+	if e, ok := errors.AsType[*llm.Error](err); ok && e.Param == "" {
+		e.Param = p.path("")
+	}
+	return err
 }
 
 // filePath names a file, whose place the dialect knows better than we do.

@@ -2,7 +2,6 @@ package bedrock
 
 import (
 	"encoding/base64"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,10 +65,7 @@ func (c *converse) turn(places []place, last bool) error {
 		}
 		start, before := len(c.body), c.files.documents
 		if err := c.write(p, last && p.assistant && i == len(places)-1); err != nil {
-			if e, ok := errors.AsType[*llm.Error](err); ok && e.Param == "" {
-				e.Param = p.path("")
-			}
-			return err
+			return p.blame(err)
 		}
 		if len(c.body) == start {
 			c.body = c.body[:start-min(int(block), 1)]

@@ -66,9 +66,9 @@ func (c *converse) resultPart(p *place, i int, part llm.Part) error {
 		c.text(x.Text)
 		return nil
 	case llm.Blob:
-		return c.file(&inside, x)
+		return inside.blame(c.file(&inside, x))
 	case llm.Link:
-		return c.link(&inside, x)
+		return inside.blame(c.link(&inside, x))
 	default:
 		return llm.Invalid("", fmt.Sprintf("A %s message cannot hold content of this kind.", p.m.Role))
 	}
