@@ -120,11 +120,7 @@ func (d *decoder) fail(at int, member, reason string) {
 
 // refuse is fail for a member that the wire has and this version has not.
 func (d *decoder) refuse(at int, remedy string) {
-	reason := "not supported by this version"
-	if remedy != "" {
-		reason += "; " + remedy
-	}
-	d.fail(at, "", reason)
+	d.fail(at, "", "not supported by this version; "+remedy)
 }
 
 // wrongType reports that the next value, whatever it is, is not what the member takes.

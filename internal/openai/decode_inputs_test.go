@@ -21,6 +21,7 @@ func TestDecodeInputs(t *testing.T) {
 		{`{"inputs":[1,2,3]}`, "inputs", "inputs: too many inputs; at most 2 are accepted."},
 		{`{"inputs":[],"inputs":[]}`, "inputs", "inputs: given twice."},
 		{`[]`, "", "The body is not a token request: expected an object, got an array."},
+		{`{"inputs":[]}]`, "", "The body is not valid JSON: line 1, column 14: "},
 		{`{"inputs":[1`, "", "The body is not valid JSON: line 1, column 13: "},
 	} {
 		_, err := openai.DecodeInputs([]byte(tt.body), 2)

@@ -87,7 +87,7 @@ func (d *decoder) messageOption(m *message, key string) {
 		m.calledAt = at
 		d.calledFunction(&m.called)
 	case "audio":
-		d.refuse(at, "")
+		d.refuse(at, "leave it out")
 	case "custom_content":
 		d.customContent(m)
 	case "custom_fields":

@@ -45,10 +45,10 @@ func (d *decoder) beside(key string) {
 	switch key {
 	case "logprobs":
 		if d.s.Bool() {
-			d.refuse(at, "")
+			d.refuse(at, "leave it out")
 		}
 	case "audio", "web_search_options": // {} asks for a web search
-		d.refuse(at, "")
+		d.refuse(at, "leave it out")
 	case "moderation": // who asks for a check must not believe that there was one
 		d.refuse(at, "use a guardrail")
 	case "presence_penalty", "frequency_penalty", "top_logprobs":
