@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"outcrop/internal/llm"
+	"outcrop/internal/sse"
 )
 
 func httpAnswer(status int, errorType, body string) *http.Response {
@@ -157,6 +158,28 @@ func TestEveryStopReason(t *testing.T) {
 		got, detail := stopReason(word)
 		if got != want || (detail == word) != (want == llm.FinishOther) {
 			t.Errorf("%s: got %v %q", word, got, detail)
+		}
+	}
+}
+
+// TestAnErrorWithinAStreamOfEvents: the runtime's OpenAI-shaped streams name AWS's exceptions as events.
+func TestAnErrorWithinAStreamOfEvents(t *testing.T) {
+	for _, tt := range []struct {
+		event, data string
+		kind        llm.Kind
+	}{
+		{"throttlingException", `{"message":"Too many tokens"}`, llm.KindRateLimited},
+		{"validationException", `{"message":"The text field is blank."}`, llm.KindInvalid},
+		{"serviceUnavailableException", `{"message":"busy"}`, llm.KindUnavailable},
+		{"error", `{"error":{"message":"busy","type":"overloaded_error"}}`, llm.KindUnavailable},
+		{"message", `{"error":{}}`, llm.KindInternal},
+	} {
+		kind := llm.KindInternal
+		if err := streamError(sse.Frame{Event: tt.event, Data: []byte(tt.data)}); err != nil {
+			kind = llm.AsError(err).Kind
+		}
+		if kind != tt.kind {
+			t.Errorf("%s: %v", tt.event, kind)
 		}
 	}
 }
