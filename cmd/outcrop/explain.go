@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"os"
 	"regexp"
@@ -71,6 +72,7 @@ type explanation struct {
 	Stream      bool            `json:"stream"` // AWS is asked for a stream
 	Method      string          `json:"method"`
 	URL         string          `json:"url"`
+	Headers     http.Header     `json:"headers,omitempty"` // beside those of every call
 	Body        json.RawMessage `json:"body"`
 	Ignored     []remark        `json:"ignored"`
 	Changed     []remark        `json:"changed"`
@@ -274,7 +276,7 @@ func (x *explanation) translate(ctx context.Context, model *bedrock.Model, p *ga
 		return err
 	}
 	told.Ignored = slices.DeleteFunc(told.Ignored, func(n bedrock.Note) bool { return slices.Contains(p.Unasked, n.Param) })
-	x.Surface, x.Stream, x.Method, x.URL, x.Body = told.Surface, !told.Whole, told.Method, told.URL, told.Body
+	x.Surface, x.Stream, x.Method, x.URL, x.Headers, x.Body = told.Surface, !told.Whole, told.Method, told.URL, told.Header, told.Body
 	x.Ignored = remarks(p.Shape.Ignored, "no Bedrock model takes it", told.Ignored)
 	x.Changed = remarks(p.Shape.Changed, "it is not what the wire prescribes, and sent in another form", told.Changed)
 	return nil
@@ -350,9 +352,13 @@ func (x *explanation) text() string {
 	if x.Unknown != "" {
 		fmt.Fprintf(&b, "not known    %s\n", x.Unknown)
 	}
-	fmt.Fprintf(&b, "region       %s\ncredentials  %s\nsurface      %s, %s\n\n%s %s\n%s\n\n",
+	fmt.Fprintf(&b, "region       %s\ncredentials  %s\nsurface      %s, %s\n\n%s %s\n",
 		printable(x.Region), printable(x.Credentials), x.Surface,
-		map[bool]string{true: "as a stream", false: "in one piece"}[x.Stream], x.Method, x.URL, shortened(x.Body))
+		map[bool]string{true: "as a stream", false: "in one piece"}[x.Stream], x.Method, x.URL)
+	for _, name := range slices.Sorted(maps.Keys(x.Headers)) {
+		fmt.Fprintf(&b, "%s: %s\n", name, printable(x.Headers.Get(name)))
+	}
+	fmt.Fprintf(&b, "%s\n\n", shortened(x.Body))
 	for _, list := range []struct {
 		title   string
 		remarks []remark

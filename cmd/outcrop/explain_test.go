@@ -55,6 +55,8 @@ func TestExplainShowsWhatWouldBecomeOfARequest(t *testing.T) {
 		{"an ARN that tells no model", `{"messages":[{"role":"user","content":"Hi"}]}`, []string{"arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc"}, 0, []string{
 			"not known    which model is behind the ARN", "baseModel of the upstream",
 		}},
+		{"a guardrail that is no part of the body", `{"messages":[{"role":"user","content":"Hi"}],"custom_fields":{"configuration":{"guardrailConfig":{"guardrailIdentifier":"gr1","guardrailVersion":"2"}}}}`,
+			[]string{"--region", "us-east-1", "qwen.qwen3-32b"}, 0, []string{"/v1/chat/completions\nX-Amzn-Bedrock-Guardrailidentifier: gr1\nX-Amzn-Bedrock-Guardrailversion: 2\n{"}},
 		{"choices", `{"n":3,"messages":[{"role":"user","content":"Hi"}]}`, []string{"--region", "us-east-1", claude}, 0, []string{"for each of 3 choices"}},
 		{"long values", `{"messages":[{"role":"user","content":"` + strings.Repeat("a", 5000) + `"}]}`, []string{"--region", "us-east-1", claude}, 0, []string{"--output json shows all"}},
 	} {

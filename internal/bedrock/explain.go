@@ -19,8 +19,9 @@ type Explanation struct {
 	Surface string // one of Surfaces
 	Method  string
 	URL     string
-	Body    []byte // JSON, as it would be sent
-	Whole   bool   // the reply would come in one piece
+	Header  http.Header // beside those that every call has: a guardrail's, where it is no part of the body
+	Body    []byte      // JSON, as it would be sent
+	Whole   bool        // the reply would come in one piece
 	Ignored []Note
 	Changed []Note
 }
@@ -43,7 +44,7 @@ func (m *Model) Explain(ctx context.Context, req *llm.ChatRequest) (Explanation,
 		if err != nil {
 			return Explanation{}, err
 		}
-		e.Body, e.Whole = call.body, !call.stream
+		e.Header, e.Body, e.Whole = call.header, call.body, !call.stream
 		e.Ignored, e.Changed = call.plan.notes(call.plan.ignored, false), call.plan.notes(call.plan.changed, true)
 	}
 	if e.Whole {

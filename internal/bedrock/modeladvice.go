@@ -19,11 +19,31 @@ func (m *Model) advise(e *llm.Error) *llm.Error {
 	if !ok || !isModelID(cause) {
 		return e
 	}
-	if hint := advice(m.client.catalogue, m.id, m.client.region); hint != "" {
+	hint := m.anotherSurface()
+	if hint == "" {
+		hint = advice(m.client.catalogue, m.id, m.client.region)
+	}
+	if hint != "" {
 		e.Message = strings.TrimSuffix(e.Message, ".") + ". " + hint
 		e.Err = fmt.Errorf("%w (%s)", e.Err, hint)
 	}
 	return e
+}
+
+// anotherSurface says that the operator has chosen a surface on which the id is not served.
+func (m *Model) anotherSurface() string {
+	if m.client.catalogue == nil {
+		return ""
+	}
+	known, ok := m.client.catalogue.Lookup(m.id)
+	if !ok {
+		return ""
+	}
+	used, usual := m.current.Load().surface(), usualSurface(&traits{model: *known})
+	if used == usual || len(known.Surfaces) == 0 {
+		return ""
+	}
+	return "The deployment's upstream asks for it on the surface " + used + ", and it is served on " + usual + "."
 }
 
 // maxAdvice is how many ids an advice names.

@@ -235,3 +235,26 @@ func TestAdviceNamesTheIDs(t *testing.T) {
 		}
 	}
 }
+
+// TestAModelOnAnotherSurface: who has chosen the surface is told so, not to try another id there.
+func TestAModelOnAnotherSurface(t *testing.T) {
+	const answer = `{"error":{"message":"The model does not exist","type":"invalid_request_error","code":"model_not_found"}}`
+	c := testClient(t, Options{Transport: respond(func(r *http.Request) (*http.Response, error) {
+		return &http.Response{StatusCode: http.StatusNotFound, Header: http.Header{}, Body: io.NopCloser(strings.NewReader(answer)), Request: r}, nil
+	})})
+	for _, tt := range []struct{ id, surface, want string }{
+		{"us.amazon.nova-lite-v1:0", SurfaceMantle, "asks for it on the surface mantle, and it is served on converse."},
+		{"qwen.qwen3-32b", SurfaceConverse, "asks for it on the surface converse, and it is served on mantle."},
+		{"qwen.qwen3-32b", "", "the model is also served as qwen.qwen3-32b-v1:0."},
+		{"nobody.knows-this", SurfaceMantle, "The model does not exist"},
+	} {
+		m, err := c.Model(tt.id, ModelOptions{Surface: tt.surface})
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, err = llm.Collect(m.Chat(t.Context(), question("Hi.")))
+		if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindNotFound || !strings.HasSuffix(e.Message, tt.want) {
+			t.Errorf("%s on %q: %v", tt.id, tt.surface, err)
+		}
+	}
+}
