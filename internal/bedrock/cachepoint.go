@@ -61,7 +61,9 @@ func (c *converse) planCache(n size) {
 	points := c.clientPoints()
 	if len(points) == 0 {
 		if c.traits.caches() && !c.req.NoAutoCache && c.config.cache != cacheOff {
-			c.placePoints(c.autoPoints(n))
+			points = c.autoPoints(n)
+			c.autoCached = len(points) > 0
+			c.placePoints(points)
 		}
 		return
 	}

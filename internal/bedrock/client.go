@@ -168,6 +168,9 @@ type Model struct {
 	current atomic.Pointer[view]
 	behind  *lookup // what finds the model behind an ARN; nil when the id says it
 	counts  counter
+	// uncached says that the account has no prompt caching for the model: no cache points are placed
+	// that nobody asked for.
+	uncached atomic.Bool
 }
 
 // Chat implements llm.ChatModel.
@@ -178,31 +181,50 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 			m.chatElsewhere(ctx, v, req, yield)
 			return
 		}
-		call, err := build(req, &v.traits)
-		if err != nil {
-			yield(nil, err)
-			return
+		for again := true; again; {
+			again = m.converse(ctx, v, req, yield)
 		}
-		to, read := v.stream, (*answer).readStream
-		if call.whole {
-			to, read = v.whole, (*answer).readWhole
-		}
-		resp, err := m.client.send(ctx, to, call.body, nil)
-		if err != nil {
-			yield(nil, err)
-			return
-		}
-		defer resp.Body.Close()
-		a := &answer{
-			req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield), model: m,
-			start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
-		}
-		if resp.StatusCode != http.StatusOK {
-			a.refuse(refusal(resp))
-			return
-		}
-		read(a, ctx, resp.Body)
 	}
+}
+
+// converse makes one call of Converse and yields its answer. It asks to be called again, without having
+// yielded anything, when the account has no prompt caching and the cache points were nobody's wish.
+func (m *Model) converse(ctx context.Context, v *view, req *llm.ChatRequest, yield func(llm.Event, error) bool) (again bool) {
+	if m.uncached.Load() && !req.NoAutoCache {
+		plain := *req
+		plain.NoAutoCache = true
+		req = &plain
+	}
+	call, err := build(req, &v.traits)
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	to, read := v.stream, (*answer).readStream
+	if call.whole {
+		to, read = v.whole, (*answer).readWhole
+	}
+	resp, err := m.client.send(ctx, to, call.body, nil)
+	if err != nil {
+		yield(nil, err)
+		return false
+	}
+	defer resp.Body.Close()
+	a := &answer{
+		req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield), model: m,
+		start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
+	}
+	if resp.StatusCode == http.StatusOK {
+		read(a, ctx, resp.Body)
+		return false
+	}
+	err = refusal(resp)
+	if call.autoCached && isNoCache(err) {
+		m.uncached.Store(true)
+		return true
+	}
+	a.refuse(err)
+	return false
 }
 
 // answer is Bedrock's answer to one request on its way up.

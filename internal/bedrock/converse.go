@@ -36,6 +36,8 @@ type converse struct {
 	results   []bool // by message, whether its turn holds a tool's result; made when it is asked for
 	cached    string // the last of the client's cache points that is passed on
 	cachedFor time.Duration
+	// autoCached says that the body holds cache points that nobody asked for.
+	autoCached bool
 }
 
 // build translates a request for a model.

@@ -180,6 +180,12 @@ const (
 	retryAfterDay = time.Hour
 )
 
+// isNoCache says that AWS refused a call for its cache points.
+func isNoCache(err error) bool {
+	e, ok := errors.AsType[*llm.Error](err)
+	return ok && e.Message == textNoCache
+}
+
 // classify is the one place that turns a failure of AWS into ours.
 func classify(e *awsError) error {
 	out := &llm.Error{Kind: kindOf(e), Message: scrub(e.message), Err: e}
