@@ -53,6 +53,7 @@ func heads() []wireCase {
 	}
 	for path, status := range map[string]int{
 		"/": http.StatusNotFound, "/openai": http.StatusNotFound, "/openai/v1/chat": http.StatusNotFound, "/openai/v1/chat/completions/": http.StatusNotFound,
+		"/openai/v1/chat/completions/.": http.StatusNotFound, "/openai/v1/chat/completions/..": http.StatusNotFound,
 		"/openai/v1//chat/completions": http.StatusNotFound, "/openai/v1/../v1/chat/completions/../..": http.StatusNotFound, "/.env": http.StatusNotFound,
 		"/openai/deployments//chat/completions": http.StatusNotFound, "/openai/deployments/%2e%2e/chat/completions": http.StatusNotFound,
 		"/openai/deployments/..%2f..%2fetc%2fpasswd/chat/completions": http.StatusNotFound, "/openai/deployments/%00/chat/completions": http.StatusNotFound,

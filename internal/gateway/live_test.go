@@ -351,7 +351,7 @@ func (failing) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 func TestRequestIDsFromClientsAreChecked(t *testing.T) {
 	handler := serveModel(t, llmtest.Echo{}, io.Discard)
-	for id, kept := range map[string]bool{"abc-1.2_3": true, "": false, "two words": false, "a\nb": false, strings.Repeat("x", 129): false} {
+	for id, kept := range map[string]bool{"abc-1.2_3": true, "AZ-az-09": true, "a/b": false, "a:b": false, "a@b": false, "a[b": false, "a`b": false, "a{b": false, "": false, "two words": false, "a\nb": false, strings.Repeat("x", 129): false} {
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/health", http.NoBody)
 		r.Header["X-Request-Id"] = []string{id}
 		w := httptest.NewRecorder()
