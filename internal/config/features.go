@@ -15,11 +15,12 @@ func featuresTable() table[Features] {
 
 func featureEndpoints() []field[Features] {
 	row := func(name, about string, into func(*Features) *string) field[Features] {
-		return field[Features]{name: name, kind: "URL", use: notServed, about: about, remedy: "there is no adapter to ask; the feature is listed",
+		return field[Features]{name: name, kind: "URL", use: meaningless, about: about + "; answered here, for every chat model",
 			read: func(l *loader, v spot, f *Features) { l.address(v, into(f)) }}
 	}
 	return []field[Features]{
-		row("rateEndpoint", "where feedback goes", func(f *Features) *string { return &f.RateEndpoint }),
+		{name: "rateEndpoint", kind: "URL", use: notServed, about: "where feedback goes", remedy: "there is no adapter to ask; the feature is listed",
+			read: func(l *loader, v spot, f *Features) { l.address(v, &f.RateEndpoint) }},
 		row("tokenizeEndpoint", "where tokens are counted", func(f *Features) *string { return &f.TokenizeEndpoint }),
 		row("truncatePromptEndpoint", "where prompts are cut", func(f *Features) *string { return &f.TruncatePromptEndpoint }),
 		row("configurationEndpoint", "where the schema of `custom_fields.configuration` is asked for", func(f *Features) *string { return &f.ConfigurationEndpoint }),

@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"net/url"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -107,6 +108,39 @@ func TestWhatIsNotFetched(t *testing.T) {
 	}
 	if calls.Load() != 0 {
 		t.Error("a private server was called")
+	}
+}
+
+// TestPorts: the reserved ones of other protocols are for the operator's own networks only, and an
+// address that may not be called there does not keep the next one from being called.
+func TestPorts(t *testing.T) {
+	var dialled []string
+	f := fetch.New(fetch.Options{
+		Allow: []netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")},
+		Resolve: func(context.Context, string, string) ([]netip.Addr, error) {
+			return []netip.Addr{netip.MustParseAddr("93.184.216.34"), netip.MustParseAddr("10.1.2.3")}, nil
+		},
+		Dial: func(_ context.Context, _, address string) (net.Conn, error) {
+			dialled = append(dialled, address)
+			return nil, &net.OpError{Op: "dial", Err: errors.New("nobody")}
+		},
+	})
+	for link, want := range map[string][]string{
+		"http://name.example/":        {"93.184.216.34:80", "10.1.2.3:80"},
+		"https://name.example/":       {"93.184.216.34:443", "10.1.2.3:443"},
+		"https://name.example:1024/":  {"93.184.216.34:1024", "10.1.2.3:1024"},
+		"https://name.example:8443/":  {"93.184.216.34:8443", "10.1.2.3:8443"},
+		"https://name.example:1023/":  {"10.1.2.3:1023"},
+		"https://name.example:444/":   {"10.1.2.3:444"},
+		"http://93.184.216.34:81/":    nil,
+		"http://93.184.216.34:443/":   {"93.184.216.34:443"},
+		"http://10.1.2.3:22/":         {"10.1.2.3:22"},
+		"http://[::ffff:10.1.2.3]:9/": {"10.1.2.3:9"},
+	} {
+		dialled = nil
+		if _, err := f.Get(t.Context(), link, nil); err == nil || !slices.Equal(dialled, want) {
+			t.Errorf("%s: dialled %q, want %q (%v)", link, dialled, want, err)
+		}
 	}
 }
 

@@ -60,10 +60,10 @@ func TestManyMembersAreStillCheckedForDuplicates(t *testing.T) {
 func TestIsBase64(t *testing.T) {
 	const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 	for c := range 256 {
-		for _, at := range []int{0, 3, 7, 8, 11} {
+		for at := range 12 {
 			text := []byte(strings.Repeat("A", 12))
 			text[at] = byte(c)
-			want := strings.IndexByte(alphabet, byte(c)) >= 0 || c == '=' && at == 11
+			want := strings.IndexByte(alphabet, byte(c)) >= 0 || c == '=' && at == 11 // every byte of a word, and the rest
 			if got := isBase64(string(text)); got != want {
 				t.Errorf("%q: got %t", text, got)
 			}
