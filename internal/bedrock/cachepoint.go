@@ -88,7 +88,7 @@ func (c *converse) planCache(n size) {
 func (c *converse) clientPoints() (points []point) {
 	for i := range c.offer.tools {
 		if cache := c.offer.tools[i].Cache; cache != nil {
-			home := "tools[" + strconv.Itoa(i) + "]"
+			home := toolHome(c.offer.first + i)
 			points = append(points, point{place: placeTools, message: i, ttl: cache.TTL, path: pointPath(home, cache.At), home: home})
 		}
 	}
@@ -106,6 +106,22 @@ func (c *converse) clientPoints() (points []point) {
 		}
 	}
 	return points
+}
+
+// toolHome is the client's name of a tool.
+func toolHome(i int) string { return "tools[" + strconv.Itoa(i) + "]" }
+
+// leaveOut reports the cache point of a tool that is not offered.
+func (c *converse) leaveOut(i int) {
+	if cache := c.req.Tools[i].Cache; cache != nil {
+		c.ignore(pointPath(toolHome(i), cache.At), "its tool is not offered to the model")
+	}
+}
+
+func (c *converse) leaveOutAll() {
+	for i := range c.req.Tools {
+		c.leaveOut(i)
+	}
 }
 
 func newPoint(m *llm.Message, message, part int, p llm.CachePoint) point {

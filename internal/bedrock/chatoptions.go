@@ -20,8 +20,8 @@ func (w *chatWriter) addTools(req *llm.ChatRequest) error {
 			return err
 		}
 		w.body = append(w.body, `}}`...)
-		if req.Tools[i].Cache != nil {
-			w.plan.ignore("tools["+strconv.Itoa(i)+"]", cacheWhy)
+		if cache := req.Tools[i].Cache; cache != nil {
+			w.plan.ignore(pointPath(toolHome(i), cache.At), cacheWhy)
 		}
 	}
 	w.body = append(w.body, ']')

@@ -276,8 +276,8 @@ func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
 			w.raw(`,"strict":false`) // the API's default is true
 		}
 		w.raw(`}`)
-		if req.Tools[i].Cache != nil {
-			w.chat.plan.ignore("tools["+strconv.Itoa(i)+"]", cacheWhy)
+		if cache := req.Tools[i].Cache; cache != nil {
+			w.chat.plan.ignore(pointPath(toolHome(i), cache.At), cacheWhy)
 		}
 	}
 	w.raw(`]`)

@@ -78,6 +78,7 @@ func (c *converse) planTools() error {
 	req := c.req
 	mode := req.ToolChoice.Mode
 	if !c.traits.hasTools() {
+		c.leaveOutAll()
 		return refuseTools(req)
 	}
 	tools := req.Tools
@@ -89,6 +90,7 @@ func (c *converse) planTools() error {
 	}
 	if len(tools) == 0 {
 		if mode == llm.ToolAuto || mode == llm.ToolNone {
+			c.leaveOutAll()
 			return nil
 		}
 		return llm.Invalid("tool_choice", "tool_choice asks for a tool call, but tools is empty.")
@@ -152,6 +154,11 @@ func (c *converse) requireNamed(name string) {
 	}
 	if i := slices.IndexFunc(c.offer.tools, func(t llm.Tool) bool { return t.Name == name }); i >= 0 {
 		c.offer.tools, c.offer.first = c.offer.tools[i:i+1], i
+		for other := range c.req.Tools {
+			if other != i {
+				c.leaveOut(other)
+			}
+		}
 		c.own().Tools = nil // what Bedrock says of a tool would be taken for the first of the client's
 	}
 	if c.traits.chooses(choiceAny) {
