@@ -14,6 +14,7 @@ import (
 	"regexp"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -328,4 +329,37 @@ func inMemory(t *testing.T) *upstreams {
 			Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
 		})
 	}}
+}
+
+// TestFetchAllow: a file of a private network is fetched only where the operator allows the network.
+func TestFetchAllow(t *testing.T) {
+	var calls atomic.Int32
+	files := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		calls.Add(1)
+		_, _ = w.Write([]byte("name,value\na,1\n"))
+	}))
+	defer files.Close()
+	body := `{"messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"file","file":{"filename":"a.csv","file_data":"` + files.URL + `/a.csv"}}]}]}`
+	for _, tt := range []struct {
+		args   []string
+		status int
+		calls  int32
+	}{{nil, http.StatusBadRequest, 0}, {[]string{"--fetch-allow", "127.0.0.1/32"}, http.StatusOK, 1}} {
+		calls.Store(0)
+		base, _ := start(t, append([]string{"serve", "--sandbox"}, tt.args...)...)
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, base+"/openai/deployments/claude-sonnet/chat/completions", strings.NewReader(body))
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Api-Key", "outcrop-demo")
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != tt.status || calls.Load() != tt.calls {
+			t.Errorf("%q: status %d, %d calls", tt.args, resp.StatusCode, calls.Load())
+		}
+	}
 }

@@ -47,6 +47,8 @@ func TestMaxTokens(t *testing.T) {
 		{name: "half the window at most", model: gptOSS, want: map[string]string{"inferenceConfig.maxTokens": "65536"}},
 		{name: "a long prompt leaves less", model: gptOSS, req: llm.ChatRequest{Messages: ask(strings.Repeat("word ", 60_000))},
 			want: map[string]string{"inferenceConfig.maxTokens": "24636"}},
+		{name: "and room for a reply, however long the prompt", model: gptOSS, req: llm.ChatRequest{Messages: ask(strings.Repeat("word ", 120000))},
+			want: map[string]string{"inferenceConfig.maxTokens": "1024"}},
 		{name: "beyond the model's", model: novaLite, req: llm.ChatRequest{MaxTokens: 20_000}, want: map[string]string{"inferenceConfig.maxTokens": "10000"}, changed: []string{"max_tokens"}},
 		{name: "by the client's name", model: novaLite, req: llm.ChatRequest{MaxTokens: 20_000, MaxTokensAt: "max_completion_tokens"}, changed: []string{"max_completion_tokens"}},
 		{name: "beyond the publisher's, within Converse's", model: qwen32, req: llm.ChatRequest{MaxTokens: 20_000}, want: map[string]string{"inferenceConfig.maxTokens": "20000"}},

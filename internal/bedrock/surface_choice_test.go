@@ -3,6 +3,7 @@ package bedrock
 import (
 	"compress/gzip"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"net"
@@ -255,6 +256,26 @@ func TestAModelOnAnotherSurface(t *testing.T) {
 		_, err = llm.Collect(m.Chat(t.Context(), question("Hi.")))
 		if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindNotFound || !strings.HasSuffix(e.Message, tt.want) {
 			t.Errorf("%s on %q: %v", tt.id, tt.surface, err)
+		}
+	}
+}
+
+// TestAnIDOfAGuardrailIsFitForAHeader: on the surfaces that take it there.
+func TestAnIDOfAGuardrailIsFitForAHeader(t *testing.T) {
+	m, err := testClient(t, Options{}).Model("qwen.qwen3-32b", ModelOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for id, fit := range map[string]bool{"gr1": true, "a b": false, "a\tb": false, "gr\u00e9": false, "a\x7f": false} {
+		req := question("Hi.")
+		doc, err := json.Marshal(map[string]any{"guardrailConfig": map[string]string{"guardrailIdentifier": id, "guardrailVersion": "1"}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Config = doc
+		_, err = m.Explain(t.Context(), req)
+		if e, ok := errors.AsType[*llm.Error](err); ok == fit || ok && e.Param != "custom_fields.configuration.guardrailConfig" {
+			t.Errorf("%q: %v", id, err)
 		}
 	}
 }

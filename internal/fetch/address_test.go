@@ -1,6 +1,7 @@
 package fetch
 
 import (
+	"errors"
 	"net/netip"
 	"testing"
 )
@@ -30,5 +31,18 @@ func TestAddresses(t *testing.T) {
 	}
 	if g.allows(netip.Addr{}) {
 		t.Error("no address is allowed")
+	}
+}
+
+// TestTheSocketIsLookedAtOnceMore: whatever was resolved, the address of the socket itself is checked.
+func TestTheSocketIsLookedAtOnceMore(t *testing.T) {
+	d := newDialer(Options{}, newGuard([]netip.Prefix{netip.MustParsePrefix("10.1.0.0/16")}))
+	for address, want := range map[string]error{
+		"8.8.8.8:443": nil, "10.1.2.3:22": nil, "[2606:4700:4700::1111]:443": nil,
+		"127.0.0.1:80": errPrivate, "10.2.0.1:80": errPrivate, "[::1]:80": errPrivate, "[fe80::1%eth0]:80": errPrivate, "nonsense": errPrivate,
+	} {
+		if err := d.control("tcp", address, nil); !errors.Is(err, want) {
+			t.Errorf("%s: %v", address, err)
+		}
 	}
 }
