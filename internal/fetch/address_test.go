@@ -10,7 +10,7 @@ func TestAddresses(t *testing.T) {
 	g := newGuard([]netip.Prefix{netip.MustParsePrefix("10.1.0.0/16"), netip.MustParsePrefix("fd12::/16")})
 	for text, want := range map[string]bool{
 		"8.8.8.8": true, "1.1.1.1": true, "172.15.255.255": true, "172.32.0.0": true, "100.128.0.0": true, "223.255.255.255": true,
-		"2606:4700:4700::1111": true, "2a00:1450::1": true, "::ffff:8.8.8.8": true, "64:ff9b::8.8.8.8": true,
+		"2606:4700:4700::1111": true, "2a00:1450::1": true, "::ffff:8.8.8.8": true, "64:ff9b::8.8.8.8": true, "64:ff9b::808:808%eth0": false, "2606:4700:4700::1111%eth0": false,
 		"10.1.2.3": true, "::ffff:10.1.2.3": true, "64:ff9b::10.1.2.3": true, "fd12::1": true,
 
 		"0.0.0.0": false, "0.1.2.3": false, "10.0.0.1": false, "10.2.0.1": false, "127.0.0.1": false, "127.255.0.1": false,
