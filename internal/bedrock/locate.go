@@ -47,6 +47,7 @@ func locate(req *llm.ChatRequest, places []place, text string) string {
 		{"budget_tokens", thinkingPath + ".budget_tokens"}, {"output_config.format", "response_format.json_schema.schema"},
 		{"outputConfig.textFormat", "response_format.json_schema.schema"}, {"beta flag", configPath + ".betas"},
 		{"guardrailConfig", configPath + ".guardrailConfig"}, {"performanceConfig", configPath + ".performanceConfig"},
+		{"Latency performance configuration", configPath + ".performanceConfig"},
 		{"serviceTier", "service_tier"}, {"additionalModelResponseFieldPaths", configPath + ".additionalModelResponseFieldPaths"},
 	} {
 		if strings.Contains(text, field.theirs) {
