@@ -143,32 +143,44 @@ func BenchmarkDelta(b *testing.B) {
 	for _, pace := range []string{"burst", "paced"} {
 		b.Run(pace, func(b *testing.B) {
 			const deltas = 1000
-			frames := stream(b, deltas)
-			var transport http.RoundTripper = &canned{body: bytes.Join(frames, nil)}
-			if pace == "paced" {
-				transport = &framewise{frames}
-			}
-			claude := model(b, transport)
-			req, _, err := openai.DecodeChat(chat(b, 300, 0, ""))
-			if err != nil {
-				b.Fatal(err)
-			}
-			req.Whole = false
-			env := openai.Envelope{ID: "1", Model: "m", Created: time.Unix(1, 0), Heartbeat: 15 * time.Second}
-			b.ReportAllocs()
 			client := &discard{header: http.Header{}}
+			run := streaming(b, client, pace, deltas)
+			double := streaming(b, client, pace, 2*deltas)
+			client.n = 0
 			runs := 0
+			b.ReportAllocs()
 			for b.Loop() {
-				if err := openai.WriteStream(client, claude.Chat(b.Context(), req), env); err != nil {
-					b.Fatal(err)
-				}
+				run()
 				runs++
 			}
 			if client.n < runs*deltas*len("data: ") {
 				b.Fatalf("only %d bytes were written", client.n)
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(runs*deltas), "ns/delta")
+			b.ReportMetric((testing.AllocsPerRun(10, double)-testing.AllocsPerRun(10, run))/deltas, "allocs/delta")
 		})
+	}
+}
+
+// streaming is one whole answer of so many deltas, to be run again and again.
+func streaming(b *testing.B, client *discard, pace string, deltas int) func() {
+	b.Helper()
+	frames := stream(b, deltas)
+	var transport http.RoundTripper = &canned{body: bytes.Join(frames, nil)}
+	if pace == "paced" {
+		transport = &framewise{frames}
+	}
+	claude := model(b, transport)
+	req, _, err := openai.DecodeChat(chat(b, 300, 0, ""))
+	if err != nil {
+		b.Fatal(err)
+	}
+	req.Whole = false
+	env := openai.Envelope{ID: "1", Model: "m", Created: time.Unix(1, 0), Heartbeat: 15 * time.Second}
+	return func() {
+		if err := openai.WriteStream(client, claude.Chat(b.Context(), req), env); err != nil {
+			b.Fatal(err)
+		}
 	}
 }
 
