@@ -65,7 +65,7 @@ func echo(ctx context.Context, req *llm.ChatRequest) func(func(llm.Event, error)
 					text += " <" + p.MIME + ">"
 				}
 			}
-			if !yield(llm.TextDelta{Text: text + ";"}, nil) || !yield(llm.Pause{}, nil) {
+			if !yield(&llm.TextDelta{Text: text + ";"}, nil) || !yield(llm.Pause{}, nil) {
 				return
 			}
 		}
@@ -80,7 +80,7 @@ func echo(ctx context.Context, req *llm.ChatRequest) func(func(llm.Event, error)
 		case "long":
 			finish.Reason = llm.FinishLength
 		case "escape":
-			yield(llm.TextDelta{Text: "\x1b[2J\u009b2J\aok"}, nil)
+			yield(&llm.TextDelta{Text: "\x1b[2J\u009b2J\aok"}, nil)
 		}
 		yield(finish, nil)
 	}

@@ -231,7 +231,7 @@ func (d *chatDecoder) text(thought bool, text string) {
 	if thought {
 		d.events = append(d.events, llm.ReasoningDelta{Text: strings.Clone(text)})
 	} else {
-		d.events = append(d.events, llm.TextDelta{Text: strings.Clone(text)})
+		d.events = append(d.events, &llm.TextDelta{Text: strings.Clone(text)})
 	}
 }
 

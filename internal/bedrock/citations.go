@@ -153,7 +153,7 @@ func (d *decoder) citationsBlock(s *jsonscan.Scanner, block int) (events []llm.E
 		case key == "content":
 			if text := joinTexts(s); text != "" {
 				d.cite.text(block, text)
-				events = append(events, llm.TextDelta{Text: text})
+				events = append(events, &llm.TextDelta{Text: text})
 			}
 		case key == "citations":
 			for s.Array(); s.Element(); {

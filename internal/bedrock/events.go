@@ -49,7 +49,9 @@ type decoder struct {
 	cite    citer
 	drawn   []drawing // images that have begun
 	extras  extras
-	due     []llm.Event // events that follow the one that was returned
+	due     []llm.Event     // events that follow the one that was returned
+	texts   []llm.TextDelta // allocated and not yet given away
+	slab    int             // how many were allocated last
 }
 
 // close is the end of the reply.
@@ -171,6 +173,20 @@ func (p *piece) read(s *jsonscan.Scanner, kind string) (err error) {
 	return err
 }
 
+// textSlab is how many text deltas are allocated at once, after the first.
+const textSlab = 64
+
+// said is a text delta from the slab.
+func (d *decoder) said(text string) *llm.TextDelta {
+	if len(d.texts) == 0 {
+		d.slab = min(max(1, 4*d.slab), textSlab)
+		d.texts = make([]llm.TextDelta, d.slab)
+	}
+	delta := &d.texts[0]
+	d.texts, delta.Text = d.texts[1:], text
+	return delta
+}
+
 // place puts a piece where it belongs: out, or to the rest of its block.
 func (d *decoder) place(block int, p *piece) (llm.Event, error) {
 	switch p.kind {
@@ -179,7 +195,7 @@ func (d *decoder) place(block int, p *piece) (llm.Event, error) {
 			return nil, nil // the empty fragment with which some models open a block
 		}
 		d.cite.text(block, p.text)
-		return llm.TextDelta{Text: p.text}, nil
+		return d.said(p.text), nil
 	case "toolUse":
 		return d.toolDelta(block, p.text)
 	case "citation":

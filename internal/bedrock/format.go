@@ -141,7 +141,7 @@ func (u *unwrapper) event(event llm.Event, err error) bool {
 		return u.yield(event, err)
 	}
 	switch e := event.(type) {
-	case llm.TextDelta:
+	case *llm.TextDelta:
 		u.held.WriteString(e.Text)
 		return true
 	case llm.ToolCallStart:
@@ -155,7 +155,7 @@ func (u *unwrapper) event(event llm.Event, err error) bool {
 			return true
 		}
 		u.wrote = true
-		return u.yield(llm.TextDelta{Text: e.Args}, nil)
+		return u.yield(&llm.TextDelta{Text: e.Args}, nil)
 	case llm.Finish:
 		return u.finish(e)
 	default:
@@ -172,12 +172,12 @@ func (u *unwrapper) aside() bool {
 
 func (u *unwrapper) finish(e llm.Finish) bool {
 	if u.call < 0 {
-		if text := u.held.String(); text != "" && !u.yield(llm.TextDelta{Text: text}, nil) {
+		if text := u.held.String(); text != "" && !u.yield(&llm.TextDelta{Text: text}, nil) {
 			return false
 		}
 		return u.yield(e, nil)
 	}
-	if empty := e.Reason.EmptyArgs(); !u.wrote && empty != "" && !u.yield(llm.TextDelta{Text: empty}, nil) {
+	if empty := e.Reason.EmptyArgs(); !u.wrote && empty != "" && !u.yield(&llm.TextDelta{Text: empty}, nil) {
 		return false
 	}
 	if !u.aside() {
@@ -212,7 +212,7 @@ func (u *unfencer) event(event llm.Event, err error) bool {
 		return u.yield(event, err)
 	}
 	switch e := event.(type) {
-	case llm.TextDelta:
+	case *llm.TextDelta:
 		return u.text(e.Text)
 	case llm.Pause, llm.Start:
 		return u.yield(event, nil)
@@ -241,7 +241,7 @@ func (u *unfencer) text(text string) bool {
 		keep := len(text) - len(strings.TrimRight(text, "` \t\r\n"))
 		text, u.held = text[:len(text)-keep], text[len(text)-keep:]
 	}
-	return text == "" || u.yield(llm.TextDelta{Text: text}, nil)
+	return text == "" || u.yield(&llm.TextDelta{Text: text}, nil)
 }
 
 // flush yields what was held back, but for the fence.
@@ -252,5 +252,5 @@ func (u *unfencer) flush() bool {
 		text = strings.TrimSuffix(strings.TrimRight(text, " \t\r\n"), fence)
 		text = strings.TrimRight(text, " \t\r\n")
 	}
-	return text == "" || u.yield(llm.TextDelta{Text: text}, nil)
+	return text == "" || u.yield(&llm.TextDelta{Text: text}, nil)
 }

@@ -92,7 +92,7 @@ func TestGrammarSchema(t *testing.T) {
 }
 
 func TestForcedToolBecomesText(t *testing.T) {
-	text := func(s string) llm.Event { return llm.TextDelta{Text: s} }
+	text := func(s string) llm.Event { return &llm.TextDelta{Text: s} }
 	start := llm.ToolCallStart{ID: "t", Name: formatToolName}
 	args := func(i int, s string) llm.Event { return llm.ToolCallDelta{Index: i, Args: s} }
 	end := func(r llm.FinishReason) llm.Event { return llm.Finish{Reason: r} }
@@ -126,12 +126,12 @@ func TestFencesComeOff(t *testing.T) {
 		for step := 1; step <= max(len(in), 1); step++ {
 			var events []llm.Event
 			for i := 0; i < len(in); i += step {
-				events = append(events, llm.TextDelta{Text: in[i:min(i+step, len(in))]})
+				events = append(events, &llm.TextDelta{Text: in[i:min(i+step, len(in))]})
 			}
 			events = append(events, llm.Finish{Reason: llm.FinishStop})
 			got := ""
 			for _, event := range decorated(&converse{format: formatPrompt}, events...) {
-				if text, ok := event.(llm.TextDelta); ok {
+				if text, ok := event.(*llm.TextDelta); ok {
 					got += text.Text
 				}
 			}

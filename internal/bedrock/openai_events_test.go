@@ -118,12 +118,12 @@ func TestChatCompletionsOfOtherServers(t *testing.T) {
 			`{"choices":[{"delta":{"reasoning":"Hm.","reasoning_content":"Hm.","content":[{"type":"text","text":"No"},{"type":"text","text":"."}],"refusal":null}}]}`,
 			`{"choices":[{"delta":{"refusal":" Never."}}]}`, stop, "[DONE]",
 		}, []llm.Event{
-			llm.ReasoningDelta{Text: "Hm."}, llm.TextDelta{Text: "No."}, llm.TextDelta{Text: " Never."}, llm.Finish{Reason: llm.FinishStop},
+			llm.ReasoningDelta{Text: "Hm."}, &llm.TextDelta{Text: "No."}, &llm.TextDelta{Text: " Never."}, llm.Finish{Reason: llm.FinishStop},
 		}},
 		{"usage beside the last choice", []string{
 			`{"service_tier":"flex","choices":[{"delta":{"content":"a"},"finish_reason":"content_filter"}],"usage":{"prompt_tokens":3,"completion_tokens":1,"prompt_tokens_details":null}}`, "[DONE]",
 		}, []llm.Event{
-			llm.TextDelta{Text: "a"}, llm.Finish{Reason: llm.FinishContentFilter, Tier: "flex", Usage: llm.Usage{Input: 3, Output: 1}},
+			&llm.TextDelta{Text: "a"}, llm.Finish{Reason: llm.FinishContentFilter, Tier: "flex", Usage: llm.Usage{Input: 3, Output: 1}},
 		}},
 	}
 	for _, tt := range tests {

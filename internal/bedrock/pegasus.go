@@ -251,7 +251,7 @@ func wholePegasus(body []byte, header http.Header) ([]llm.Event, error) {
 	if p.text == "" {
 		return []llm.Event{finish}, nil
 	}
-	return []llm.Event{llm.TextDelta{Text: p.text}, finish}, nil
+	return []llm.Event{&llm.TextDelta{Text: p.text}, finish}, nil
 }
 
 func headerCount(h http.Header, name string) int {
@@ -308,5 +308,5 @@ func (a *answer) chunk(fr frame) (llm.Event, error) {
 	if p.text == "" {
 		return nil, nil
 	}
-	return llm.TextDelta{Text: p.text}, nil
+	return &llm.TextDelta{Text: p.text}, nil
 }

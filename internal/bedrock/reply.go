@@ -78,7 +78,7 @@ func (d *decoder) block(s *jsonscan.Scanner, block int, events []llm.Event) ([]l
 		case "text":
 			if text := s.String(); text != "" {
 				d.cite.text(block, text)
-				event = llm.TextDelta{Text: text}
+				event = &llm.TextDelta{Text: text}
 			}
 		case "citationsContent":
 			more = d.citationsBlock(s, block)

@@ -137,7 +137,7 @@ func (d *responsesDecoder) say(thought bool, text string) {
 	case thought:
 		d.events = append(d.events, llm.ReasoningDelta{Text: strings.Clone(text)})
 	default:
-		d.events = append(d.events, llm.TextDelta{Text: strings.Clone(text)})
+		d.events = append(d.events, &llm.TextDelta{Text: strings.Clone(text)})
 	}
 }
 

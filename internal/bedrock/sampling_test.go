@@ -106,13 +106,13 @@ func TestStopSequences(t *testing.T) {
 func decorated(c *converse, events ...llm.Event) (out []llm.Event) {
 	yield := c.decorate(func(event llm.Event, err error) bool {
 		if err != nil {
-			out = append(out, llm.TextDelta{Text: "error " + err.Error()})
+			out = append(out, &llm.TextDelta{Text: "error " + err.Error()})
 			return false
 		}
 		// Neighbouring texts are one: how they are cut up is no promise.
-		if text, ok := event.(llm.TextDelta); ok && len(out) > 0 {
-			if last, ok := out[len(out)-1].(llm.TextDelta); ok {
-				out[len(out)-1] = llm.TextDelta{Text: last.Text + text.Text}
+		if text, ok := event.(*llm.TextDelta); ok && len(out) > 0 {
+			if last, ok := out[len(out)-1].(*llm.TextDelta); ok {
+				out[len(out)-1] = &llm.TextDelta{Text: last.Text + text.Text}
 				return true
 			}
 		}
@@ -129,7 +129,7 @@ func TestStopsAreFoundAcrossDeltas(t *testing.T) {
 	usage := llm.Usage{Input: 3, Output: 9}
 	finish := llm.Finish{Reason: llm.FinishLength, Usage: usage}
 	stopped := llm.Finish{Reason: llm.FinishStop, Usage: usage}
-	text := func(s string) llm.Event { return llm.TextDelta{Text: s} }
+	text := func(s string) llm.Event { return &llm.TextDelta{Text: s} }
 	call := llm.ToolCallStart{ID: "t", Name: "f"}
 	for _, c := range []struct {
 		name  string

@@ -60,7 +60,7 @@ func (s *stopper) event(event llm.Event, err error) bool {
 		return s.flush() && s.yield(event, err)
 	}
 	switch e := event.(type) {
-	case llm.TextDelta:
+	case *llm.TextDelta:
 		return s.stopped || s.text(s.held+e.Text)
 	case llm.Pause, llm.Start:
 		return s.yield(event, nil)
@@ -85,14 +85,14 @@ func (s *stopper) text(text string) bool {
 	}
 	if first >= 0 {
 		s.stopped, s.held = true, ""
-		return first == 0 || s.yield(llm.TextDelta{Text: text[:first]}, nil)
+		return first == 0 || s.yield(&llm.TextDelta{Text: text[:first]}, nil)
 	}
 	keep := 0
 	for _, stop := range s.stops {
 		keep = max(keep, overlap(text, stop))
 	}
 	s.held = text[len(text)-keep:]
-	return keep == len(text) || s.yield(llm.TextDelta{Text: text[:len(text)-keep]}, nil)
+	return keep == len(text) || s.yield(&llm.TextDelta{Text: text[:len(text)-keep]}, nil)
 }
 
 // overlap is the length of the longest end of text that stop begins with.
@@ -108,5 +108,5 @@ func overlap(text, stop string) int {
 func (s *stopper) flush() bool {
 	held := s.held
 	s.held = ""
-	return held == "" || s.yield(llm.TextDelta{Text: held}, nil)
+	return held == "" || s.yield(&llm.TextDelta{Text: held}, nil)
 }

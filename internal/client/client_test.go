@@ -55,7 +55,7 @@ func TestChatOverOurOwnWire(t *testing.T) {
 			t.Errorf("%v: %s", err, body)
 		}
 		err = openai.WriteStream(w, func(yield func(llm.Event, error) bool) {
-			_ = yield(llm.TextDelta{Text: "Hel"}, nil) && yield(llm.Pause{}, nil) && yield(llm.TextDelta{Text: "lo"}, nil) &&
+			_ = yield(&llm.TextDelta{Text: "Hel"}, nil) && yield(llm.Pause{}, nil) && yield(&llm.TextDelta{Text: "lo"}, nil) &&
 				yield(llm.Finish{Reason: llm.FinishStop, Usage: llm.Usage{Input: 1, Output: 2}}, nil)
 		}, openai.Envelope{ID: "x", Model: "m", IncludeUsage: true})
 		if err != nil {

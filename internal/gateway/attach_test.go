@@ -38,7 +38,7 @@ func (a *askedFor) Chat(_ context.Context, req *llm.ChatRequest) iter.Seq2[llm.E
 		a.turn.Lock()
 		a.requests = append(a.requests, *req)
 		a.turn.Unlock()
-		_ = yield(llm.TextDelta{Text: "ok"}, nil) && yield(llm.Finish{Reason: llm.FinishStop}, nil)
+		_ = yield(&llm.TextDelta{Text: "ok"}, nil) && yield(llm.Finish{Reason: llm.FinishStop}, nil)
 	}
 }
 
@@ -219,7 +219,7 @@ func TestTheStorageKnowsTheCaller(t *testing.T) {
 
 func TestChoicesAreAskedForSixteenAtOnce(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		script := &llmtest.Script{Steps: []llmtest.Step{{Event: llm.Start{}}, {Wait: time.Second, Event: llm.TextDelta{Text: "a"}}, {Event: llm.Finish{Reason: llm.FinishStop, Usage: llm.Usage{Output: 1}}}}}
+		script := &llmtest.Script{Steps: []llmtest.Step{{Event: llm.Start{}}, {Wait: time.Second, Event: &llm.TextDelta{Text: "a"}}, {Event: llm.Finish{Reason: llm.FinishStop, Usage: llm.Usage{Output: 1}}}}}
 		h := gatewayOf(t, &catalog.Deployment{Name: "m", Chat: script}, nil)
 		var most atomic.Int64
 		watch := time.AfterFunc(500*time.Millisecond, func() { most.Store(int64(script.Open())) })

@@ -232,7 +232,7 @@ func (f *format) checked(seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, e
 					texts = append(texts, nil)
 				}
 				current = e.Index
-			case llm.TextDelta:
+			case *llm.TextDelta:
 				texts[current] = append(texts[current], e.Text...)
 			case llm.Finish:
 				if e.Reason == llm.FinishStop {

@@ -72,8 +72,8 @@ func (w *writes) Write(b []byte) (int, error) {
 }
 
 func TestWhatArrivesTogetherIsWrittenTogether(t *testing.T) {
-	model := llmtest.Play(llm.Start{}, llm.TextDelta{Text: "one"}, llm.TextDelta{Text: "two"}, llm.Pause{}, llm.Pause{},
-		llm.TextDelta{Text: "three"}, llm.Pause{}, llm.Finish{Reason: llm.FinishStop})
+	model := llmtest.Play(llm.Start{}, &llm.TextDelta{Text: "one"}, &llm.TextDelta{Text: "two"}, llm.Pause{}, llm.Pause{},
+		&llm.TextDelta{Text: "three"}, llm.Pause{}, llm.Finish{Reason: llm.FinishStop})
 	w := &writes{ResponseRecorder: httptest.NewRecorder()}
 	serveModel(t, model, io.Discard).ServeHTTP(w, chatRequest(t.Context(), strings.NewReader(streamed)))
 	if len(w.pieces) != 3 || !strings.Contains(w.pieces[0], "one") || !strings.Contains(w.pieces[0], "two") ||
@@ -87,9 +87,9 @@ func TestWhatArrivesTogetherIsWrittenTogether(t *testing.T) {
 
 // endless talks every second until it is stopped.
 func endless() *llmtest.Script {
-	s := llmtest.Play(llm.Start{}, llm.TextDelta{Text: "a"}, llm.Pause{})
+	s := llmtest.Play(llm.Start{}, &llm.TextDelta{Text: "a"}, llm.Pause{})
 	for range 1000 {
-		s.Steps = append(s.Steps, llmtest.Step{Wait: time.Second, Event: llm.TextDelta{Text: strings.Repeat("word ", 4000)}}, llmtest.Step{Event: llm.Pause{}})
+		s.Steps = append(s.Steps, llmtest.Step{Wait: time.Second, Event: &llm.TextDelta{Text: strings.Repeat("word ", 4000)}}, llmtest.Step{Event: llm.Pause{}})
 	}
 	return s
 }
@@ -138,7 +138,7 @@ func TestAClientThatReadsNoMoreIsGivenUp(t *testing.T) {
 func TestAnAnswerMayTakeLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		model := &llmtest.Script{Steps: []llmtest.Step{
-			{Wait: 20 * time.Minute, Event: llm.TextDelta{Text: "at last"}}, {Event: llm.Finish{Reason: llm.FinishStop}},
+			{Wait: 20 * time.Minute, Event: &llm.TextDelta{Text: "at last"}}, {Event: llm.Finish{Reason: llm.FinishStop}},
 		}}
 		client := &http.Client{Transport: memnet.Serve(t, serveModel(t, model, io.Discard))}
 		resp, err := client.Do(chatRequest(t.Context(), strings.NewReader(streamed)))
@@ -155,7 +155,7 @@ func TestAnAnswerMayTakeLong(t *testing.T) {
 func TestASilentModelKeepsTheConnectionAwake(t *testing.T) {
 	late := func(steps ...llmtest.Step) *llmtest.Script { return &llmtest.Script{Steps: steps} }
 	const wait, comment = 40 * time.Second, ": waiting for the model\n\n"
-	answer := []llmtest.Step{{Wait: wait, Event: llm.TextDelta{Text: "a"}}, {Event: llm.Pause{}}, {Wait: wait, Event: llm.Finish{Reason: llm.FinishStop}}}
+	answer := []llmtest.Step{{Wait: wait, Event: &llm.TextDelta{Text: "a"}}, {Event: llm.Pause{}}, {Wait: wait, Event: llm.Finish{Reason: llm.FinishStop}}}
 	tests := []struct {
 		name  string
 		model llm.ChatModel
@@ -206,7 +206,7 @@ func (p panicking) Chat(context.Context, *llm.ChatRequest) iter.Seq2[llm.Event, 
 
 func TestAPanicNeverLooksLikeAnAnswer(t *testing.T) {
 	var log bytes.Buffer
-	server := httptest.NewServer(serveModel(t, panicking{llm.TextDelta{Text: "half"}, llm.Pause{}}, &log))
+	server := httptest.NewServer(serveModel(t, panicking{&llm.TextDelta{Text: "half"}, llm.Pause{}}, &log))
 	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
 	defer server.Close()
 	r := chatRequest(t.Context(), strings.NewReader(streamed))

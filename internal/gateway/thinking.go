@@ -125,7 +125,7 @@ func (r *recorder) add(event llm.Event) bool {
 		r.current = e.Index
 	case llm.ReasoningDelta:
 		c.think(e)
-	case llm.TextDelta:
+	case *llm.TextDelta:
 		c.open, c.spoke = c.open[:0], true
 	case llm.ToolCallStart:
 		c.calls = append(c.calls, recordedCall{e.ID, c.now})

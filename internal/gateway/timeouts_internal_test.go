@@ -15,7 +15,7 @@ import (
 
 func TestTimeouts(t *testing.T) {
 	word := func(after time.Duration) llmtest.Step {
-		return llmtest.Step{Wait: after, Event: llm.TextDelta{Text: "a"}}
+		return llmtest.Step{Wait: after, Event: &llm.TextDelta{Text: "a"}}
 	}
 	idle := func(after time.Duration, e llm.Event) llmtest.Step { return llmtest.Step{Wait: after, Event: e} }
 	finish := llm.Finish{Reason: llm.FinishStop}
@@ -83,7 +83,7 @@ func TestTheTotalIsOfAllChoices(t *testing.T) {
 // TestTimeoutsLeaveWithTheClient: a client that leaves or is gone is not late.
 func TestTimeoutsLeaveWithTheClient(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		script := &llmtest.Script{Steps: []llmtest.Step{{Event: llm.Start{}}, {Wait: time.Hour, Event: llm.TextDelta{}}}}
+		script := &llmtest.Script{Steps: []llmtest.Step{{Event: llm.Start{}}, {Wait: time.Hour, Event: &llm.TextDelta{}}}}
 		m := withTimeouts(script, catalog.Timeouts{FirstToken: time.Minute, Total: time.Minute})
 		for _, err := range m.Chat(t.Context(), &llm.ChatRequest{}) {
 			if err != nil {
@@ -115,7 +115,7 @@ func TestTimeoutsLeaveWithTheClient(t *testing.T) {
 
 func TestTimeoutsKeepTheContract(t *testing.T) {
 	llmtest.TestChatModel(t, llmtest.Subject{New: func(*testing.T) llmtest.Instance {
-		script := llmtest.Play(llm.Start{ID: "1"}, llm.TextDelta{Text: "one"}, llm.Pause{}, llm.TextDelta{Text: "two"}, llm.Finish{Reason: llm.FinishStop})
+		script := llmtest.Play(llm.Start{ID: "1"}, &llm.TextDelta{Text: "one"}, llm.Pause{}, &llm.TextDelta{Text: "two"}, llm.Finish{Reason: llm.FinishStop})
 		return llmtest.Instance{
 			Model: withTimeouts(script, catalog.Timeouts{FirstToken: time.Minute, InterToken: time.Minute, Total: time.Hour}),
 			Ask:   func() *llm.ChatRequest { return &llm.ChatRequest{} },

@@ -123,7 +123,7 @@ func TestRememberingChoices(t *testing.T) {
 	add(signed("one")...)
 	add(llm.Choice{Index: 0})
 	add(signed("zero")...)
-	add(llm.TextDelta{Text: "Hm."})
+	add(&llm.TextDelta{Text: "Hm."})
 	add(signed("later")...)
 	add(llm.ToolCallStart{Index: 0, ID: "a"}, llm.Choice{Index: 1}, llm.ToolCallStart{Index: 0, ID: "b"}, llm.ToolCallStart{Index: 1, ID: "c"})
 	add(llm.Finish{Reason: llm.FinishToolCalls}, llm.Choice{Index: 2})

@@ -23,7 +23,8 @@ type Start struct {
 // Without one they belong to choice 0. Start, Pause and errors belong to all.
 type Choice struct{ Index int }
 
-// TextDelta is more of the visible answer.
+// TextDelta is more of the visible answer. The event is a pointer to one: replies have thousands, and an
+// adapter may allocate many at once.
 type TextDelta struct{ Text string }
 
 // ReasoningDelta is more of the model's thinking. Exactly one member is set.
@@ -89,7 +90,7 @@ func (Start) event()          {}
 func (Choice) event()         {}
 func (BlobOut) event()        {}
 func (Citation) event()       {}
-func (TextDelta) event()      {}
+func (*TextDelta) event()     {}
 func (ReasoningDelta) event() {}
 func (ToolCallStart) event()  {}
 func (ToolCallDelta) event()  {}

@@ -97,7 +97,7 @@ type fold struct {
 
 func (f *fold) add(event Event) {
 	switch e := event.(type) {
-	case TextDelta:
+	case *TextDelta:
 		f.thoughts.End(len(f.args))
 		f.text.WriteString(e.Text)
 	case ReasoningDelta:

@@ -44,15 +44,15 @@ func TestSideBySideYieldsEveryChoiceAsItComes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		used := llm.Finish{Reason: llm.FinishStop, Usage: llm.Usage{Input: 1, Output: 2}}
 		scripts := []*llmtest.Script{
-			after(4, llm.Start{ID: "0"}, llm.TextDelta{Text: "a"}, llm.TextDelta{Text: "b"}, used),
-			after(5, llm.Start{ID: "1"}, llm.TextDelta{Text: "b"}, llm.TextDelta{Text: "c"}, used),
+			after(4, llm.Start{ID: "0"}, &llm.TextDelta{Text: "a"}, &llm.TextDelta{Text: "b"}, used),
+			after(5, llm.Start{ID: "1"}, &llm.TextDelta{Text: "b"}, &llm.TextDelta{Text: "c"}, used),
 		}
 		var got []string
 		for event, err := range together(t.Context(), scripts) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got = append(got, strings.TrimPrefix(fmt.Sprintf("%T", event), "llm."))
+			got = append(got, strings.TrimLeft(fmt.Sprintf("%T", event), "*lm."))
 			switch e := event.(type) {
 			case llm.Start:
 				got[len(got)-1] += e.ID
@@ -72,14 +72,14 @@ func TestSideBySideYieldsEveryChoiceAsItComes(t *testing.T) {
 
 func TestSideBySideOfOneIsTheSequence(t *testing.T) {
 	var got []llm.Event
-	script := llmtest.Play(llm.Start{}, llm.TextDelta{Text: "a"}, llm.Finish{Usage: llm.Usage{Input: 1}})
+	script := llmtest.Play(llm.Start{}, &llm.TextDelta{Text: "a"}, llm.Finish{Usage: llm.Usage{Input: 1}})
 	for event, err := range together(t.Context(), []*llmtest.Script{script}) {
 		if err != nil {
 			t.Fatal(err)
 		}
 		got = append(got, event)
 	}
-	want := []llm.Event{llm.Start{}, llm.TextDelta{Text: "a"}, llm.Finish{Usage: llm.Usage{Input: 1}}}
+	want := []llm.Event{llm.Start{}, &llm.TextDelta{Text: "a"}, llm.Finish{Usage: llm.Usage{Input: 1}}}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Error(diff)
 	}
@@ -89,11 +89,11 @@ func TestTheFirstErrorOfAChoiceIsTheReplys(t *testing.T) {
 	broken := &llm.Error{Kind: llm.KindUpstream, Message: "It broke."}
 	for at := range 4 {
 		synctest.Test(t, func(t *testing.T) {
-			failing := after(5, llm.Start{}, llm.TextDelta{Text: "a"}, llm.TextDelta{Text: "b"}, llm.Finish{})
+			failing := after(5, llm.Start{}, &llm.TextDelta{Text: "a"}, &llm.TextDelta{Text: "b"}, llm.Finish{})
 			failing.Steps[2*at].Event, failing.Steps[2*at].Err = nil, broken
 			endless := &llmtest.Script{}
 			for range 100 {
-				endless.Steps = append(endless.Steps, llmtest.Step{Wait: time.Second, Event: llm.TextDelta{Text: "x"}}, llmtest.Step{Event: llm.Pause{}})
+				endless.Steps = append(endless.Steps, llmtest.Step{Wait: time.Second, Event: &llm.TextDelta{Text: "x"}}, llmtest.Step{Event: llm.Pause{}})
 			}
 			scripts := []*llmtest.Script{endless, failing, after(1000, llm.Start{})}
 			began, errs := time.Now(), []error(nil)
@@ -121,8 +121,8 @@ func TestTheFirstErrorOfAChoiceIsTheReplys(t *testing.T) {
 func TestLeavingAndCancellingEndEveryChoice(t *testing.T) {
 	scripts := func() []*llmtest.Script {
 		return []*llmtest.Script{
-			after(1, llm.Start{}, llm.TextDelta{Text: "a"}, llm.Finish{}),
-			after(2, llm.Start{}, llm.TextDelta{Text: "a"}, llm.TextDelta{Text: "a"}, llm.Finish{}),
+			after(1, llm.Start{}, &llm.TextDelta{Text: "a"}, llm.Finish{}),
+			after(2, llm.Start{}, &llm.TextDelta{Text: "a"}, &llm.TextDelta{Text: "a"}, llm.Finish{}),
 			after(1000, llm.Start{}, llm.Finish{}),
 		}
 	}
@@ -163,7 +163,7 @@ func TestAChoiceThatBreaksTheContract(t *testing.T) {
 		})
 	}
 	var last error
-	for _, err := range play(func(yield func(llm.Event, error) bool) { yield(llm.TextDelta{Text: "a"}, nil) }) {
+	for _, err := range play(func(yield func(llm.Event, error) bool) { yield(&llm.TextDelta{Text: "a"}, nil) }) {
 		last = err
 	}
 	if last == nil || !strings.Contains(last.Error(), "without a finish") {
@@ -171,7 +171,7 @@ func TestAChoiceThatBreaksTheContract(t *testing.T) {
 	}
 	events := []llm.Event{}
 	for event, err := range play(func(yield func(llm.Event, error) bool) {
-		_ = yield(llm.Finish{}, nil) && yield(llm.TextDelta{Text: "late"}, nil) && yield(llm.Pause{}, nil)
+		_ = yield(llm.Finish{}, nil) && yield(&llm.TextDelta{Text: "late"}, nil) && yield(llm.Pause{}, nil)
 	}) {
 		if err != nil {
 			t.Fatal(err)
@@ -196,7 +196,7 @@ func TestAChoiceThatBreaksTheContract(t *testing.T) {
 func TestCollectKeepsChoicesApart(t *testing.T) {
 	replies, err := llm.Collect(func(yield func(llm.Event, error) bool) {
 		for _, event := range []llm.Event{
-			llm.Start{Model: "m"}, llm.Choice{Index: 1}, llm.TextDelta{Text: "b"}, llm.Choice{}, llm.TextDelta{Text: "a"},
+			llm.Start{Model: "m"}, llm.Choice{Index: 1}, &llm.TextDelta{Text: "b"}, llm.Choice{}, &llm.TextDelta{Text: "a"},
 			llm.BlobOut{Blob: llm.Blob{MIME: "image/png", Base64: "AA=="}}, llm.Choice{Index: 1}, llm.Finish{Reason: llm.FinishLength},
 			llm.Choice{}, llm.Citation{Title: "t"}, llm.Finish{Reason: llm.FinishStop, Usage: llm.Usage{Input: 3}},
 		} {

@@ -18,14 +18,14 @@ import (
 )
 
 func TestAFailingChoiceEndsTheStreamOfAll(t *testing.T) {
-	word := llmtest.Step{Wait: time.Second, Event: llm.TextDelta{Text: "on "}}
+	word := llmtest.Step{Wait: time.Second, Event: &llm.TextDelta{Text: "on "}}
 	pause, finish := llmtest.Step{Event: llm.Pause{}}, llmtest.Step{Event: llm.Finish{Reason: llm.FinishStop}}
 	broken := llmtest.Step{Wait: time.Minute, Err: &llm.Error{Kind: llm.KindUnavailable, Message: "No capacity."}}
 	synctest.Test(t, func(t *testing.T) {
 		scripts := []*llmtest.Script{
 			{Steps: []llmtest.Step{word, pause, finish}},
 			{Steps: []llmtest.Step{word, pause, word, pause, broken}},
-			{Steps: []llmtest.Step{word, pause, {Wait: time.Hour, Event: llm.TextDelta{Text: "late"}}, finish}},
+			{Steps: []llmtest.Step{word, pause, {Wait: time.Hour, Event: &llm.TextDelta{Text: "late"}}, finish}},
 		}
 		rec := httptest.NewRecorder()
 		err := WriteStream(rec, llm.SideBySide(t.Context(), 3, func(ctx context.Context, i int) iter.Seq2[llm.Event, error] {

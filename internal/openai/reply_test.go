@@ -109,7 +109,7 @@ func parseEvent(t *testing.T, word string, args []string) llm.Event {
 	case "choice":
 		return llm.Choice{Index: number(t, args[0])}
 	case "text":
-		return llm.TextDelta{Text: args[0]}
+		return &llm.TextDelta{Text: args[0]}
 	case "reasoning":
 		return llm.ReasoningDelta{Text: args[0]}
 	case "signature":

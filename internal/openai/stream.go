@@ -165,7 +165,7 @@ func (s *stream) add(event llm.Event) error {
 		return nil
 	}
 	switch e := event.(type) {
-	case llm.TextDelta:
+	case *llm.TextDelta:
 		s.text(e.Text)
 	case llm.ReasoningDelta:
 		s.reasoning(e)

@@ -73,7 +73,7 @@ func events(list ...any) iter.Seq2[llm.Event, error] {
 }
 
 func TestEventsThatArriveTogetherAreWrittenTogether(t *testing.T) {
-	text := func(s string) llm.Event { return llm.TextDelta{Text: s} }
+	text := func(s string) llm.Event { return &llm.TextDelta{Text: s} }
 	finish := llm.Finish{Reason: llm.FinishStop}
 	tests := []struct {
 		name string
@@ -102,7 +102,7 @@ func TestEventsThatArriveTogetherAreWrittenTogether(t *testing.T) {
 
 func TestLargeRepliesAreNotHeldBack(t *testing.T) {
 	r := &recorder{header: http.Header{}}
-	long := llm.TextDelta{Text: strings.Repeat("x", 5000)}
+	long := &llm.TextDelta{Text: strings.Repeat("x", 5000)}
 	if err := WriteStream(r, events(long, long, long, long, long, llm.Finish{}), Envelope{}); err != nil {
 		t.Fatal(err)
 	}
@@ -116,7 +116,7 @@ func TestAGoneClientEndsTheSequence(t *testing.T) {
 	endless := func(yield func(llm.Event, error) bool) {
 		defer func() { released = true }()
 		for more := true; more; {
-			more = yield(llm.TextDelta{Text: "a"}, nil) && yield(llm.Pause{}, nil)
+			more = yield(&llm.TextDelta{Text: "a"}, nil) && yield(llm.Pause{}, nil)
 		}
 	}
 	r := &recorder{header: http.Header{}, breaks: 3}
@@ -139,7 +139,7 @@ type plainWriter struct{ http.ResponseWriter }
 
 func TestAWriterThatCannotFlushStillWorks(t *testing.T) {
 	rec := httptest.NewRecorder()
-	err := WriteStream(plainWriter{rec}, events(llm.TextDelta{Text: "a"}, llm.Pause{}, llm.Finish{}), Envelope{})
+	err := WriteStream(plainWriter{rec}, events(&llm.TextDelta{Text: "a"}, llm.Pause{}, llm.Finish{}), Envelope{})
 	if err != nil || !strings.HasSuffix(rec.Body.String(), "data: [DONE]\n\n") {
 		t.Errorf("%v: %s", err, rec.Body)
 	}
@@ -149,7 +149,7 @@ func TestATextDeltaAllocatesNothing(t *testing.T) {
 	env := Envelope{ID: "1", Model: "demo", Created: time.Unix(1700000000, 0), IncludeUsage: true}
 	r := &recorder{header: http.Header{}, log: make([]string, 0, 1<<20)}
 	s := newStream(discard{r}, &env, make([]byte, 0, 4<<10))
-	var delta, reasoning, pause llm.Event = llm.TextDelta{Text: "some \"text\"\n"}, llm.ReasoningDelta{Text: "hm"}, llm.Pause{}
+	var delta, reasoning, pause llm.Event = &llm.TextDelta{Text: "some \"text\"\n"}, llm.ReasoningDelta{Text: "hm"}, llm.Pause{}
 	var args llm.Event = llm.ToolCallDelta{Args: `{"a":`}
 	if err := s.add(llm.ToolCallStart{ID: "a", Name: "f"}); err != nil {
 		t.Fatal(err)
@@ -193,8 +193,8 @@ func BenchmarkStream(b *testing.B) {
 		seq  iter.Seq2[llm.Event, error]
 		env  Envelope
 	}{
-		{"text", text(llm.TextDelta{Text: " and so on"}), plain},
-		{"text-heartbeat", text(llm.TextDelta{Text: " and so on"}), beating},
+		{"text", text(&llm.TextDelta{Text: " and so on"}), plain},
+		{"text-heartbeat", text(&llm.TextDelta{Text: " and so on"}), beating},
 		{"reasoning", text(llm.ReasoningDelta{Text: " and so on"}), plain},
 	} {
 		b.Run(bench.name, func(b *testing.B) {
@@ -210,7 +210,7 @@ func BenchmarkStream(b *testing.B) {
 }
 
 func BenchmarkReply1KB(b *testing.B) {
-	seq := events(llm.Start{}, llm.TextDelta{Text: strings.Repeat("all work\n", 114)}, llm.Finish{Reason: llm.FinishStop})
+	seq := events(llm.Start{}, &llm.TextDelta{Text: strings.Repeat("all work\n", 114)}, llm.Finish{Reason: llm.FinishStop})
 	env := Envelope{ID: "1", Model: "demo", Created: time.Unix(1700000000, 0)}
 	b.ReportAllocs()
 	for b.Loop() {

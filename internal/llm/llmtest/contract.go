@@ -196,7 +196,7 @@ func (o *order) see(event llm.Event) error {
 			return errors.New("a Finish with usage that is not the last")
 		}
 		o.current.finished, o.usage = true, e.Usage
-	case llm.TextDelta, llm.ReasoningDelta, llm.BlobOut, llm.Citation:
+	case *llm.TextDelta, llm.ReasoningDelta, llm.BlobOut, llm.Citation:
 	default:
 		return fmt.Errorf("an unknown event %T", event)
 	}
@@ -223,7 +223,7 @@ func text(events []llm.Event) string {
 		switch e := event.(type) {
 		case llm.Choice:
 			current = e.Index
-		case llm.TextDelta:
+		case *llm.TextDelta:
 			for len(texts) <= current {
 				texts = append(texts, "")
 			}

@@ -28,7 +28,7 @@ func (Echo) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event,
 				yield(nil, &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: err})
 				return
 			}
-			if !yield(llm.TextDelta{Text: word}, nil) || !yield(llm.Pause{}, nil) {
+			if !yield(&llm.TextDelta{Text: word}, nil) || !yield(llm.Pause{}, nil) {
 				return
 			}
 		}

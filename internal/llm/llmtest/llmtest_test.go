@@ -46,17 +46,17 @@ func TestScript(t *testing.T) {
 func newScripted(*testing.T) llmtest.Instance {
 	scripts := &scripted{plays: map[string]*llmtest.Script{
 		"text": llmtest.Play(llm.Start{Model: "script"}, llm.ReasoningDelta{Text: "hm"}, llm.ReasoningDelta{Signature: "s"},
-			llm.TextDelta{Text: "a"}, llm.Pause{}, llm.TextDelta{Text: "b"}, llm.Finish{Reason: llm.FinishStop}),
-		"tool": llmtest.Play(llm.TextDelta{Text: "I look"}, llm.ToolCallStart{ID: "1", Name: "f"}, llm.ToolCallDelta{Args: `{"a"`},
+			&llm.TextDelta{Text: "a"}, llm.Pause{}, &llm.TextDelta{Text: "b"}, llm.Finish{Reason: llm.FinishStop}),
+		"tool": llmtest.Play(&llm.TextDelta{Text: "I look"}, llm.ToolCallStart{ID: "1", Name: "f"}, llm.ToolCallDelta{Args: `{"a"`},
 			llm.ToolCallDelta{Args: `:1}`}, llm.ToolCallStart{Index: 1, ID: "2", Name: "g"}, llm.Finish{Reason: llm.FinishToolCalls}),
-		string(llmtest.SlowStart): {Steps: []llmtest.Step{{Wait: time.Minute, Event: llm.TextDelta{Text: "late"}}, {Event: llm.Finish{}}}},
+		string(llmtest.SlowStart): {Steps: []llmtest.Step{{Wait: time.Minute, Event: &llm.TextDelta{Text: "late"}}, {Event: llm.Finish{}}}},
 	}}
 	for _, f := range llmtest.Faults() {
 		scripts.plays[string(f)] = &llmtest.Script{Steps: []llmtest.Step{
-			{Event: llm.TextDelta{Text: "a"}}, {Err: &llm.Error{Kind: llm.KindUpstream, Message: "It broke."}},
+			{Event: &llm.TextDelta{Text: "a"}}, {Err: &llm.Error{Kind: llm.KindUpstream, Message: "It broke."}},
 		}}
 	}
-	scripts.plays[string(llmtest.EndedEarly)] = llmtest.Play(llm.TextDelta{Text: "a"})
+	scripts.plays[string(llmtest.EndedEarly)] = llmtest.Play(&llm.TextDelta{Text: "a"})
 	return llmtest.Instance{
 		Model: scripts,
 		Ask:   func() *llm.ChatRequest { return ask("text") },
@@ -68,13 +68,13 @@ func newScripted(*testing.T) llmtest.Instance {
 
 func TestOrderedRefusesWhatTheContractForbids(t *testing.T) {
 	tests := map[string][]llm.Event{
-		"no Finish":              {llm.TextDelta{Text: "a"}},
-		"no Finish for choice 1": {llm.Choice{Index: 1}, llm.TextDelta{}, llm.Choice{}, llm.Finish{}},
+		"no Finish":              {&llm.TextDelta{Text: "a"}},
+		"no Finish for choice 1": {llm.Choice{Index: 1}, &llm.TextDelta{}, llm.Choice{}, llm.Finish{}},
 		"no Finish for choice 0": {llm.Choice{Index: 1}, llm.Finish{}},
 		"that is not the last":   {llm.Finish{Usage: llm.Usage{Input: 1}}, llm.Choice{Index: 1}, llm.Finish{}},
-		"an event after":         {llm.Finish{}, llm.TextDelta{}},
+		"an event after":         {llm.Finish{}, &llm.TextDelta{}},
 		"an event after Finish":  {llm.Choice{Index: 1}, llm.Finish{}, llm.Choice{}, llm.Finish{}, llm.Pause{}},
-		"a Start that is not":    {llm.TextDelta{}, llm.Start{}, llm.Finish{}},
+		"a Start that is not":    {&llm.TextDelta{}, llm.Start{}, llm.Finish{}},
 		"begins as number":       {llm.ToolCallStart{Index: 1}, llm.Finish{}},
 		"which has not begun":    {llm.ToolCallDelta{}, llm.Finish{}},
 		"an unknown event nil":   {nil, llm.Finish{}},
