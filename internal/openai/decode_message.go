@@ -3,7 +3,7 @@ package openai
 import "outcrop/internal/llm"
 
 const (
-	roleWords    = "system, developer, user, assistant or tool"
+	roleWords    = "system, developer, user, assistant, tool or function"
 	contentWords = "a string or an array of parts"
 )
 
