@@ -84,6 +84,14 @@ func readCitation(s *jsonscan.Scanner) (c llm.Citation) {
 	return c
 }
 
+// titled gives a cited document the client's own name.
+func (d *decoder) titled(c llm.Citation) llm.Citation {
+	if title, ok := d.titles[c.Title]; ok {
+		c.Title = title
+	}
+	return c
+}
+
 // joinTexts reads a list of {"text":…}.
 func joinTexts(s *jsonscan.Scanner) string {
 	var texts []string
@@ -157,7 +165,7 @@ func (d *decoder) citationsBlock(s *jsonscan.Scanner, block int) (events []llm.E
 			}
 		case key == "citations":
 			for s.Array(); s.Element(); {
-				citations = append(citations, readCitation(s))
+				citations = append(citations, d.titled(readCitation(s)))
 			}
 		default:
 			s.Skip()

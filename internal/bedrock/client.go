@@ -211,7 +211,7 @@ func (m *Model) converse(ctx context.Context, v *view, req *llm.ChatRequest, yie
 	}
 	defer resp.Body.Close()
 	a := &answer{
-		req: call.req, places: call.places, decoder: decoder{names: call.names}, yield: call.decorate(yield), model: m,
+		req: call.req, places: call.places, decoder: decoder{names: call.names, titles: call.files.titles}, yield: call.decorate(yield), model: m,
 		start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
 	}
 	if resp.StatusCode == http.StatusOK {

@@ -77,6 +77,12 @@ func (c *converse) documentName(b llm.Blob) string {
 		name = base + " (" + strconv.Itoa(n) + ")"
 	}
 	c.files.names = append(c.files.names, name)
+	if c.citations && b.Name != "" && b.Name != name {
+		if c.files.titles == nil {
+			c.files.titles = map[string]string{}
+		}
+		c.files.titles[name] = strings.Clone(b.Name) // which outlives the request
+	}
 	return name
 }
 

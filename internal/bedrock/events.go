@@ -43,6 +43,7 @@ func stopReason(word string) (reason llm.FinishReason, detail string) {
 // decoder turns the content of a reply, streamed or whole, into events.
 type decoder struct {
 	names   map[string]string // what the request's tools are really called
+	titles  map[string]string // what its documents are really called
 	finish  llm.Finish
 	stopped bool  // a stop reason has come
 	callOf  []int // content block index + 1 of each call, in order
@@ -199,7 +200,7 @@ func (d *decoder) place(block int, p *piece) (llm.Event, error) {
 	case "toolUse":
 		return d.toolDelta(block, p.text)
 	case "citation":
-		d.due = append(d.due, d.cite.add(block, *p.citation)...)
+		d.due = append(d.due, d.cite.add(block, d.titled(*p.citation))...)
 	case "image":
 		for i := len(d.drawn) - 1; i >= 0; i-- {
 			if d.drawn[i].block == block {

@@ -37,6 +37,8 @@ type files struct {
 	images    int
 	documents int
 	names     []string // of documents
+	// titles are the client's names of documents that may be cited, by their names in the request.
+	titles map[string]string
 	large     string   // path of the first image above maxManySide, or ""
 }
 
