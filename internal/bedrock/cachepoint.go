@@ -88,7 +88,7 @@ func (c *converse) planCache(n size) {
 func (c *converse) clientPoints() (points []point) {
 	for i := range c.offer.tools {
 		if cache := c.offer.tools[i].Cache; cache != nil {
-			home := toolHome(c.offer.first + i)
+			home := toolHome(&c.offer.tools[i])
 			points = append(points, point{place: placeTools, message: i, ttl: cache.TTL, path: pointPath(home, cache.At), home: home})
 		}
 	}
@@ -109,12 +109,12 @@ func (c *converse) clientPoints() (points []point) {
 }
 
 // toolHome is the client's name of a tool.
-func toolHome(i int) string { return "tools[" + strconv.Itoa(i) + "]" }
+func toolHome(t *llm.Tool) string { return "tools[" + strconv.Itoa(t.Index) + "]" }
 
 // leaveOut reports the cache point of a tool that is not offered.
 func (c *converse) leaveOut(i int) {
 	if cache := c.req.Tools[i].Cache; cache != nil {
-		c.ignore(pointPath(toolHome(i), cache.At), "its tool is not offered to the model")
+		c.ignore(pointPath(toolHome(&c.req.Tools[i]), cache.At), "its tool is not offered to the model")
 	}
 }
 

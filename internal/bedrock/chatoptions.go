@@ -21,7 +21,7 @@ func (w *chatWriter) addTools(req *llm.ChatRequest) error {
 		}
 		w.body = append(w.body, `}}`...)
 		if cache := req.Tools[i].Cache; cache != nil {
-			w.plan.ignore(pointPath(toolHome(i), cache.At), cacheWhy)
+			w.plan.ignore(pointPath(toolHome(&req.Tools[i]), cache.At), cacheWhy)
 		}
 	}
 	w.body = append(w.body, ']')
@@ -53,7 +53,7 @@ func (w *chatWriter) tool(t *llm.Tool, i int) error {
 	}
 	schema, ok := argumentsSchema(t.Schema)
 	if !ok {
-		return llm.Invalid("tools["+strconv.Itoa(i)+"].function.parameters", notArguments)
+		return llm.Invalid(toolHome(t)+".function.parameters", notArguments)
 	}
 	w.body = append(append(w.body, `,"parameters":`...), schema...)
 	if t.Strict {

@@ -95,12 +95,12 @@ func locateTool(req *llm.ChatRequest, element int, member string) string {
 		}
 	}
 	if element < 0 {
-		return "tools[" + strconv.Itoa(i-1) + "]" // the cache point after it
+		return toolHome(&req.Tools[i-1]) // the cache point after it
 	}
 	if i >= len(req.Tools) {
 		return ""
 	}
-	path := "tools[" + strconv.Itoa(i) + "].function"
+	path := toolHome(&req.Tools[i]) + ".function"
 	switch {
 	case strings.HasPrefix(member, ".toolSpec.name"):
 		return path + ".name"

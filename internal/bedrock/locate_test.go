@@ -21,7 +21,7 @@ func conversation() *llm.ChatRequest {
 			{Role: llm.RoleSystem, Index: 6, Parts: []llm.Part{text("in French")}},
 			{Role: llm.RoleUser, Index: 7, Parts: []llm.Part{text("d")}}, // turn 2, block 2
 		},
-		Tools: []llm.Tool{{Name: "f"}, {Name: "g"}},
+		Tools: numbered([]llm.Tool{{Name: "f"}, {Name: "g"}}),
 	}
 }
 

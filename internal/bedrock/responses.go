@@ -277,7 +277,7 @@ func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
 		}
 		w.raw(`}`)
 		if cache := req.Tools[i].Cache; cache != nil {
-			w.chat.plan.ignore(pointPath(toolHome(i), cache.At), cacheWhy)
+			w.chat.plan.ignore(pointPath(toolHome(&req.Tools[i]), cache.At), cacheWhy)
 		}
 	}
 	w.raw(`]`)

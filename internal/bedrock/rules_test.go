@@ -61,6 +61,15 @@ func modelTraits(t testing.TB, id string) *traits {
 	return &tr
 }
 
+// numbered gives tools their places, as the decoder does.
+func numbered(tools []llm.Tool) []llm.Tool {
+	tools = slices.Clone(tools)
+	for i := range tools {
+		tools[i].Index = i
+	}
+	return tools
+}
+
 func check(t *testing.T, rules []rule) {
 	t.Helper()
 	for _, r := range rules {
@@ -68,6 +77,7 @@ func check(t *testing.T, rules []rule) {
 			if r.req.Messages == nil {
 				r.req.Messages = ask("Hi")
 			}
+			r.req.Tools = numbered(r.req.Tools)
 			call, err := build(&r.req, modelTraits(t, r.model))
 			if r.refused != "" {
 				if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != llm.KindInvalid || e.Param != r.refused {

@@ -29,7 +29,6 @@ const noToolText = "Do not call any tool in this reply. Answer with text."
 // offer is what is offered to a model: the tools, and how it must choose among them.
 type offer struct {
 	tools  []llm.Tool
-	first  int    // place of the first of them among the client's
 	choice string // a member of toolChoice; "" leaves it to the model
 	name   string // with choiceTool
 }
@@ -38,7 +37,7 @@ type offer struct {
 func (o *offer) forced() bool { return o.choice == choiceAny || o.choice == choiceTool }
 
 // path is the client's name of a tool.
-func (o *offer) path(i int) string { return "tools[" + strconv.Itoa(o.first+i) + "].function" }
+func (o *offer) path(i int) string { return toolHome(&o.tools[i]) + ".function" }
 
 // sameName is the place of the first tool that has the name of one before it, or -1.
 func sameName(tools []llm.Tool) int {
@@ -96,7 +95,7 @@ func (c *converse) planTools() error {
 		return llm.Invalid("tool_choice", "tool_choice asks for a tool call, but tools is empty.")
 	}
 	if i := sameName(tools); i >= 0 && c.traits.claude() {
-		return llm.Invalid(c.offer.path(i)+".name", "Another tool before it has this name, and Claude tells tools apart by their names.")
+		return llm.Invalid(toolHome(&tools[i])+".function.name", "Another tool before it has this name, and Claude tells tools apart by their names.")
 	}
 	c.offer.tools = tools
 	switch mode {
@@ -153,13 +152,13 @@ func (c *converse) requireNamed(name string) {
 		return
 	}
 	if i := slices.IndexFunc(c.offer.tools, func(t llm.Tool) bool { return t.Name == name }); i >= 0 {
-		c.offer.tools, c.offer.first = c.offer.tools[i:i+1], i
+		c.offer.tools = c.offer.tools[i : i+1]
 		for other := range c.req.Tools {
 			if other != i {
 				c.leaveOut(other)
 			}
 		}
-		c.own().Tools = nil // what Bedrock says of a tool would be taken for the first of the client's
+		c.own().Tools = c.offer.tools // what Bedrock says of a tool is about this one
 	}
 	if c.traits.chooses(choiceAny) {
 		c.offer.choice = choiceAny

@@ -116,7 +116,7 @@ func TestSchemasThatMultiplyAreBounded(t *testing.T) {
 
 // TestPlacesAmongToolsAndCachePoints: a cache point is an element of toolConfig.tools as well.
 func TestPlacesAmongToolsAndCachePoints(t *testing.T) {
-	tools := append(weather(), llm.Tool{Name: "clock"})
+	tools := numbered(append(weather(), llm.Tool{Name: "clock"}))
 	tools[0].Cache = &llm.CachePoint{}
 	req := llm.ChatRequest{Tools: tools, Messages: ask("Hi")}
 	for model, want := range map[string][3]string{

@@ -155,6 +155,9 @@ type Tool struct {
 	Strict      bool   // the arguments must obey the schema
 	// Cache, when it is not nil, says that the tools up to this one are worth caching.
 	Cache *CachePoint
+	// Index is its place in the client's own list, for errors that name it: a dialect or an adapter may
+	// offer fewer tools than the client sent.
+	Index int
 }
 
 // ToolMode says whether the model may, must or must not call tools.

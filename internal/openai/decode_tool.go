@@ -133,6 +133,7 @@ func (d *decoder) tool() {
 	case tool.Name == "":
 		d.fail(functionAt, "name", "missing; expected the tool's name")
 	}
+	tool.Index = len(d.req.Tools)
 	d.req.Tools = append(d.req.Tools, tool)
 }
 
