@@ -16,7 +16,7 @@ func (w *chatWriter) addTools(req *llm.ChatRequest) error {
 	}
 	for i := range req.Tools {
 		w.body = append(w.body, [...]string{`,"tools":[{"type":"function","function":{`, `,{"type":"function","function":{`}[min(i, 1)]...)
-		if err := w.tool(&req.Tools[i], i); err != nil {
+		if err := w.tool(&req.Tools[i]); err != nil {
 			return err
 		}
 		w.body = append(w.body, `}}`...)
@@ -44,7 +44,7 @@ func (w *chatWriter) addTools(req *llm.ChatRequest) error {
 }
 
 // tool writes the members of a function.
-func (w *chatWriter) tool(t *llm.Tool, i int) error {
+func (w *chatWriter) tool(t *llm.Tool) error {
 	w.body = append(w.body, `"name":`...)
 	w.body = jsonscan.AppendString(w.body, w.plan.toolName(t.Name))
 	if t.Description != "" {

@@ -39,7 +39,7 @@ type files struct {
 	names     []string // of documents
 	// titles are the client's names of documents that may be cited, by their names in the request.
 	titles map[string]string
-	large     string   // path of the first image above maxManySide, or ""
+	large  string // path of the first image above maxManySide, or ""
 }
 
 // file writes an image, document, video or audio block.

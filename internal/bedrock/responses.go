@@ -269,7 +269,7 @@ func (w *responsesWriter) addTools(req *llm.ChatRequest) error {
 	}
 	for i := range req.Tools {
 		w.raw([...]string{`,"tools":[{"type":"function",`, `,{"type":"function",`}[min(i, 1)])
-		if err := w.chat.tool(&req.Tools[i], i); err != nil {
+		if err := w.chat.tool(&req.Tools[i]); err != nil {
 			return err
 		}
 		if !req.Tools[i].Strict {
