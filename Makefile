@@ -8,7 +8,7 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 GO       ?= go
-FUZZTIME ?= 15s
+FUZZTIME ?= 10s
 # The two targets through which a stranger's whole request goes get longer.
 FUZZTIME_REQUEST ?= 60s
 
