@@ -180,7 +180,7 @@ func (f *Defaults) applyAnswer(req *llm.ChatRequest, missing memberSet) {
 		req.Sampling.TopP = clone(f.req.Sampling.TopP)
 	}
 	if missing&hasMaxTokens != 0 {
-		req.MaxTokens = f.req.MaxTokens
+		req.MaxTokens, req.MaxTokensAt = f.req.MaxTokens, f.req.MaxTokensAt
 	}
 	if missing&hasStop != 0 {
 		req.Stop = slices.Clone(f.req.Stop)
