@@ -389,6 +389,11 @@ func (a *answer) readWhole(ctx context.Context, body io.Reader) {
 		a.yield(nil, broken(ctx, contentMessage(err), err))
 		return
 	}
+	a.yieldWhole(events)
+}
+
+// yieldWhole yields an answer that came in one piece.
+func (a *answer) yieldWhole(events []llm.Event) {
 	if !a.yield(a.start, nil) {
 		return
 	}

@@ -237,14 +237,7 @@ func (a *answer) elsewhereWhole(ctx context.Context, call *outcall, resp *http.R
 		a.fail(ctx, err)
 		return
 	}
-	if !a.yield(a.start, nil) {
-		return
-	}
-	for _, event := range events {
-		if !a.yield(event, nil) {
-			return
-		}
-	}
+	a.yieldWhole(events)
 }
 
 // fail ends an answer with what the upstream said of it, or with what is wrong about its form.
