@@ -117,8 +117,7 @@ func info(m config.Model) catalog.Info {
 
 func features(f config.Features) catalog.Features {
 	return catalog.Features{
-		Rate: f.RateEndpoint != "", Tokenize: f.TokenizeEndpoint != "",
-		TruncatePrompt: f.TruncatePromptEndpoint != "", Configuration: f.ConfigurationEndpoint != "",
+		Rate:         f.RateEndpoint != "", // tokenize, truncate_prompt and configuration are told by what the deployment has
 		SystemPrompt: f.SystemPromptSupported, Tools: f.ToolsSupported, Seed: f.SeedSupported,
 		URLAttachments: f.URLAttachmentsSupported, FolderAttachments: f.FolderAttachmentsSupported,
 		AllowResume: f.AllowResume, AccessibleByPerRequestKey: f.AccessibleByPerRequestKey,
