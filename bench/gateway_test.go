@@ -77,7 +77,7 @@ func serving(b *testing.B, d *catalog.Deployment) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g, err := gateway.New(gateway.Options{Auth: keys, Catalog: deployments, Log: slog.New(slog.DiscardHandler)})
+	g, err := gateway.New(gateway.Options{Auth: keys, Deployments: gateway.Fixed(deployments), Log: slog.New(slog.DiscardHandler)})
 	if err != nil {
 		b.Fatal(err)
 	}

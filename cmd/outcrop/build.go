@@ -49,7 +49,7 @@ func build(cfg *config.Config, upstreams *upstreams, allow []netip.Prefix, log *
 		return nil, err
 	}
 	return gateway.New(gateway.Options{
-		Auth: authenticator, Catalog: visible, Log: log, Version: version(), Fetch: fetch.New(fetch.Options{Allow: allow}),
+		Auth: authenticator, Deployments: gateway.Fixed(visible), Log: log, Version: version(), Fetch: fetch.New(fetch.Options{Allow: allow}),
 		Metadata: true,
 	})
 }

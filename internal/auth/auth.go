@@ -82,7 +82,8 @@ func New(keys []Key) (*Authenticator, error) {
 // Authenticate finds the caller by the request's headers, in DIAL Core's order: Api-Key and
 // Authorization, and only without both x-api-key. A Bearer token may be a key, as the OpenAI SDKs
 // send it. The error is an *Error.
-func (a *Authenticator) Authenticate(h http.Header) (Caller, error) {
+func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
+	h := r.Header
 	key, authorization := h.Get("Api-Key"), strings.TrimSpace(h.Get("Authorization"))
 	if key == "" && authorization == "" {
 		key = h.Get("X-Api-Key")

@@ -54,7 +54,7 @@ func TestPrecedence(t *testing.T) {
 			name, value, _ := strings.Cut(header, ": ")
 			h.Set(name, value)
 		}
-		caller, err := a.Authenticate(h)
+		caller, err := a.Authenticate(&http.Request{Header: h})
 		var reason auth.Reason
 		if e, ok := errors.AsType[*auth.Error](err); ok {
 			reason = e.Reason
@@ -66,7 +66,7 @@ func TestPrecedence(t *testing.T) {
 }
 
 func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
-	_, err := authenticator(t).Authenticate(http.Header{"Authorization": {"Bearer hunter2"}})
+	_, err := authenticator(t).Authenticate(&http.Request{Header: http.Header{"Authorization": {"Bearer hunter2"}}})
 	if err == nil || strings.Contains(err.Error(), "hunter2") {
 		t.Errorf("got %v", err)
 	}

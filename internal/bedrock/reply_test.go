@@ -179,7 +179,7 @@ func TestASoundIsCarried(t *testing.T) {
 		reply, err := read(t, func(a *answer) {
 			a.readWhole(t.Context(), bytes.NewReader([]byte(`{"output":{"message":{"content":[{"audio":{"format":"`+format+`","source":{"bytes":"AAAA"}}}]}},"stopReason":"end_turn"}`)))
 		})
-		if err != nil || len(reply.Blobs) != 1 || reply.Blobs[0].MIME != want || reply.Blobs[0].Base64 != "AAAA" {
+		if err != nil || len(reply.Blobs) != 1 || reply.Blobs[0].Blob.MIME != want || reply.Blobs[0].Blob.Base64 != "AAAA" {
 			t.Errorf("%s: %+v, %v", format, reply, err)
 		}
 	}

@@ -17,9 +17,15 @@ type Deployment struct {
 	// Roles may use it: nil means everyone, an empty list nobody.
 	Roles []string
 
-	Chat llm.ChatModel
+	Chat   llm.ChatModel
+	Embed  llm.EmbedModel
+	Rerank llm.RerankModel
 	// Count counts the tokens of a chat.
 	Count llm.TokenCounter
+	// Messages gives the model's own answer to Anthropic's Messages API. Where there is none, or it is nil,
+	// such requests are translated for Chat. What it gives may change once it is known which model an ARN
+	// stands for.
+	Messages func() llm.MessagesModel
 	// Configuration gives the JSON Schema of the chat's custom_fields.configuration; nil when it takes
 	// none. What it gives may change once it is known which model an ARN stands for.
 	Configuration func() []byte

@@ -53,7 +53,7 @@ func gatewayOf(t *testing.T, d *catalog.Deployment, f *fetch.Fetcher) http.Handl
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newHandler(t, gateway.Options{Auth: keys, Catalog: visible, Log: slog.New(slog.DiscardHandler), Version: "test", Fetch: f})
+	return newHandler(t, gateway.Options{Auth: keys, Deployments: gateway.Fixed(visible), Log: slog.New(slog.DiscardHandler), Version: "test", Fetch: f})
 }
 
 func post(ctx context.Context, t *testing.T, h http.Handler, path, body string) *httptest.ResponseRecorder {

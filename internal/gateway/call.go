@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"iter"
 	"log/slog"
+	"net/http"
 	"slices"
 	"strings"
 
@@ -27,22 +28,29 @@ type served struct {
 }
 
 // serveAll makes every deployment ready.
-func serveAll(c *catalog.Catalog, log *slog.Logger) (map[*catalog.Deployment]*served, error) {
-	all := make(map[*catalog.Deployment]*served, len(c.All()))
-	for _, d := range c.All() {
-		s := &served{Deployment: d, chat: withTimeouts(d.Chat, d.Timeouts)}
-		if len(d.Info.Defaults) > 0 {
-			var err error
-			if s.defaults, err = parseDefaults(d.Info.Defaults); err != nil {
-				return nil, fmt.Errorf("deployment %s: defaults: %s", d.Name, llm.AsError(err).Message)
-			}
-			if ignored := s.defaults.Ignored; len(ignored) > 0 {
-				log.Warn("defaults without effect", "deployment", d.Name, "members", strings.Join(ignored, ", "))
-			}
+func serveAll(deployments []*catalog.Deployment, log *slog.Logger) (map[*catalog.Deployment]*served, error) {
+	all := make(map[*catalog.Deployment]*served, len(deployments))
+	for _, d := range deployments {
+		var err error
+		if all[d], err = newServed(d, log); err != nil {
+			return nil, err
 		}
-		all[d] = s
 	}
 	return all, nil
+}
+
+func newServed(d *catalog.Deployment, log *slog.Logger) (s *served, err error) {
+	s = &served{Deployment: d, chat: withTimeouts(d.Chat, d.Timeouts)}
+	if len(d.Info.Defaults) == 0 {
+		return s, nil
+	}
+	if s.defaults, err = parseDefaults(d.Info.Defaults); err != nil {
+		return nil, fmt.Errorf("deployment %s: defaults: %s", d.Name, llm.AsError(err).Message)
+	}
+	if ignored := s.defaults.Ignored; len(ignored) > 0 {
+		log.Warn("defaults without effect", "deployment", d.Name, "members", strings.Join(ignored, ", "))
+	}
+	return s, nil
 }
 
 // parseDefaults reads the defaults of a deployment. One that every request would be refused for is an
@@ -113,37 +121,47 @@ type call struct {
 	unasked    bool // that there be one tool call is the server's wish
 }
 
+// asked is who asks, and for which deployment; "" leaves that to the body.
+type asked struct {
+	r      *http.Request
+	caller auth.Caller
+	name   string
+}
+
 // decodeCall is what a body asks for: of the deployment with that name or, without one, of the
 // deployment that the body names.
-func (g *Gateway) decodeCall(x *exchange, caller auth.Caller, name string, body []byte) (*call, error) {
+func (g *Gateway) decodeCall(x *exchange, a asked, body []byte) (*call, error) {
 	req, shape, err := openai.DecodeChat(body)
 	if err != nil {
 		return nil, err
 	}
-	name = cmp.Or(name, shape.Model)
+	name := cmp.Or(a.name, shape.Model)
 	if name == "" {
 		return nil, llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
 	}
-	s, err := g.resolve(x, caller, name)
+	s, err := g.resolve(x, a.r, a.caller, name)
 	if err != nil {
 		return nil, err
 	}
 	if s.Chat == nil {
 		return nil, llm.Invalid("model", "The deployment "+name+" does not chat.")
 	}
-	c := g.complete(s, caller, req, shape)
+	c := g.complete(s, a.caller, req, shape)
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err
 }
 
 // resolve is the deployment with that name, which the log then knows.
-func (g *Gateway) resolve(x *exchange, caller auth.Caller, name string) (*served, error) {
-	d, err := g.catalog.Resolve(caller, name)
+func (g *Gateway) resolve(x *exchange, r *http.Request, caller auth.Caller, name string) (*served, error) {
+	d, err := g.deployments.Resolve(r, caller, name)
 	if err != nil {
 		return nil, err
 	}
 	x.deployment = d.Name
-	return g.served[d], nil
+	if s, ok := g.served[d]; ok {
+		return s, nil
+	}
+	return newServed(d, g.log)
 }
 
 // complete adds to a request what the server knows: the deployment's defaults, and who asks.

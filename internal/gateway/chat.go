@@ -7,7 +7,6 @@ import (
 	"mime"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 
 	"outcrop/internal/auth"
@@ -19,29 +18,15 @@ func (g *Gateway) handleChat(x *exchange, r *http.Request, caller auth.Caller) e
 	return g.chat(x, r, caller, "")
 }
 
-// handleDeploymentChat answers a chat whose path names the deployment; the body's model is then not
-// looked at.
-func (g *Gateway) handleDeploymentChat(x *exchange, r *http.Request, caller auth.Caller) error {
-	return g.chat(x, r, caller, r.PathValue("name"))
-}
-
-// handleSlashedChat is handleDeploymentChat for a name with slashes that are not escaped.
-func (g *Gateway) handleSlashedChat(x *exchange, r *http.Request, caller auth.Caller) error {
-	name, ok := strings.CutSuffix(r.PathValue("rest"), "/chat/completions")
-	if !ok || name == "" {
-		return g.handleNoRoute(x, r)
-	}
-	return g.chat(x, r, caller, name)
-}
-
-// chat is the path of one request, from bytes to bytes.
+// chat is the path of one request, from bytes to bytes. The deployment is that of the name or, without
+// one, of the body's model, which is else not looked at.
 func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name string) error {
 	body, release, err := g.readBody(x, r)
 	if err != nil {
 		return x.refuse(err)
 	}
 	defer release()
-	c, err := g.decodeCall(x, caller, name, body)
+	c, err := g.decodeCall(x, asked{r, caller, name}, body)
 	if err != nil {
 		return x.refuse(err)
 	}

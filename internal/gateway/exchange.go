@@ -35,12 +35,13 @@ type exchange struct {
 	route      string
 	project    string
 	deployment string
-	status     int // 0 until the header is written
+	fail       func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
+	status     int                              // 0 until the header is written
 	err        error
 }
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
-	x := &exchange{ResponseWriter: w, control: http.NewResponseController(w), method: r.Method, began: time.Now()}
+	x := &exchange{ResponseWriter: w, control: http.NewResponseController(w), method: r.Method, began: time.Now(), fail: openai.WriteError}
 	if x.id = r.Header.Get(headerRequestID); !isRequestID(x.id) {
 		x.id = rand.Text()
 	}
@@ -100,7 +101,7 @@ func (x *exchange) send(body []byte) error {
 
 // refuse answers with an error and returns it for the log.
 func (x *exchange) refuse(err error) error {
-	openai.WriteError(x, err)
+	x.fail(x, err)
 	return err
 }
 
@@ -114,7 +115,7 @@ func (g *Gateway) finish(x *exchange) {
 	if panicked != nil {
 		x.err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
 		if !broken {
-			openai.WriteError(x, x.err)
+			x.fail(x, x.err)
 		}
 	}
 	g.logExchange(x)

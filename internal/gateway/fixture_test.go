@@ -29,6 +29,7 @@ import (
 	"outcrop/internal/bedrock"
 	"outcrop/internal/catalog"
 	"outcrop/internal/gateway"
+	"outcrop/internal/llm"
 	"outcrop/internal/memnet"
 	"outcrop/internal/models"
 	"outcrop/internal/secret"
@@ -193,6 +194,7 @@ func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s sett
 			t.Fatal(err)
 		}
 		deployment := &catalog.Deployment{Name: d.name, Roles: d.roles, Chat: chat}
+		able(deployment, chat)
 		if d.name == "model" {
 			s.apply(deployment, chat)
 		}
@@ -210,9 +212,22 @@ func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s sett
 		t.Fatal(err)
 	}
 	return newHandler(t, gateway.Options{
-		Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil)),
+		Auth: keys, Deployments: gateway.Fixed(visible), Version: "test", Log: slog.New(slog.NewTextHandler(log, nil)),
 		Fetch: s.remotes.fetcher(), Metadata: s.Metadata,
 	})
+}
+
+// able gives a deployment all that its model can do.
+func able(d *catalog.Deployment, model any) {
+	if m, ok := model.(llm.EmbedModel); ok {
+		d.Embed = m
+	}
+	if m, ok := model.(llm.RerankModel); ok {
+		d.Rerank = m
+	}
+	if m, ok := model.(interface{ Native() llm.MessagesModel }); ok {
+		d.Messages = m.Native
+	}
 }
 
 // upstream is a Bedrock that answers as a script says.

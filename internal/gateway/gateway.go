@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,70 +16,94 @@ import (
 	"outcrop/internal/openai"
 )
 
-// Options make a Gateway; Fetch and Metadata may be left out.
+// Options make a Gateway; Fetch, Store and Metadata may be left out.
 type Options struct {
-	Auth    *auth.Authenticator
-	Catalog *catalog.Catalog
-	Log     *slog.Logger
-	Version string
+	Auth        Authenticator
+	Deployments Deployments
+	Log         *slog.Logger
+	Version     string
 	// Fetch gets the files that requests name by URL; without one they are refused.
 	Fetch *fetch.Fetcher
+	// Store puts a file that a model made where the caller can get it, with the credentials that the
+	// request came with, and says where that is; without one the file is in the reply itself.
+	Store func(ctx context.Context, credentials http.Header, file llm.Blob) (url string, err error)
 	// Metadata says that the upstream is told, for its own bill, whose request it is and through which
 	// deployment.
 	Metadata bool
 }
 
+// Authenticator finds out who makes a request. Its error is an *auth.Error or an *llm.Error.
+type Authenticator interface {
+	Authenticate(r *http.Request) (auth.Caller, error)
+}
+
+// Deployments are what requests may name.
+type Deployments interface {
+	// Resolve finds the deployment with that name for a request of the caller, or an error for the client.
+	Resolve(r *http.Request, caller auth.Caller, name string) (*catalog.Deployment, error)
+	// List is what the caller may use, in the order of listings.
+	List(caller auth.Caller) []*catalog.Deployment
+	// All are those that are known before any request.
+	All() []*catalog.Deployment
+}
+
+// Fixed are the deployments of a catalog, whatever the request.
+func Fixed(c *catalog.Catalog) Deployments { return fixed{c} }
+
+type fixed struct{ *catalog.Catalog }
+
+func (f fixed) Resolve(_ *http.Request, caller auth.Caller, name string) (*catalog.Deployment, error) {
+	return f.Catalog.Resolve(caller, name)
+}
+
 // Gateway answers the DIAL API.
 type Gateway struct {
-	auth    *auth.Authenticator
-	catalog *catalog.Catalog
-	log     *slog.Logger
-	version string
-	fetch   *fetch.Fetcher
-	vault   *vault
-	tell    bool // Options.Metadata
-	served  map[*catalog.Deployment]*served
-	bodies  sync.Pool // of *[]byte
-	routes  *http.ServeMux
+	auth        Authenticator
+	deployments Deployments
+	log         *slog.Logger
+	version     string
+	fetch       *fetch.Fetcher
+	store       func(ctx context.Context, credentials http.Header, file llm.Blob) (string, error)
+	vault       *vault
+	tell        bool // Options.Metadata
+	served      map[*catalog.Deployment]*served
+	bodies      sync.Pool // of *[]byte
+	routes      *http.ServeMux
+	slashed     map[string]map[string]namedHandler // by base and operation, for names with slashes
 }
 
 // New returns the gateway. Its error names the deployment whose defaults are wrong.
 func New(o Options) (*Gateway, error) {
-	g := &Gateway{auth: o.Auth, catalog: o.Catalog, log: o.Log, version: o.Version, fetch: o.Fetch, tell: o.Metadata, routes: http.NewServeMux()}
+	g, err := newGateway(o)
+	if err == nil {
+		g.routeGateway()
+	}
+	return g, err
+}
+
+// NewAdapter returns the same handlers with the routes of DIAL's Bedrock adapter.
+func NewAdapter(o Options) (*Gateway, error) {
+	g, err := newGateway(o)
+	if err == nil {
+		g.routeAdapter()
+	}
+	return g, err
+}
+
+func newGateway(o Options) (*Gateway, error) {
+	g := &Gateway{
+		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, tell: o.Metadata,
+		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{},
+	}
 	g.bodies.New = func() any { return new([]byte) }
 	var err error
 	if g.vault, err = newVault(usualVaultLimits()); err != nil {
 		return nil, err
 	}
-	if g.served, err = serveAll(o.Catalog, o.Log); err != nil {
+	if g.served, err = serveAll(o.Deployments.All(), o.Log); err != nil {
 		return nil, err
 	}
-	g.route()
 	return g, nil
-}
-
-// route is every route.
-func (g *Gateway) route() {
-	g.open("GET /health", g.handleHealth)
-	g.open("GET /version", g.handleVersion)
-	g.open("OPTIONS /", g.handlePreflight)
-	g.open("/", g.handleNoRoute)
-
-	g.known("POST /openai/deployments/{name}/chat/completions", g.handleDeploymentChat)
-	g.known("POST /openai/v1/chat/completions", g.handleChat)
-	g.known("POST /openai/deployments/{rest...}", g.handleSlashedChat)
-	g.known("GET /openai/models", g.handleModels)
-	g.known("GET /openai/v1/models", g.handleModels)
-	g.known("GET /openai/models/{name...}", g.handleModel)
-	g.known("GET /openai/v1/models/{name...}", g.handleModel)
-	g.known("GET /openai/deployments", g.handleDeployments)
-	g.known("GET /openai/deployments/{name...}", g.handleDeployment)
-	g.known("GET /v1/user/info", g.handleUserInfo)
-	g.known("POST /v1/deployments/{name}/tokenize", g.handleTokenize)
-	g.known("POST /v1/deployments/{name}/truncate_prompt", g.handleTruncatePrompt)
-	g.known("GET /v1/deployments/{name}/configuration", g.handleConfiguration)
-	g.known("POST /v1/deployments/{rest...}", g.handleSlashedTokens)
-	g.known("GET /v1/deployments/{rest...}", g.handleSlashedConfiguration)
 }
 
 // ServeHTTP gives every request an id, an access log line, and a reply even when a handler panics.
@@ -123,40 +148,6 @@ func oneSlash(r *http.Request) *http.Request {
 	}
 	clean.URL = &target
 	return &clean
-}
-
-// handler answers one request. The error that it returns has been told to the client; it is for the
-// log.
-type handler func(x *exchange, r *http.Request) error
-
-// open routes to a handler that needs no caller.
-func (g *Gateway) open(pattern string, h handler) {
-	g.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
-		x := w.(*exchange) // ServeHTTP passes no other writer
-		x.route = r.Pattern
-		x.err = h(x, r)
-	})
-}
-
-// known routes to a handler that needs a caller: without one it does not compile.
-func (g *Gateway) known(pattern string, h func(x *exchange, r *http.Request, caller auth.Caller) error) {
-	g.open(pattern, func(x *exchange, r *http.Request) error {
-		caller, err := g.auth.Authenticate(r.Header)
-		if err != nil {
-			return x.refuse(refusal(err))
-		}
-		x.project = caller.Project
-		return h(x, r, caller)
-	})
-}
-
-// refusal is auth's error as a client's.
-func refusal(err error) *llm.Error {
-	kind := llm.KindUnauthenticated
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Reason == auth.Ambiguous {
-		kind = llm.KindInvalid
-	}
-	return &llm.Error{Kind: kind, Message: err.Error()}
 }
 
 func (g *Gateway) handleHealth(x *exchange, _ *http.Request) error {

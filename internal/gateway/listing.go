@@ -123,22 +123,22 @@ func (g *Gateway) handleDeployments(x *exchange, _ *http.Request, caller auth.Ca
 
 func (g *Gateway) list(x *exchange, caller auth.Caller, object string) error {
 	out := listing{Data: []item{}, Object: "list"}
-	for _, d := range g.catalog.List(caller) {
+	for _, d := range g.deployments.List(caller) {
 		out.Data = append(out.Data, newItem(d, object))
 	}
 	return x.reply(out)
 }
 
 func (g *Gateway) handleModel(x *exchange, r *http.Request, caller auth.Caller) error {
-	return g.one(x, caller, r.PathValue("name"), "model")
+	return g.one(x, r, caller, "model")
 }
 
 func (g *Gateway) handleDeployment(x *exchange, r *http.Request, caller auth.Caller) error {
-	return g.one(x, caller, r.PathValue("name"), "deployment")
+	return g.one(x, r, caller, "deployment")
 }
 
-func (g *Gateway) one(x *exchange, caller auth.Caller, name, object string) error {
-	d, err := g.catalog.Resolve(caller, name)
+func (g *Gateway) one(x *exchange, r *http.Request, caller auth.Caller, object string) error {
+	d, err := g.deployments.Resolve(r, caller, r.PathValue("name"))
 	if err != nil {
 		return x.refuse(err)
 	}

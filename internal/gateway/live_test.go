@@ -38,7 +38,7 @@ func serveModel(t *testing.T, m llm.ChatModel, log io.Writer) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return newHandler(t, gateway.Options{Auth: keys, Catalog: visible, Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
+	return newHandler(t, gateway.Options{Auth: keys, Deployments: gateway.Fixed(visible), Version: "test", Log: slog.New(slog.NewTextHandler(log, nil))})
 }
 
 func newHandler(t testing.TB, o gateway.Options) http.Handler {
@@ -278,7 +278,7 @@ func TestNamesWithSlashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	handler := newHandler(t, gateway.Options{Auth: keys, Catalog: visible, Log: slog.New(slog.DiscardHandler), Version: "test"})
+	handler := newHandler(t, gateway.Options{Auth: keys, Deployments: gateway.Fixed(visible), Log: slog.New(slog.DiscardHandler), Version: "test"})
 	for path, want := range map[string]int{
 		"/openai/deployments/team/model/chat/completions":   http.StatusOK,
 		"/openai/deployments/team%2Fmodel/chat/completions": http.StatusOK,

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"net/http"
-	"strings"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
@@ -53,32 +52,12 @@ type output struct {
 	Error string `json:"error,omitempty"`
 }
 
-// handleTokenize counts the tokens of chats and strings.
-func (g *Gateway) handleTokenize(x *exchange, r *http.Request, caller auth.Caller) error {
-	return g.tokenize(x, r, caller, r.PathValue("name"))
-}
-
-// handleTruncatePrompt tells which messages of chats max_prompt_tokens would leave out.
-func (g *Gateway) handleTruncatePrompt(x *exchange, r *http.Request, caller auth.Caller) error {
-	return g.truncatePrompt(x, r, caller, r.PathValue("name"))
-}
-
-// handleSlashedTokens is both for a name with slashes that are not escaped.
-func (g *Gateway) handleSlashedTokens(x *exchange, r *http.Request, caller auth.Caller) error {
-	rest := r.PathValue("rest")
-	if name, ok := strings.CutSuffix(rest, "/tokenize"); ok && name != "" {
-		return g.tokenize(x, r, caller, name)
-	}
-	if name, ok := strings.CutSuffix(rest, "/truncate_prompt"); ok && name != "" {
-		return g.truncatePrompt(x, r, caller, name)
-	}
-	return g.handleNoRoute(x, r)
-}
-
+// tokenize counts the tokens of chats and strings.
 func (g *Gateway) tokenize(x *exchange, r *http.Request, caller auth.Caller, name string) error {
 	return g.countAll(x, r, tokenRequest{caller, name, g.tokenizeOne})
 }
 
+// truncatePrompt tells which messages of chats max_prompt_tokens would leave out.
 func (g *Gateway) truncatePrompt(x *exchange, r *http.Request, caller auth.Caller, name string) error {
 	return g.countAll(x, r, tokenRequest{caller, name, g.truncateOne})
 }
@@ -100,7 +79,7 @@ type tokenCall struct {
 
 // countAll answers a token request.
 func (g *Gateway) countAll(x *exchange, r *http.Request, t tokenRequest) error {
-	s, err := g.resolve(x, t.caller, t.name)
+	s, err := g.resolve(x, r, t.caller, t.name)
 	if err != nil {
 		return x.refuse(err)
 	}
@@ -200,22 +179,9 @@ func (g *Gateway) inputCall(t tokenCall, body []byte) (*call, error) {
 // noRoute is the error of a route that a deployment does not have.
 func noRoute(message string) error { return &llm.Error{Kind: llm.KindNoRoute, Message: message} }
 
-// handleConfiguration answers with the JSON Schema of what custom_fields.configuration may say.
-func (g *Gateway) handleConfiguration(x *exchange, r *http.Request, caller auth.Caller) error {
-	return g.configuration(x, caller, r.PathValue("name"))
-}
-
-// handleSlashedConfiguration is handleConfiguration for a name with slashes that are not escaped.
-func (g *Gateway) handleSlashedConfiguration(x *exchange, r *http.Request, caller auth.Caller) error {
-	name, ok := strings.CutSuffix(r.PathValue("rest"), "/configuration")
-	if !ok || name == "" {
-		return g.handleNoRoute(x, r)
-	}
-	return g.configuration(x, caller, name)
-}
-
-func (g *Gateway) configuration(x *exchange, caller auth.Caller, name string) error {
-	s, err := g.resolve(x, caller, name)
+// configuration answers with the JSON Schema of what custom_fields.configuration may say.
+func (g *Gateway) configuration(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	s, err := g.resolve(x, r, caller, name)
 	if err != nil {
 		return x.refuse(err)
 	}

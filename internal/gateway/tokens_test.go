@@ -119,7 +119,7 @@ func TestDefaultsAreReadOnce(t *testing.T) {
 			t.Fatal(err)
 		}
 		var log strings.Builder
-		_, err = gateway.New(gateway.Options{Auth: keys, Catalog: visible, Log: slog.New(slog.NewTextHandler(&log, nil))})
+		_, err = gateway.New(gateway.Options{Auth: keys, Deployments: gateway.Fixed(visible), Log: slog.New(slog.NewTextHandler(&log, nil))})
 		if want == "" != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", defaults, err)
 		}

@@ -48,8 +48,12 @@ type ToolCallDelta struct {
 	Args  string
 }
 
-// BlobOut is a file that the model made.
-type BlobOut struct{ Blob Blob }
+// BlobOut is a file that the model made. URL is where it has been stored, "" when it is here alone; the
+// Blob then has its type and name, and no bytes.
+type BlobOut struct {
+	Blob Blob
+	URL  string
+}
 
 // Citation says on what a part of the answer rests. It comes after that part.
 type Citation struct {
@@ -144,6 +148,7 @@ type Usage struct {
 	CacheWrite   int // both lifetimes together
 	CacheWrite1h int // the part of CacheWrite that lives an hour
 	Reasoning    int // 0 where the upstream does not tell
+	Images       int // that a model made, or embedded
 }
 
 // Prompt is every token of the request, cached or not.
@@ -154,7 +159,7 @@ func (u Usage) Add(v Usage) Usage {
 	return Usage{
 		Input: u.Input + v.Input, Output: u.Output + v.Output,
 		CacheRead: u.CacheRead + v.CacheRead, CacheWrite: u.CacheWrite + v.CacheWrite,
-		CacheWrite1h: u.CacheWrite1h + v.CacheWrite1h, Reasoning: u.Reasoning + v.Reasoning,
+		CacheWrite1h: u.CacheWrite1h + v.CacheWrite1h, Reasoning: u.Reasoning + v.Reasoning, Images: u.Images + v.Images,
 	}
 }
 

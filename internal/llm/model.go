@@ -30,7 +30,7 @@ type Reply struct {
 	Text      string
 	Reasoning []Reasoning
 	ToolCalls []ToolCall
-	Blobs     []Blob
+	Blobs     []BlobOut
 	Citations []Citation
 	Finish    Finish
 }
@@ -109,7 +109,7 @@ func (f *fold) add(event Event) {
 	case ToolCallDelta:
 		f.args[e.Index].WriteString(e.Args)
 	case BlobOut:
-		f.reply.Blobs = append(f.reply.Blobs, e.Blob)
+		f.reply.Blobs = append(f.reply.Blobs, e)
 	case Citation:
 		f.reply.Citations = append(f.reply.Citations, e)
 	case Finish:

@@ -210,7 +210,7 @@ func TestCollectKeepsChoicesApart(t *testing.T) {
 	}
 	want := []*llm.Reply{
 		{
-			Start: llm.Start{Model: "m"}, Text: "a", Blobs: []llm.Blob{{MIME: "image/png", Base64: "AA=="}},
+			Start: llm.Start{Model: "m"}, Text: "a", Blobs: []llm.BlobOut{{Blob: llm.Blob{MIME: "image/png", Base64: "AA=="}}},
 			Citations: []llm.Citation{{Title: "t"}}, Finish: llm.Finish{Reason: llm.FinishStop},
 		},
 		{Start: llm.Start{Model: "m"}, Text: "b", Finish: llm.Finish{Reason: llm.FinishLength, Usage: llm.Usage{Input: 3}}},

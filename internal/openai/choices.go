@@ -118,7 +118,7 @@ func (s *stream) callArgs(index int, args string) {
 	s.buf = append(s.buf, s.tail...)
 }
 
-func (s *stream) blob(b *llm.Blob) {
+func (s *stream) blob(b *llm.BlobOut) {
 	s.open()
 	s.buf = append(s.buf, `"custom_content":{"attachments":[`...)
 	s.buf = appendAttachment(s.buf, b, s.choice.blobs)

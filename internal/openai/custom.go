@@ -17,7 +17,7 @@ const unnumbered = -1
 
 // custom is custom_content: DIAL's place for what OpenAI's message has none for.
 type custom struct {
-	blobs    []llm.Blob
+	blobs    []llm.BlobOut
 	thoughts []llm.Reasoning
 	more     []byte // what stands between the braces of llm.Finish.Custom
 }
@@ -64,7 +64,8 @@ func members(object []byte) []byte {
 
 // appendAttachment appends a file that the model made. Pieces of a stream are numbered, as DIAL wants
 // them.
-func appendAttachment(dst []byte, b *llm.Blob, index int) []byte {
+func appendAttachment(dst []byte, out *llm.BlobOut, index int) []byte {
+	b := &out.Blob
 	dst = append(comma(dst), '{')
 	dst = appendIndex(dst, index)
 	dst = append(comma(dst), `"type":`...)
@@ -72,6 +73,10 @@ func appendAttachment(dst []byte, b *llm.Blob, index int) []byte {
 	if b.Name != "" {
 		dst = append(dst, `,"title":`...)
 		dst = jsonscan.AppendString(dst, b.Name)
+	}
+	if out.URL != "" {
+		dst = append(dst, `,"url":`...)
+		return append(jsonscan.AppendString(dst, out.URL), '}')
 	}
 	dst = append(dst, `,"data":"`...)
 	if b.Base64 != "" {

@@ -183,7 +183,7 @@ func (s *stream) add(event llm.Event) error {
 		}
 		s.callStart(e)
 	case llm.BlobOut:
-		s.blob(&e.Blob)
+		s.blob(&e)
 	case llm.Citation:
 		s.choice.citations = append(s.choice.citations, e)
 	case llm.Choice:

@@ -1,0 +1,116 @@
+package gateway
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+)
+
+// routeGateway is every route of the gateway.
+func (g *Gateway) routeGateway() {
+	g.open("GET /health", g.handleHealth)
+	g.open("GET /version", g.handleVersion)
+	g.open("OPTIONS /", g.handlePreflight)
+	g.open("/", g.handleNoRoute)
+
+	g.known("POST /openai/v1/chat/completions", g.handleChat)
+	g.known("GET /openai/models", g.handleModels)
+	g.known("GET /openai/v1/models", g.handleModels)
+	g.known("GET /openai/models/{name...}", g.handleModel)
+	g.known("GET /openai/v1/models/{name...}", g.handleModel)
+	g.known("GET /openai/deployments", g.handleDeployments)
+	g.known("GET /openai/deployments/{name...}", g.handleDeployment)
+	g.known("GET /v1/user/info", g.handleUserInfo)
+
+	g.named("POST /openai/deployments", "chat/completions", g.chat)
+	g.named("POST /v1/deployments", "tokenize", g.tokenize)
+	g.named("POST /v1/deployments", "truncate_prompt", g.truncatePrompt)
+	g.named("GET /v1/deployments", "configuration", g.configuration)
+}
+
+// routeAdapter is every route of the adapter.
+func (g *Gateway) routeAdapter() {
+	g.open("GET /health", g.handleHealth)
+	g.open("GET /version", g.handleVersion)
+	g.open("OPTIONS /", g.handlePreflight)
+	g.open("/", g.handleNoRoute)
+
+	g.known("GET /openai/models", g.handleModels)
+
+	g.named("POST /openai/deployments", "chat/completions", g.chat)
+	g.named("POST /openai/deployments", "tokenize", g.tokenize)
+	g.named("POST /openai/deployments", "truncate_prompt", g.truncatePrompt)
+	g.named("GET /openai/deployments", "configuration", g.configuration)
+}
+
+// handler answers one request. The error that it returns has been told to the client; it is for the
+// log.
+type handler func(x *exchange, r *http.Request) error
+
+// knownHandler is a handler that needs a caller.
+type knownHandler func(x *exchange, r *http.Request, caller auth.Caller) error
+
+// namedHandler is a handler that needs a caller and the name of a deployment.
+type namedHandler func(x *exchange, r *http.Request, caller auth.Caller, name string) error
+
+// open routes to a handler that needs no caller.
+func (g *Gateway) open(pattern string, h handler) {
+	g.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
+		x := w.(*exchange) // ServeHTTP passes no other writer
+		x.route = r.Pattern
+		x.err = h(x, r)
+	})
+}
+
+// known routes to a handler that needs a caller: without one it does not compile.
+func (g *Gateway) known(pattern string, h knownHandler) { g.knownIn(openai.WriteError, pattern, h) }
+
+// knownIn is known for a dialect that tells errors in another way than OpenAI's.
+func (g *Gateway) knownIn(fail func(http.ResponseWriter, error), pattern string, h knownHandler) {
+	g.open(pattern, func(x *exchange, r *http.Request) error {
+		x.fail = fail
+		caller, err := g.auth.Authenticate(r)
+		if err != nil {
+			return x.refuse(refusal(err))
+		}
+		x.project = caller.Project
+		return h(x, r, caller)
+	})
+}
+
+// named routes to a handler of a deployment, whose name stands in the path, between the base of the
+// pattern and the operation. A name with slashes need not be escaped.
+func (g *Gateway) named(base, operation string, h namedHandler) {
+	g.known(base+"/{name}/"+operation, func(x *exchange, r *http.Request, caller auth.Caller) error {
+		return h(x, r, caller, r.PathValue("name"))
+	})
+	if g.slashed[base] == nil {
+		g.slashed[base] = map[string]namedHandler{}
+		g.known(base+"/{rest...}", func(x *exchange, r *http.Request, caller auth.Caller) error {
+			rest := r.PathValue("rest")
+			for operation, h := range g.slashed[base] {
+				if name, ok := strings.CutSuffix(rest, "/"+operation); ok && name != "" {
+					return h(x, r, caller, name)
+				}
+			}
+			return g.handleNoRoute(x, r)
+		})
+	}
+	g.slashed[base][operation] = h
+}
+
+// refusal is auth's error as a client's.
+func refusal(err error) *llm.Error {
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		return e
+	}
+	kind := llm.KindUnauthenticated
+	if e, ok := errors.AsType[*auth.Error](err); ok && e.Reason == auth.Ambiguous {
+		kind = llm.KindInvalid
+	}
+	return &llm.Error{Kind: kind, Message: err.Error()}
+}
