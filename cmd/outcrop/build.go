@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"crypto/sha256"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -19,18 +20,19 @@ import (
 	"outcrop/internal/fetch"
 	"outcrop/internal/gateway"
 	"outcrop/internal/models"
+	"outcrop/internal/proxy"
 	"outcrop/internal/sandbox"
 )
 
 // build maps a configuration to the parts that serve it. allow are networks that files may be fetched
 // from although they are not public.
 func build(cfg *config.Config, upstreams *upstreams, allow []netip.Prefix, log *slog.Logger) (http.Handler, error) {
-	deployments := make([]*catalog.Deployment, 0, len(cfg.Models))
+	deployments, remotes := make([]*catalog.Deployment, 0, len(cfg.Models)), proxy.NewTransport()
 	for _, m := range cfg.Models {
 		if m.NotServed() != "" {
 			continue
 		}
-		d, err := deployment(m, upstreams)
+		d, err := deploymentOf(m, upstreams, remotes)
 		if err != nil {
 			return nil, fmt.Errorf("models.%s: %w", m.Name, err)
 		}
@@ -52,6 +54,37 @@ func build(cfg *config.Config, upstreams *upstreams, allow []netip.Prefix, log *
 		Auth: authenticator, Deployments: gateway.Fixed(visible), Log: log, Version: version(), Fetch: fetch.New(fetch.Options{Allow: allow}),
 		Metadata: true,
 	})
+}
+
+// deploymentOf makes a deployment of this process or, of a model with a URL, of another server.
+func deploymentOf(m config.Model, upstreams *upstreams, remotes http.RoundTripper) (*catalog.Deployment, error) {
+	if m.URL != "" {
+		return remoteDeployment(m, remotes)
+	}
+	return deployment(m, upstreams)
+}
+
+func remoteDeployment(m config.Model, transport http.RoundTripper) (*catalog.Deployment, error) {
+	upstream, _ := m.Upstream()
+	features, err := json.Marshal(features(m.Features))
+	if err != nil {
+		return nil, err
+	}
+	remote, err := proxy.New(proxy.Options{
+		URL: m.URL, Endpoint: upstream.Endpoint, Key: upstream.Key, ExtraData: upstream.Foreign,
+		OverrideName: m.OverrideName, Defaults: m.Defaults, Features: string(features), Transport: transport,
+	})
+	if err != nil {
+		return nil, err
+	}
+	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m)}
+	d.Info.Defaults = nil // they are added where the request goes on
+	if m.Type == config.TypeEmbedding {
+		d.Embeddings = remote
+	} else {
+		d.Chats = remote
+	}
+	return d, nil
 }
 
 func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {

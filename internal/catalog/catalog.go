@@ -3,6 +3,7 @@ package catalog
 import (
 	"errors"
 	"fmt"
+	"net/http"
 	"time"
 
 	"outcrop/internal/auth"
@@ -26,10 +27,19 @@ type Deployment struct {
 	// such requests are translated for Chat. What it gives may change once it is known which model an ARN
 	// stands for.
 	Messages func() llm.MessagesModel
+	// Chats and Embeddings forward such requests to the server that has the deployment, in place of Chat
+	// and Embed.
+	Chats, Embeddings Forwarder
 	// Configuration gives the JSON Schema of the chat's custom_fields.configuration; nil when it takes
 	// none. What it gives may change once it is known which model an ARN stands for.
 	Configuration func() []byte
 	Timeouts      Timeouts
+}
+
+// Forwarder answers a request, whose body has been read, with what another server says. Its error is an
+// *llm.Error: nothing has been written if the status has not, else the answer broke off.
+type Forwarder interface {
+	Forward(w http.ResponseWriter, r *http.Request, body []byte) error
 }
 
 // Timeouts bound how long a chat may take; 0 means without bound.

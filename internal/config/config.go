@@ -30,7 +30,7 @@ type Config struct {
 // Model is one entry of models.
 type Model struct {
 	Name string
-	// Type is chat, completion or embedding.
+	// Type is chat, completion, embedding or rerank.
 	Type                                            string
 	DisplayName, DisplayVersion, Description, Intro string
 	IconURL, Reference, Author                      string
@@ -39,7 +39,9 @@ type Model struct {
 	// Endpoint is the text of the file: bedrock:<model id or ARN>, or a URL.
 	Endpoint string
 	// Bedrock is the model id or ARN of a bedrock: endpoint, else "".
-	Bedrock      string
+	Bedrock string
+	// URL is an endpoint of http or https: another server, which speaks DIAL, answers.
+	URL          string
 	OverrideName string
 	// UserRoles: nil is everyone with a key, empty is nobody.
 	UserRoles            []string
@@ -57,6 +59,10 @@ type Model struct {
 	Upstreams []Upstream
 
 	endpointAt, overrideNameAt, defaultsAt place
+	// intercepted says that a request may not reach the model without passing other deployments.
+	intercepted bool
+	// mistaken says that an entry of another server has mistakes, for which it is left out.
+	mistaken bool
 }
 
 // Limits are the token limits that listings advertise; 0 is not stated.
@@ -137,6 +143,9 @@ type Upstream struct {
 	ModelID  string
 	// BaseModel is the foundation model behind an ARN that does not name it, "" when it does.
 	BaseModel string
+	// Foreign is extraData and secretExtraData for another server, as it is to read them; of a model of
+	// this process it is empty.
+	Foreign secret.String
 	// Surface is the API that is asked: converse, mantle, openai, invoke; "" leaves it to the model.
 	Surface   string
 	Guardrail Guardrail
@@ -208,11 +217,17 @@ func (m Model) Upstream() (Upstream, bool) {
 // NotServed says in words why this version does not serve the model, "" if it
 // does.
 func (m Model) NotServed() string {
-	if m.Bedrock == "" {
-		return `its endpoint is not "bedrock:<model id>"`
-	}
-	if m.Type != typeChat {
+	switch {
+	case m.Bedrock == "" && m.URL == "":
+		return `its endpoint is neither "bedrock:<model id>" nor a URL`
+	case !isServedType(m.Type, m.URL != ""):
 		return fmt.Sprintf("type %s is not served yet", m.Type)
+	case m.mistaken:
+		return "it has mistakes"
+	case m.URL != "" && m.intercepted:
+		return "interceptors are not enforced yet"
+	case m.URL != "" && m.Features.ConsentRequired:
+		return "consent is not enforced yet"
 	}
 	if _, ok := m.Upstream(); !ok {
 		return "every upstream is disabled"

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"strings"
 )
@@ -18,8 +19,9 @@ type Compiled struct {
 type CompiledModel struct {
 	Name string `json:"name"`
 	Type string `json:"type"`
-	// NotServed is why the model is left out; then the next four are empty.
+	// NotServed is why the model is left out; then the next five are empty.
 	NotServed   string `json:"notServed,omitempty"`
+	URL         string `json:"url,omitempty"` // where another server answers; then the next four are empty
 	ModelID     string `json:"modelId,omitempty"`
 	Region      string `json:"region,omitempty"` // "" is the environment's
 	Credentials string `json:"credentials,omitempty"`
@@ -54,7 +56,11 @@ func (c *Config) Compile() Compiled {
 
 func (c *Config) compileModel(m Model, hide redactor) CompiledModel {
 	out := CompiledModel{Name: hide.clean(m.Name), Type: m.Type, NotServed: m.NotServed(), Access: "everyone", Projects: []string{}}
-	if out.NotServed == "" {
+	switch {
+	case out.NotServed != "":
+	case m.URL != "":
+		out.URL = hide.clean(shownURL(m.URL))
+	default:
 		u, _ := m.Upstream()
 		out.ModelID, out.Region, out.Credentials = hide.clean(m.ModelID(u)), hide.clean(m.Region(u)), hide.clean(u.Credentials())
 		if u.Guardrail.ID != "" {
@@ -73,6 +79,15 @@ func (c *Config) compileModel(m Model, hide redactor) CompiledModel {
 		}
 	}
 	return out
+}
+
+// shownURL is an address without what it may hold of secrets.
+func shownURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "a URL"
+	}
+	return (&url.URL{Scheme: u.Scheme, Host: u.Host, Path: u.Path}).String()
 }
 
 // redactor knows the secrets that the Config holds.
@@ -100,6 +115,10 @@ func (c *Config) Dump(w io.Writer) error {
 	for _, m := range compiled.Models {
 		if m.NotServed != "" {
 			fmt.Fprintf(&b, "  %s: not served: %s\n", printable(m.Name), m.NotServed)
+			continue
+		}
+		if m.URL != "" {
+			fmt.Fprintf(&b, "  %s → %s\n      %s; forwarded; for %s\n", printable(m.Name), printable(m.URL), m.Type, m.who())
 			continue
 		}
 		region := "region " + m.Region

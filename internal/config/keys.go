@@ -207,7 +207,7 @@ func readRoleLimits(l *loader, s spot, r *Role) {
 		if v.kind != null {
 			readObject(l, v, roleLimitTable(), &limit)
 		}
-		if limit.closes() && l.bedrock[m.name] {
+		if limit.closes() && l.served[m.name] {
 			l.err(v, "not enforced yet: a limit of 0 refuses every call in DIAL, here the model would stay open", "close it with the model's userRoles")
 		}
 		if !m.lost {

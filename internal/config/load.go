@@ -32,6 +32,7 @@ func Load(files []string, o Options) (*Config, []Problem) {
 	}
 	if root != nil {
 		l.readRoot(spot{node: root}, cfg)
+		l.leaveOutMistaken(cfg)
 		if !l.incomplete {
 			l.checkWhole(root, files, cfg)
 		}
@@ -73,8 +74,26 @@ func (l *loader) say(severity Severity, s spot, message, remedy string) {
 	l.problems = append(l.problems, finding{Problem{severity, s.file, s.line, s.col, s.path, message, remedy}, s.model})
 }
 
+// leaveOutMistaken keeps the models of other servers from being served that have mistakes: one in
+// userRoles, say, would open a model to everybody.
+func (l *loader) leaveOutMistaken(cfg *Config) {
+	mistaken := map[string]bool{}
+	for _, found := range l.problems {
+		if found.Severity == Error && l.foreign[found.model] {
+			mistaken[found.model] = true
+		}
+	}
+	for i := range cfg.Models {
+		m := &cfg.Models[i]
+		if m.mistaken = mistaken[modelsSection+segment(m.Name)]; m.mistaken {
+			at := m.endpointAt
+			l.report(Problem{Warning, at.file, at.line, at.col, modelsSection + segment(m.Name), "not served: it has mistakes, which are other problems of this list", "correct them"})
+		}
+	}
+}
+
 // finish is what was found, in order and without secrets. A mistake in a model
-// of another server is a warning: nothing is served of it, and DIAL starts with
+// of another server is a warning: that model is left out, and DIAL starts with
 // most of them.
 func (l *loader) finish(files []string) []Problem {
 	l.secrets.longestFirst()

@@ -6,10 +6,15 @@ import (
 	"time"
 )
 
+// The types of models that are served. TypeRerank is Outcrop's own.
 const (
-	typeChat       = "chat"
+	TypeChat      = "chat"
+	TypeEmbedding = "embedding"
+	TypeRerank    = "rerank"
+)
+
+const (
 	typeCompletion = "completion"
-	typeEmbedding  = "embedding"
 	// bedrockScheme begins the endpoint of a model served in this process.
 	bedrockScheme = "bedrock:"
 	// defaultAttempts is DIAL's maxRetryAttempts of a model.
@@ -41,12 +46,12 @@ func modelTable() table[modelDraft] {
 // answeringFields decide who answers, and to whom.
 func answeringFields() []field[modelDraft] {
 	return []field[modelDraft]{
-		{"endpoint", "string", "", enforced, "`bedrock:` and a model id or ARN, for a model served in this process; a model with a URL is read and not served yet", "",
+		{"endpoint", "string", "", enforced, "`bedrock:` and a model id or ARN, for a model served in this process; or the URL of an adapter's chat completions or embeddings, to which requests are forwarded", "",
 			func(l *loader, v spot, m *modelDraft) { l.endpoint(v, &m.Model) }},
-		{"type", "`chat`, `completion`, `embedding`", typeChat, enforced, "what the model does; only `chat` is served yet. DIAL has no default", "",
+		{"type", "`chat`, `completion`, `embedding`, `rerank`", TypeChat, enforced, "what the model does; `completion` is not served yet. An image model is of type `chat`. DIAL has no default, and no `rerank`", "",
 			func(l *loader, v spot, m *modelDraft) {
 				m.typeSeen = true
-				l.oneOf(v, &m.Type, typeChat, typeCompletion, typeEmbedding)
+				l.oneOf(v, &m.Type, TypeChat, typeCompletion, TypeEmbedding, TypeRerank)
 			}},
 		{"overrideName", "string", "", enforced, "model id or ARN that AWS sees in place of the endpoint's", "",
 			func(l *loader, v spot, m *modelDraft) {
@@ -68,8 +73,13 @@ func answeringFields() []field[modelDraft] {
 		{"timeouts", "object", "", enforced, "how long a chat may take, see below. Outcrop's own field", "",
 			func(l *loader, v spot, m *modelDraft) { readObject(l, v, timeoutsTable(), &m.Timeouts) }},
 		{"interceptors", "list of names", "[]", refused, "deployments that see a request before the model", "requests would reach the model without passing them; remove the list to accept that",
-			func(l *loader, v spot, _ *modelDraft) { l.strs(v) }},
+			func(l *loader, v spot, m *modelDraft) { m.intercepted = len(l.strs(v)) > 0 }},
 	}
+}
+
+// isServedType says whether this version serves models of a type, here or on another server.
+func isServedType(kind string, elsewhere bool) bool {
+	return kind == TypeChat || kind == TypeEmbedding || kind == TypeRerank && !elsewhere
 }
 
 // listingFields are what listings show.
@@ -230,7 +240,7 @@ func readModels(l *loader, s spot, cfg *Config) {
 }
 
 func (l *loader) readModel(s spot, name string) Model {
-	draft := modelDraft{Model: Model{Name: name, Type: typeChat, Features: DefaultFeatures(), MaxRetryAttempts: defaultAttempts, Timeouts: DefaultTimeouts()}}
+	draft := modelDraft{Model: Model{Name: name, Type: TypeChat, Features: DefaultFeatures(), MaxRetryAttempts: defaultAttempts, Timeouts: DefaultTimeouts()}}
 	endpoint, has := s.find("endpoint")
 	s.quiet = l.foreign[s.model]
 	readObject(l, s, modelTable(), &draft)
@@ -238,13 +248,19 @@ func (l *loader) readModel(s spot, name string) Model {
 	switch {
 	case has && endpoint.kind != null:
 	default:
-		l.warn(s, "not served: the model has no endpoint", `this version serves "endpoint": "bedrock:<model id or ARN>"`)
+		l.warn(s, "not served: the model has no endpoint", `give it "bedrock:<model id or ARN>", or the URL of an adapter`)
 	}
 	if !s.quiet && !draft.typeSeen {
 		l.warn(s, "the model has no type; taken for chat", `add "type": "chat"`)
 	}
-	if !s.quiet && m.Type != typeChat {
-		l.warn(s, "not served yet: models of type "+m.Type, "this version answers chat completions")
+	if (m.Bedrock != "" || m.URL != "") && !isServedType(m.Type, m.URL != "") {
+		l.warn(s, "not served yet: models of type "+m.Type, "this version answers chats and embeddings, and of its own models rerankings")
+	}
+	if m.URL != "" && m.Features.ConsentRequired {
+		l.warn(s, "not served: consent is not enforced yet", "everybody could call the model without having agreed; remove consentRequired to accept that")
+	}
+	if m.URL != "" && m.intercepted {
+		l.warn(s, "not served: interceptors are not enforced yet", "requests would reach the model without passing them; remove them to accept that")
 	}
 	if draft.upstreams.node != nil {
 		m.Upstreams = l.readUpstreams(draft.upstreams, *m)
@@ -266,7 +282,7 @@ func (l *loader) endpoint(s spot, m *Model) {
 			l.err(s, "the model id of the endpoint "+message, remedy)
 		}
 	case isURL(s.text):
-		l.warn(s, "not served yet: this version serves only models whose endpoint is bedrock:", "the model is left out")
+		m.URL = m.Endpoint
 	default:
 		s.model = "" // DIAL itself cannot call such an endpoint: the model is nobody's
 		l.err(s, "the endpoint is neither bedrock:<model id or ARN> nor an http or https URL", "a model of Bedrock begins with bedrock: in small letters")

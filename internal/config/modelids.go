@@ -28,7 +28,7 @@ func (c *Config) ModelIDs() []ModelID {
 	hide := c.redactor()
 	var out []ModelID
 	for _, m := range c.Models {
-		if m.NotServed() != "" {
+		if m.Bedrock == "" || m.NotServed() != "" {
 			continue
 		}
 		upstreams := m.Upstreams

@@ -18,7 +18,7 @@ func TestModelIDsAndWhereTheyStand(t *testing.T) {
     {"id": "1"}, {"id": "2"}, {"modelId": "c.d"},
     {"modelId": "c.d", "baseModel": "f.base"}, {"modelId": "e.off", "weight": 0}]},
   "wrong": {"type": "chat", "endpoint": "bedrock:a b"},
-  "embedding": {"type": "embedding", "endpoint": "bedrock:amazon.titan-embed-text-v2:0"},
+  "embedding": {"type": "completion", "endpoint": "bedrock:amazon.titan-embed-text-v2:0"},
   "elsewhere": {"type": "chat", "endpoint": "http://adapter"},
   "hush-key-1": {"type": "chat", "endpoint": "bedrock:g.h"}},
  "keys": {"hush-key-1": {"project": "p", "roles": ["r"]}}}`

@@ -21,7 +21,7 @@ type names struct {
 	deployments map[string]bool // what a role's limits may name
 	held        map[string]bool // roles that roles or a key names: what userRoles may name
 	asked       map[string]bool // roles that roles or a userRoles names: what a key may name
-	bedrock     map[string]bool // the models of this process
+	served      map[string]bool // the models that a client can reach through this process
 	// foreign holds the models (see modelPath) of other servers: those whose endpoint
 	// is not bedrock:. Their mistakes are no reason to serve nothing.
 	foreign map[string]bool
@@ -34,7 +34,7 @@ type names struct {
 func collectNames(root *node) names {
 	n := names{
 		deployments: map[string]bool{}, held: map[string]bool{}, asked: map[string]bool{},
-		bedrock: map[string]bool{}, foreign: map[string]bool{}, opened: map[string]bool{},
+		served: map[string]bool{}, foreign: map[string]bool{}, opened: map[string]bool{},
 	}
 	for _, section := range root.members { // also of two of one name: both are checked
 		switch section.name {
@@ -66,7 +66,7 @@ func (n *names) addDeployments(section member) {
 }
 
 func (n *names) addModel(m member) {
-	endpoint, kind := m.value.get("endpoint"), m.value.get("type")
+	endpoint, kind, here := m.value.get("endpoint"), m.value.get("type"), false
 	switch {
 	case endpoint != nil && (endpoint.kind == list || endpoint.kind == object):
 		n.foreign[modelPath(m)] = false
@@ -75,13 +75,17 @@ func (n *names) addModel(m member) {
 		if _, known := n.foreign[modelPath(m)]; !known {
 			n.foreign[modelPath(m)] = true
 		}
+		if endpoint == nil || !isURL(endpoint.text) {
+			return
+		}
+	default:
+		here = true
+		n.foreign[modelPath(m)] = false // also if another section says otherwise
+	}
+	if kind != nil && kind.kind != null && !isServedType(kind.text, !here) {
 		return
 	}
-	n.bedrock[m.name] = true
-	n.foreign[modelPath(m)] = false // also if another section says otherwise
-	if kind != nil && kind.kind != null && kind.text != typeChat {
-		return // not served
-	}
+	n.served[m.name] = true
 	n.serves = true
 	if roles, ok := (spot{node: m.value}).find("userRoles"); ok && roles.kind != null {
 		collect(n.opened, roles.node)

@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"outcrop/internal/secret"
 )
@@ -138,6 +139,7 @@ func (l *loader) readUpstream(s spot, m Model) Upstream {
 	}
 	l.checkTwins(extra, secretExtra)
 	if s.quiet { // another server's business
+		draft.Foreign = secret.New(foreign(draft, extra, secretExtra))
 		return draft.Upstream
 	}
 	var u Upstream
@@ -151,6 +153,25 @@ func (l *loader) readUpstream(s spot, m Model) Upstream {
 		}
 	}
 	return u
+}
+
+// foreign is what another server gets as its extra data: a text as it is, else compact JSON; "" when there is
+// none.
+func foreign(draft upstreamDraft, extra, secretExtra spot) string {
+	if draft.extra.node == nil && draft.secretExtra.node == nil {
+		return ""
+	}
+	if n := draft.extra.node; n != nil && len(secretExtra.members) == 0 {
+		switch n.kind {
+		case null:
+			return ""
+		case text, number, boolean:
+			return n.text
+		}
+		return string(n.appendJSON(nil))
+	}
+	both := node{kind: object, members: slices.Concat(extra.members, secretExtra.members)}
+	return string(both.appendJSON(nil))
 }
 
 // checkTwins reports the fields that stand in both.

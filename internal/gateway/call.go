@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -128,27 +127,45 @@ type asked struct {
 	name   string
 }
 
-// decodeCall is what a body asks for: of the deployment with that name or, without one, of the
-// deployment that the body names.
-func (g *Gateway) decodeCall(x *exchange, a asked, body []byte) (*call, error) {
+// decodeCall is what a body asks for: of the deployment or, when that is nil, of the one that the body
+// names.
+func (g *Gateway) decodeCall(x *exchange, a asked, s *served, body []byte) (*call, error) {
 	req, shape, err := openai.DecodeChat(body)
 	if err != nil {
 		return nil, err
 	}
-	name := cmp.Or(a.name, shape.Model)
-	if name == "" {
-		return nil, llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
-	}
-	s, err := g.resolve(x, a.r, a.caller, name)
-	if err != nil {
-		return nil, err
+	if s == nil {
+		if s, err = g.resolveNamed(x, a, shape.Model); err != nil {
+			return nil, err
+		}
 	}
 	if s.Chat == nil {
-		return nil, llm.Invalid("model", "The deployment "+name+" does not chat.")
+		return nil, llm.Invalid("model", "The deployment "+s.Name+" does not chat.")
 	}
 	c := g.complete(s, a.caller, req, shape)
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err
+}
+
+// resolveNamed is resolve for a name that stands in the body.
+func (g *Gateway) resolveNamed(x *exchange, a asked, name string) (*served, error) {
+	if name == "" {
+		return nil, llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
+	}
+	return g.resolve(x, a.r, a.caller, name)
+}
+
+// find is the deployment that a request is for, as far as that can be told before the body is decoded: it
+// may be another server that reads the body. It is nil when the body must tell.
+func (g *Gateway) find(x *exchange, a asked, body []byte) (*served, error) {
+	name := a.name
+	if name == "" && g.remote {
+		name = openai.PeekModel(body)
+	}
+	if name == "" {
+		return nil, nil
+	}
+	return g.resolve(x, a.r, a.caller, name)
 }
 
 // resolve is the deployment with that name, which the log then knows.

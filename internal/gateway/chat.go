@@ -26,7 +26,15 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 		return x.refuse(err)
 	}
 	defer release()
-	c, err := g.decodeCall(x, asked{r, caller, name}, body)
+	a := asked{r, caller, name}
+	s, err := g.find(x, a, body)
+	switch {
+	case err != nil:
+		return x.refuse(err)
+	case s != nil && s.Chats != nil:
+		return x.forward(s.Chats, r, body)
+	}
+	c, err := g.decodeCall(x, a, s, body)
 	if err != nil {
 		return x.refuse(err)
 	}

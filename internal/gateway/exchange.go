@@ -10,6 +10,7 @@ import (
 	"runtime/debug"
 	"time"
 
+	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
 )
@@ -37,6 +38,7 @@ type exchange struct {
 	deployment string
 	fail       func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
 	status     int                              // 0 until the header is written
+	broken     bool                             // the reply cannot be ended as it should: its connection is cut
 	err        error
 }
 
@@ -105,13 +107,27 @@ func (x *exchange) refuse(err error) error {
 	return err
 }
 
+// forward lets another server answer. An answer that breaks off must not look whole: the connection is
+// cut, as the other server's was.
+func (x *exchange) forward(to catalog.Forwarder, r *http.Request, body []byte) error {
+	err := to.Forward(x, r, body)
+	switch {
+	case err == nil:
+		return nil
+	case x.status == 0:
+		return x.refuse(err)
+	}
+	x.broken = true
+	return err
+}
+
 // finish ends an exchange: it answers for a handler that panicked, and writes the log line.
 func (g *Gateway) finish(x *exchange) {
 	panicked := recover()
 	if cause, ok := panicked.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
 		panic(panicked)
 	}
-	broken := panicked != nil && x.status != 0
+	broken := x.broken || panicked != nil && x.status != 0
 	if panicked != nil {
 		x.err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
 		if !broken {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 
@@ -69,6 +70,7 @@ type Gateway struct {
 	served      map[*catalog.Deployment]*served
 	bodies      sync.Pool // of *[]byte
 	routes      *http.ServeMux
+	remote      bool                               // there are deployments that other servers have
 	slashed     map[string]map[string]namedHandler // by base and operation, for names with slashes
 }
 
@@ -103,6 +105,7 @@ func newGateway(o Options) (*Gateway, error) {
 	if g.served, err = serveAll(o.Deployments.All(), o.Log); err != nil {
 		return nil, err
 	}
+	g.remote = slices.ContainsFunc(o.Deployments.All(), func(d *catalog.Deployment) bool { return d.Chats != nil || d.Embeddings != nil })
 	return g, nil
 }
 

@@ -78,7 +78,7 @@ func newItem(d *catalog.Deployment, object string) item {
 		Owner: "organization-owner", OwnedBy: "organization-owner", Status: "succeeded",
 		Object: object, LifecycleStatus: "generally-available",
 		Created: created, CreatedAt: created, UpdatedAt: max(created, i.UpdatedAt),
-		Capabilities:         capabilities{ScaleTypes: []string{"standard"}, ChatCompletion: d.Chat != nil},
+		Capabilities:         capabilities{ScaleTypes: []string{"standard"}, ChatCompletion: chats(d)},
 		Features:             newFeatures(d),
 		Interfaces:           []string{},
 		InputAttachmentTypes: i.InputAttachmentTypes, MaxInputAttachments: i.MaxInputAttachments,
@@ -88,7 +88,7 @@ func newItem(d *catalog.Deployment, object string) item {
 	if i.Reference != "" {
 		out.Reference = i.Reference
 	}
-	if d.Chat != nil {
+	if chats(d) {
 		out.Interfaces = append(out.Interfaces, "openaiChatCompletions")
 	}
 	if object == "deployment" {
@@ -97,8 +97,10 @@ func newItem(d *catalog.Deployment, object string) item {
 	return out
 }
 
+func chats(d *catalog.Deployment) bool { return d.Chat != nil || d.Chats != nil }
+
 func newFeatures(d *catalog.Deployment) features {
-	out := features{Features: d.Info.Features, ChatCompletion: d.Chat != nil}
+	out := features{Features: d.Info.Features, ChatCompletion: chats(d)}
 	out.Tokenize = out.Tokenize || d.Count != nil
 	out.TruncatePrompt = out.TruncatePrompt || d.Count != nil
 	out.Configuration = out.Configuration || d.Configuration != nil

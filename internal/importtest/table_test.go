@@ -49,6 +49,7 @@ func table() []row {
 		},
 		{floor: 3, pkg: "internal/catalog", internal: []string{"auth", "llm"}},
 		{floor: 3, pkg: "internal/client", internal: []string{"openai", "sse"}},
+		{floor: 2, pkg: "internal/proxy", internal: []string{"jsonscan", "llm", "secret"}},
 		{
 			floor: 4, pkg: "internal/gateway", internal: []string{"auth", "catalog", "fetch", "llm", "openai"},
 			external: []string{"github.com/santhosh-tekuri/jsonschema/v6/..."},

@@ -1,0 +1,187 @@
+package proxy
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"outcrop/internal/llm"
+	"outcrop/internal/secret"
+)
+
+// Options make a Remote. Its upstream's values are for the other server to read.
+type Options struct {
+	URL string // of the operation: ".../openai/deployments/NAME/chat/completions"
+	// Endpoint, Key and ExtraData are sent as X-UPSTREAM-ENDPOINT, -KEY and -EXTRA-DATA; "" is not sent.
+	Endpoint  string
+	Key       secret.String
+	ExtraData secret.String
+	// OverrideName is the name that the other server gets for the deployment, or "".
+	OverrideName string
+	// Defaults is a JSON object of members that a request gets that lacks them, or nil.
+	Defaults []byte
+	// Features is the deployment's, one JSON object, as X-DIAL-DEPLOYMENT-FEATURES, or "".
+	Features  string
+	Transport http.RoundTripper
+}
+
+// Remote is a deployment of another server. It is safe for concurrent use.
+type Remote struct {
+	url       *url.URL
+	header    http.Header // what every request gets
+	edit      edit
+	transport http.RoundTripper
+}
+
+// New checks the options; it calls nobody.
+func New(o Options) (*Remote, error) {
+	u, err := url.Parse(o.URL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the endpoint is not an http or https URL")
+	}
+	r := &Remote{url: u, header: http.Header{}, transport: o.Transport}
+	if u.User != nil {
+		password, _ := u.User.Password()
+		request := http.Request{Header: r.header}
+		request.SetBasicAuth(u.User.Username(), password)
+		u.User = nil
+	}
+	for name, value := range map[string]string{
+		"X-Upstream-Endpoint": o.Endpoint, "X-Upstream-Key": o.Key.Reveal(), "X-Upstream-Extra-Data": o.ExtraData.Reveal(),
+		"X-Dial-Override-Name": o.OverrideName, "X-Dial-Deployment-Features": o.Features,
+	} {
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return nil, fmt.Errorf("the value for the header %s has a line break", name)
+		}
+		if value != "" {
+			r.header.Set(name, value)
+		}
+	}
+	r.edit, err = newEdit(o.Defaults, o.OverrideName)
+	return r, err
+}
+
+// NewTransport returns a transport for servers of the operator: as many idle connections as there may be
+// calls at once, and no compression, or a stream would come all at once.
+func NewTransport() *http.Transport {
+	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+	return &http.Transport{
+		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second,
+		MaxIdleConnsPerHost: 1024, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
+	}
+}
+
+// Forward answers a request, whose body has been read, with what the other server says. An error is an
+// *llm.Error: nothing has been written if the status has not, else the answer broke off.
+func (r *Remote) Forward(w http.ResponseWriter, request *http.Request, body []byte) error {
+	body, err := r.edit.apply(body)
+	if err != nil {
+		return err
+	}
+	resp, err := r.transport.RoundTrip(r.outgoing(request, body))
+	if err != nil {
+		return unreachable(request.Context(), err)
+	}
+	defer func() { _ = resp.Body.Close() }() // what was wrong with the answer has been told
+	h := w.Header()
+	for name, values := range resp.Header {
+		if !isPrivate(name) {
+			h[name] = values
+		}
+	}
+	w.WriteHeader(resp.StatusCode)
+	return relay(request.Context(), w, resp.Body)
+}
+
+// outgoing is the request to the other server.
+func (r *Remote) outgoing(in *http.Request, body []byte) *http.Request {
+	header := make(http.Header, len(in.Header)+len(r.header))
+	for name, values := range in.Header {
+		if !isPrivate(name) && !isCredential(name) && !isCores(name) {
+			header[name] = values
+		}
+	}
+	maps.Copy(header, r.header)
+	// A key of this request alone, as DIAL Core's: adapters want one. What it opens, a file storage, does
+	// not exist here yet.
+	header["Api-Key"] = []string{rand.Text()}
+	target := *r.url
+	if target.RawQuery == "" {
+		target.RawQuery = in.URL.RawQuery
+	}
+	out := &http.Request{
+		Method: http.MethodPost, URL: &target, Host: target.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
+		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+	}
+	return out.WithContext(in.Context())
+}
+
+// isPrivate says whether a header is between two neighbours only (RFC 9110, 7.6.1).
+func isPrivate(name string) bool {
+	return slices.Contains([]string{
+		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
+		"Upgrade", "Content-Length", "Accept-Encoding", "Content-Encoding", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
+		"X-Request-Id",
+	}, name)
+}
+
+// isCredential says whether a header is what the caller proves itself with, which is nobody else's
+// business.
+func isCredential(name string) bool {
+	return slices.Contains([]string{"Api-Key", "X-Api-Key", "Authorization", "Cookie"}, name)
+}
+
+// isCores says whether a header is DIAL Core's to set: a client's would choose the upstream.
+func isCores(name string) bool {
+	return strings.HasPrefix(name, "X-Upstream-") || slices.Contains([]string{
+		"X-Dial-Override-Name", "X-Dial-Deployment-Features", "X-Dial-Deployment-Id", "X-Dial-Application-Id",
+		"X-Dial-Application-Properties", "X-Dial-Cache-Breakpoint-Path", "X-Dial-Cache-Extra-Metadata",
+	}, name)
+}
+
+// relay copies an answer as it comes: what has been read is written and flushed at once.
+func relay(ctx context.Context, w http.ResponseWriter, body io.Reader) error {
+	control := http.NewResponseController(w)
+	buffer := make([]byte, 32<<10)
+	for {
+		n, err := body.Read(buffer)
+		if n > 0 {
+			if _, err := w.Write(buffer[:n]); err != nil {
+				return gone(err)
+			}
+			if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+				return gone(err)
+			}
+		}
+		switch {
+		case err == io.EOF:
+			return nil
+		case err != nil && ctx.Err() != nil:
+			return gone(ctx.Err())
+		case err != nil:
+			return &llm.Error{Kind: llm.KindUpstream, Message: "The answer of the deployment's server broke off.", Err: err}
+		}
+	}
+}
+
+func gone(err error) error {
+	return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: err}
+}
+
+func unreachable(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return gone(ctx.Err())
+	}
+	return &llm.Error{Kind: llm.KindUpstream, Message: "Failed to connect to the deployment's server.", Err: err}
+}
