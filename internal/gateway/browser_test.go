@@ -12,7 +12,7 @@ import (
 
 // A browser's script may read every header in which a reply says something.
 func TestBrowsersMayReadOurHeaders(t *testing.T) {
-	handler := newGateway(t, memnet.Serve(t, &upstream{t: t}), io.Discard, setting{remotes: remotes{t: t}})
+	handler := newGateway(t, memnet.Serve(t, newUpstream(t)), io.Discard, setting{remotes: remotes{t: t}})
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "OPTIONS", "/openai/v1/chat/completions", nil))
 	exposed := strings.Split(w.Header().Get("Access-Control-Expose-Headers"), ", ")

@@ -3,7 +3,6 @@ package gateway_test
 import (
 	"bytes"
 	"context"
-	"encoding/base64"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -12,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/tools/txtar"
-
 	"outcrop/internal/bedrock"
 	"outcrop/internal/catalog"
 	"outcrop/internal/fetch"
+	"outcrop/internal/fixturetest"
 	"outcrop/internal/memnet"
 )
 
@@ -32,10 +30,10 @@ type setting struct {
 	Metadata bool
 }
 
-func newSetting(t *testing.T, archive *txtar.Archive) setting {
+func newSetting(t *testing.T, archive *fixturetest.Archive) setting {
 	t.Helper()
-	s := setting{model: strings.TrimSpace(string(section(archive, "model"))), remotes: remotes{t: t, files: map[string][]byte{}}}
-	if text := section(archive, "deployment"); text != nil {
+	s := setting{model: strings.TrimSpace(string(archive.Section("model"))), remotes: remotes{t: t, files: map[string][]byte{}}}
+	if text := archive.Section("deployment"); text != nil {
 		d := json.NewDecoder(bytes.NewReader(text))
 		d.DisallowUnknownFields()
 		if err := d.Decode(&s); err != nil {
@@ -109,40 +107,5 @@ func (r remotes) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusNotFound)
 		return
 	}
-	head, body, _ := strings.Cut(string(text), "\n\n")
-	line, headers, _ := strings.Cut(head, "\n")
-	for header := range strings.Lines(headers) {
-		name, value, _ := strings.Cut(strings.TrimSpace(header), ": ")
-		w.Header().Set(name, value)
-	}
-	status := 0
-	if _, err := fmt.Sscan(line, &status); err != nil {
-		r.t.Errorf("%s: %v", req.URL.Path, err)
-	}
-	if encoded, ok := strings.CutPrefix(body, "base64:"); ok {
-		decoded, err := base64.StdEncoding.DecodeString(strings.TrimSpace(encoded))
-		if err != nil {
-			r.t.Error(err)
-		}
-		body = string(decoded)
-	}
-	w.WriteHeader(status)
-	_, _ = w.Write([]byte(body)) // the client may have left
-}
-
-// waited does the line "wait" of a script, which is also over when the gateway leaves.
-func (u *upstream) waited(r *http.Request, line string) bool {
-	text, ok := strings.CutPrefix(strings.TrimSpace(line), "wait ")
-	if !ok {
-		return false
-	}
-	d, err := time.ParseDuration(text)
-	if err != nil {
-		u.t.Error(err)
-	}
-	select {
-	case <-time.After(d):
-	case <-r.Context().Done():
-	}
-	return true
+	fixturetest.Answer(r.t, w, text)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+
+	"outcrop/internal/fixturetest"
 )
 
 // canned is a Bedrock that gives every call the same good answer, in the form that was asked for.
@@ -26,7 +28,7 @@ func newCanned(t testing.TB) *canned {
 		{"contentBlockStop", `{"contentBlockIndex":0}`}, {"messageStop", `{"stopReason":"end_turn"}`},
 		{"metadata", `{"usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2}}`},
 	} {
-		stream.Write(encodeFrame(t, "event", event[0], event[1]))
+		stream.Write(fixturetest.EncodeFrame(t, "event", event[0], event[1]))
 	}
 	return &canned{stream: stream.Bytes()}
 }

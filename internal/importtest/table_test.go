@@ -29,6 +29,10 @@ func table() []row {
 		{floor: 1, pkg: "internal/models"},
 		{floor: 1, pkg: "internal/secret"},
 		{floor: 1, pkg: "internal/sse"},
+		{
+			floor: 1, pkg: "internal/fixturetest", testOnly: true,
+			external: []string{awsSDK + "/aws/protocol/eventstream", "github.com/google/go-cmp/cmp", "golang.org/x/tools/txtar"},
+		},
 		{floor: 1, pkg: "internal/importtest", testOnly: true},
 		{floor: 1, pkg: "internal/memnet", testOnly: true},
 		{floor: 2, pkg: "internal/llm/llmtest", internal: []string{"llm"}, testOnly: true},

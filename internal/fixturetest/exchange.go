@@ -1,0 +1,76 @@
+package fixturetest
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// exchange sends a request and returns the reply as text.
+func exchange(t *testing.T, handler http.Handler, text []byte) string {
+	t.Helper()
+	request, err := http.ReadRequest(bufio.NewReader(strings.NewReader(wire(text))))
+	if err != nil {
+		t.Fatal(err)
+	}
+	recorder := httptest.NewRecorder()
+	defer func() {
+		if p := recover(); p != nil {
+			t.Errorf("panic: %v", p)
+		}
+	}()
+	handler.ServeHTTP(recorder, request.WithContext(t.Context()))
+	return formatReply(recorder)
+}
+
+// wire completes a request's text: the protocol version and the length of the body.
+func wire(text []byte) string {
+	head, body, _ := strings.Cut(string(text), "\n\n")
+	body = strings.TrimSuffix(body, "\n")
+	line, headers, _ := strings.Cut(strings.TrimSuffix(head, "\n"), "\n")
+	if headers != "" {
+		headers = strings.ReplaceAll(headers, "\n", "\r\n") + "\r\n"
+	}
+	return fmt.Sprintf("%s HTTP/1.1\r\nHost: gateway\r\nX-Request-Id: req-1\r\n%sContent-Length: %d\r\n\r\n%s", line, headers, len(body), body)
+}
+
+// formatReply writes status, the headers that a client reads, and the body.
+func formatReply(r *httptest.ResponseRecorder) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d\n", r.Code)
+	for _, name := range []string{"Content-Type", "Retry-After", "X-Outcrop-Ignored", "X-Outcrop-Changed", "X-DIAL-CACHE-BREAKPOINT-PATH", "X-DIAL-CACHE-EXPIRE-AT", "X-Request-Id"} {
+		if value := r.Header().Get(name); value != "" {
+			fmt.Fprintf(&b, "%s: %s\n", name, value)
+		}
+	}
+	b.WriteString("\n")
+	body := r.Body.Bytes()
+	if strings.HasPrefix(r.Header().Get("Content-Type"), "application/json") {
+		b.WriteString(indent(body))
+	} else {
+		b.Write(body)
+	}
+	if len(body) > 0 && !strings.HasSuffix(b.String(), "\n") {
+		b.WriteString("\n")
+	}
+	return b.String()
+}
+
+// formatLog leaves out what every line has.
+func formatLog(log string) string {
+	_, rest, _ := strings.Cut(log, " level=")
+	return "level=" + rest
+}
+
+func indent(body []byte) string {
+	var out bytes.Buffer
+	if json.Indent(&out, body, "", "  ") != nil {
+		return string(body)
+	}
+	return out.String() + "\n"
+}
