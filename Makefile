@@ -72,4 +72,4 @@ perf: build
 	$(GO) run ./bench/coldstart bin/outcrop
 
 clean:
-	rm -rf bin e2e/.venv e2e/node/node_modules
+	rm -rf bin e2e/.venv e2e/.venv-dial e2e/node/node_modules
