@@ -89,16 +89,7 @@ func remoteDeployment(m config.Model, transport http.RoundTripper) (*catalog.Dep
 
 func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {
 	upstream, _ := m.Upstream()
-	client, err := upstreams.client(bedrock.Settings{
-		Region:          m.Region(upstream),
-		APIKey:          upstream.Key,
-		AccessKeyID:     upstream.AccessKeyID,
-		SecretAccessKey: upstream.SecretAccessKey,
-		SessionToken:    upstream.SessionToken,
-		AssumeRoleARN:   upstream.AssumeRoleARN,
-		ExternalID:      upstream.ExternalID,
-		RoleSessionName: upstream.RoleSessionName,
-	})
+	client, err := upstreams.client(settings(upstream, m.Region(upstream)))
 	if err != nil {
 		return nil, err
 	}
@@ -111,6 +102,35 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 		Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: model, Count: model, Configuration: model.Configuration,
 		Timeouts: timeouts(m.Timeouts),
 	}, nil
+}
+
+// settings are how an upstream is reached; region "" is the process's.
+func settings(u config.Upstream, region string) bedrock.Settings {
+	return bedrock.Settings{
+		Region:                  region,
+		Endpoint:                u.Network.Runtime,
+		MantleEndpoint:          u.Network.Mantle,
+		ControlEndpoint:         u.Network.Control,
+		STSEndpoint:             u.Network.STS,
+		APIKey:                  u.Key,
+		APIKeyFile:              u.KeyFile,
+		AccessKeyID:             u.AccessKeyID,
+		SecretAccessKey:         u.SecretAccessKey,
+		SessionToken:            u.SessionToken,
+		Profile:                 u.Profile,
+		WebIdentityTokenFile:    u.WebIdentityTokenFile,
+		ContainerCredentialsURI: u.ContainerCredentialsURI,
+		ContainerTokenFile:      u.ContainerTokenFile,
+		RoleChain:               u.RoleChain,
+		AssumeRoleARN:           u.AssumeRoleARN,
+		ExternalID:              u.ExternalID,
+		Duration:                u.RoleDuration,
+		RoleSessionName:         u.RoleSessionName,
+		Network: bedrock.Network{
+			Proxy: u.Network.Proxy, NoProxy: u.Network.NoProxy, CABundle: u.Network.CABundle,
+			HTTP2: u.Network.HTTP2, FIPS: u.Network.FIPS, DualStack: u.Network.DualStack,
+		},
+	}
 }
 
 func timeouts(t config.Timeouts) catalog.Timeouts {
@@ -231,10 +251,7 @@ func startSandbox(ctx context.Context, log *slog.Logger) (url string, stop func(
 }
 
 func (u *upstreams) client(s bedrock.Settings) (*bedrock.Client, error) {
-	key := sha256.Sum256(fmt.Appendf(nil, "%q", []string{
-		s.Region, s.Endpoint, s.APIKey.Reveal(), s.AccessKeyID, s.SecretAccessKey.Reveal(), s.SessionToken.Reveal(),
-		s.AssumeRoleARN, s.ExternalID, s.RoleSessionName,
-	}))
+	key := s.Key()
 	if client, ok := u.clients[key]; ok {
 		return client, nil
 	}

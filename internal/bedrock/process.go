@@ -89,22 +89,6 @@ func environmentEndpoints(getenv func(string) string) (e endpoints) {
 	}
 }
 
-// Settings are what one upstream says for itself. Credentials named here replace the process's as a
-// whole: a role is never overruled by keys from the environment.
-type Settings struct {
-	Region          string
-	Endpoint        string // of the runtime
-	MantleEndpoint  string
-	ControlEndpoint string
-	APIKey          secret.String
-	AccessKeyID     string
-	SecretAccessKey secret.String
-	SessionToken    secret.String
-	AssumeRoleARN   string
-	ExternalID      string
-	RoleSessionName string // "" means outcrop
-}
-
 // Client makes the upstream. It calls nobody.
 func (p *Process) Client(s Settings) (*Client, error) {
 	o := Options{

@@ -150,32 +150,28 @@ type Upstream struct {
 	Surface   string
 	Guardrail Guardrail
 
-	Region          string
-	AccessKeyID     string
-	SecretAccessKey secret.String
-	SessionToken    secret.String
-	// AssumeRoleARN is a role to assume, with the static keys if they are
-	// given, else with the process's own credentials.
+	Region string
+	// ClaudeClient is how DIAL's adapter would ask Claude: legacy, mantle, converse or "".
+	ClaudeClient string
+	KeyFile      string // file of a Bedrock API key
+	AccessKeyID  string
+	SecretAccessKey,
+	SessionToken secret.String
+	Profile              string // of AWS's configuration files
+	WebIdentityTokenFile string
+	// ContainerCredentialsURI and ContainerTokenFile are where EKS Pod Identity and ECS serve credentials,
+	// and the token that they ask for.
+	ContainerCredentialsURI, ContainerTokenFile string
+	// AssumeRoleARN is a role to assume with the source of the lines above, if one is given, else with the
+	// process's own credentials. RoleChain are the roles assumed on the way to it.
 	AssumeRoleARN string
-	// ExternalID and RoleSessionName go with AssumeRoleARN.
+	RoleChain     []string
+	// ExternalID, RoleSessionName and RoleDuration (0 is not stated) go with AssumeRoleARN.
 	ExternalID, RoleSessionName string
+	RoleDuration                time.Duration
+	Network                     Network
 
 	modelIDAt, baseModelAt place
-}
-
-// Credentials says in words which credentials the upstream uses.
-func (u Upstream) Credentials() string {
-	switch {
-	case !u.Key.IsZero():
-		return "Bedrock API key"
-	case u.AssumeRoleARN != "" && u.AccessKeyID != "":
-		return "role " + u.AssumeRoleARN + " assumed with static keys"
-	case u.AssumeRoleARN != "":
-		return "role " + u.AssumeRoleARN
-	case u.AccessKeyID != "":
-		return "static keys"
-	}
-	return "default chain"
 }
 
 // ModelID is the id or ARN that AWS sees: the upstream's modelId, else the

@@ -173,7 +173,7 @@ func (s spot) member(i int) spot {
 		out.path = rootLabel(m, i)
 	case s.path == keysSection:
 		out.path = keysSection + keyLabel(m, i)
-	case s.besideSecrets() && !harmless(m.name):
+	case s.besideSecrets() && !harmless(m.name) && !extraTable().has(m.name):
 		out.path = fmt.Sprintf("%s[#%d]", s.path, i+1)
 	default:
 		out.path = s.path + segment(m.name)
@@ -200,7 +200,7 @@ func (s spot) isModel() bool { return s.model != "" && strings.HasPrefix(s.model
 // besideSecrets reports whether the object is one that holds keys, where a key
 // may stand in the place of a name.
 func (s spot) besideSecrets() bool {
-	return strings.HasPrefix(s.path, keysSection+"[") || strings.Contains(s.path, ".upstreams[")
+	return strings.HasPrefix(s.path, keysSection+"[") || strings.Contains(s.path, ".upstreams[") || s.path == extraDataName
 }
 
 // find is the member with that name in camelCase or snake_case that counts.

@@ -68,44 +68,6 @@ func upstreamTable() table[upstreamDraft] {
 	}
 }
 
-// extraTable is the fields of extraData, DIAL's Bedrock adapter's names first.
-func extraTable() table[Upstream] {
-	row := func(name, about string, into func(*Upstream) *string) field[Upstream] {
-		return field[Upstream]{name: name, kind: "string", use: enforced, about: about,
-			read: func(l *loader, v spot, u *Upstream) { l.given(v, into(u)) }}
-	}
-	unused := func(name, about, remedy string) field[Upstream] {
-		return field[Upstream]{name: name, kind: "string", use: notEnforced, about: about, remedy: remedy}
-	}
-	return table[Upstream]{exact: true, fields: []field[Upstream]{
-		{"region", "string", "", enforced, "AWS region; without it the ARN's, else the environment's", "",
-			func(l *loader, v spot, u *Upstream) { l.region(v, u) }},
-		row("aws_access_key_id", "static key, with the next one", func(u *Upstream) *string { return &u.AccessKeyID }),
-		{"aws_secret_access_key", "secret string", "", enforced, "", "",
-			func(l *loader, v spot, u *Upstream) { l.secret(v, &u.SecretAccessKey) }},
-		{"aws_session_token", "secret string", "", enforced, "for temporary static keys", "",
-			func(l *loader, v spot, u *Upstream) { l.secret(v, &u.SessionToken) }},
-		{"aws_assume_role_arn", "string", "", enforced, "role to assume; with static keys it is assumed with them, else with the process's own credentials", "",
-			func(l *loader, v spot, u *Upstream) { l.roleARN(v, u) }},
-		row("aws_external_id", "external id that the role's trust policy asks for. Outcrop's own field", func(u *Upstream) *string { return &u.ExternalID }),
-		row("aws_role_session_name", "session name that CloudTrail shows. Outcrop's own field", func(u *Upstream) *string { return &u.RoleSessionName }),
-		unused("claude_client", "which client DIAL's adapter uses for Claude", "Claude is asked through Converse"),
-		{"compatible_model_id", "string", "", enforced, "DIAL's name of `baseModel`", "",
-			func(l *loader, v spot, u *Upstream) { l.compatibleModel(v, u) }},
-	}}
-}
-
-// compatibleModel reads what DIAL's adapter calls baseModel.
-func (l *loader) compatibleModel(s spot, u *Upstream) {
-	var id string
-	l.modelID(s, &id)
-	if u.BaseModel != "" && id != u.BaseModel {
-		l.err(s, "the upstream's baseModel names another model", "remove one of the two")
-		return
-	}
-	u.BaseModel, u.baseModelAt = id, s.place()
-}
-
 func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 	if !l.want(s, list) {
 		return nil
@@ -149,6 +111,7 @@ func (l *loader) readUpstream(s spot, m Model) Upstream {
 			readObject(l, version, extraTable(), &u)
 			readObject(l, secretVersion, extraTable(), &u)
 			l.checkCredentials(s, u)
+			l.checkNetwork(s, u.Network)
 			l.checkRegions([]spot{version, secretVersion}, u, m)
 		}
 	}
@@ -262,43 +225,4 @@ func (l *loader) isEmpty(s spot) bool {
 		l.warn(s, "is empty, taken as not given", "remove it, or give it a value")
 	}
 	return true
-}
-
-func (l *loader) region(s spot, u *Upstream) {
-	l.given(s, &u.Region)
-	if u.Region == "" || isRegion(u.Region) {
-		return
-	}
-	remedy := "for example us-east-1"
-	if isRegion(u.Region[:len(u.Region)-1]) {
-		remedy = "this looks like an availability zone: leave out its last letter"
-	}
-	l.err(s, "this is not the name of an AWS region", remedy)
-}
-
-func (l *loader) roleARN(s spot, u *Upstream) {
-	l.given(s, &u.AssumeRoleARN)
-	if u.AssumeRoleARN != "" && !roleARNForm.MatchString(u.AssumeRoleARN) {
-		l.err(s, "this is not the ARN of a role", "arn:aws:iam::<12 digits>:role/<name>")
-	}
-}
-
-// checkCredentials reports what would be a guess: DIAL's adapter falls through
-// a half-given key in silence, and lets static keys win over a role.
-func (l *loader) checkCredentials(s spot, u Upstream) {
-	id, key := u.AccessKeyID != "", !u.SecretAccessKey.IsZero()
-	switch {
-	case !u.Key.IsZero() && (id || key || u.AssumeRoleARN != ""):
-		l.err(s, "a Bedrock API key (key) and AWS credentials (extraData) together: which one counts?", "remove one of the two")
-	case id && !key:
-		l.err(s, "aws_access_key_id without aws_secret_access_key", "add it in extraData or secretExtraData")
-	case key && !id:
-		l.err(s, "aws_secret_access_key without aws_access_key_id", "add it in extraData")
-	case !u.SessionToken.IsZero() && !id:
-		l.err(s, "aws_session_token without the keys that it belongs to", "add aws_access_key_id and aws_secret_access_key")
-	case id && u.AssumeRoleARN != "":
-		l.warn(s, "static keys and a role: the role is assumed with the keys", "DIAL's adapter would use the keys and leave the role out; remove the one that is not meant")
-	case u.AssumeRoleARN == "" && (u.ExternalID != "" || u.RoleSessionName != ""):
-		l.warn(s, "aws_external_id and aws_role_session_name have no effect without aws_assume_role_arn", "")
-	}
 }
