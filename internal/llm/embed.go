@@ -28,7 +28,9 @@ type EmbedRequest struct {
 
 // EmbedInput is what one vector is of: a text, a file, or both together.
 type EmbedInput struct {
-	Parts []Part // Text, Blob and, of s3: alone by the time a model sees it, Link
+	// Parts are Text, Blob and, of s3: alone by the time a model sees it, Link. Their At are whole paths,
+	// "custom_input[0].url".
+	Parts []Part
 	At    string // where it stands in the client's request: "input", "input[3]", "custom_input[0]"
 }
 

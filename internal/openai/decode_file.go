@@ -16,14 +16,18 @@ type file struct {
 	member string // the part's member, "" of an attachment
 	at     int    // offset of that member, or of the attachment
 	part   int    // the part's or attachment's place in its list
+	under  string // the attachment's own path where it is not of a message's list: "custom_input[2]"
 
 	url, data, mime, name string
 	urlAt, dataAt         int
 	urlMember             string // the member that url was in, "" when the file's member is itself the URL
 }
 
-// place is where the file is within its message.
+// place is where the file is within its message, or within a request that has none.
 func (f *file) place(member string) llm.Place {
+	if f.under != "" {
+		return llm.Place(f.under + "." + member)
+	}
 	var buf [64]byte
 	place := buf[:0]
 	if f.member == "" {
@@ -256,12 +260,12 @@ func (d *decoder) attachments(m *message) {
 		if m.fileAt == 0 {
 			m.fileAt = d.s.Offset()
 		}
-		d.attachment(a.n - 1)
+		d.attachment(file{at: d.s.Offset(), part: a.n - 1})
 	}
 }
 
-func (d *decoder) attachment(i int) {
-	f := file{at: d.s.Offset(), part: i}
+// attachment reads one of DIAL's files, of which the place is known, into d.files.
+func (d *decoder) attachment(f file) {
 	typed := false
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
@@ -276,7 +280,7 @@ func (d *decoder) attachment(i int) {
 		case "url":
 			f.urlAt, f.url = o.value, d.s.String()
 		case "index":
-			d.index(i)
+			d.index(f.part)
 		default:
 			d.ignore()
 		}

@@ -28,9 +28,14 @@ func DecodeInputs(body []byte, most int) ([][]byte, error) {
 		d.fail(0, "inputs", "missing; expected an array of inputs")
 	}
 	if err := d.err(); err != nil {
-		e := llm.AsError(err)
-		e.Message = strings.Replace(e.Message, "is not a chat request", "is not a token request", 1)
-		return nil, e
+		return nil, errorOf(err, "a token request")
 	}
 	return inputs, nil
+}
+
+// errorOf is the decoder's error for a body that was to be something else than a chat request.
+func errorOf(err error, what string) error {
+	e := llm.AsError(err)
+	e.Message = strings.Replace(e.Message, "The body is not a chat request", "The body is not "+what, 1)
+	return e
 }

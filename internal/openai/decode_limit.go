@@ -20,6 +20,10 @@ const (
 	maxThoughts  = 5_000  // blocks of reasoning in the states of the whole request
 	maxTurn      = 500    // blocks of reasoning in the state of one message
 	maxWaiting   = 1_000  // function calls without an answer yet
+	// maxInputs is of each list of an embeddings request. OpenAI takes 2,048; DIAL has no limit.
+	maxInputs = 10_000
+	// maxInputParts is of one input. No Bedrock model makes one vector of more than a text and an image.
+	maxInputParts = 16
 	// maxChoices is OpenAI's limit of n.
 	maxChoices = 128
 	// maxStops is what Converse takes:

@@ -169,16 +169,22 @@ func (d *decoder) customFields() {
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
 		case "configuration":
-			if d.s.Kind() != '{' {
-				d.wrongType("an object")
-			}
-			if raw := d.s.Raw(); !saysNothing(raw) {
-				d.req.Config = raw
-			}
+			d.req.Config = d.configuration()
 		case "cache_breakpoint":
 			d.cache, d.cacheGiven = d.cachePoint(""), hasCustomFields
 		default:
 			d.ignore()
 		}
 	}
+}
+
+// configuration reads what only an adapter understands; nil when it says nothing.
+func (d *decoder) configuration() []byte {
+	if d.s.Kind() != '{' {
+		d.wrongType("an object")
+	}
+	if raw := d.s.Raw(); !saysNothing(raw) {
+		return raw
+	}
+	return nil
 }

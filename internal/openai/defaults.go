@@ -30,6 +30,8 @@ const (
 	hasCustomFields
 	hasCacheControl
 	hasCacheOptions
+	hasDimensions
+	hasEncoding
 )
 
 // memberOf is the member's set, empty for a member that no default can change.
@@ -67,6 +69,10 @@ func memberOf(key string) memberSet {
 		return hasCacheControl
 	case "prompt_cache_options":
 		return hasCacheOptions
+	case "dimensions":
+		return hasDimensions
+	case "encoding_format":
+		return hasEncoding
 	default:
 		return 0
 	}

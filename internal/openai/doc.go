@@ -1,7 +1,7 @@
 // Package openai is the OpenAI chat wire with DIAL's extensions, both directions: DecodeChat turns a
 // request's body into llm values, WriteStream, WriteReply and WriteError turn a reply's events and
 // failures into what the clients of that wire expect, and the types of wire.go are the same wire seen
-// from a client.
+// from a client. DecodeEmbeddings and WriteEmbeddings do the same for vectors.
 //
 // Nothing in a request is dropped silently. A member is carried, or refused with its name, or listed
 // in Shape.Ignored, which the writers repeat in the response header X-Outcrop-Ignored; Fields is the

@@ -47,6 +47,28 @@ func Fields() []Field {
 	return fields
 }
 
+// EmbeddingFields lists every member of OpenAI's embeddings request and of DIAL's extensions of it, in
+// the order of their paths. What a model does with a carried member is the model's.
+func EmbeddingFields() []Field {
+	const c = "custom_input[]."
+	fields := slices.Concat(
+		carried("", "model"),
+		carried("strings; tokens and empty strings are refused", "input"),
+		carried("strings, attachments, and lists of both for one vector", "custom_input"),
+		carried("float or base64", "encoding_format"),
+		carried("the lengths that the model has", "dimensions"),
+		carried("what the vectors are for, in the model's words", "custom_fields", "custom_fields.type"),
+		carried("for models that take one", "custom_fields.instruction"),
+		carried("the model's own options; unknown ones are refused", "custom_fields.configuration"),
+		carried("what the bytes are decides", c+"type", c+"title", c+"data", c+"url"),
+		ignored("the attachment itself is what a model gets", c+"reference_type", c+"reference_url"),
+		ignored("the order of the list counts; not reported where it says the same", c+"index"),
+		ignored("an operator's own names of the caller go to Bedrock, never the client's", "user"),
+	)
+	slices.SortFunc(fields, func(a, b Field) int { return cmp.Compare(a.Path, b.Path) })
+	return fields
+}
+
 // all gives several paths the same fate.
 func all(f Field, paths ...string) []Field {
 	fields := make([]Field, len(paths))

@@ -1,6 +1,12 @@
 package openai
 
-import "encoding/json"
+import (
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"errors"
+	"math"
+)
 
 // The types of this file are the wire as a client reads and writes it, with encoding/json.
 
@@ -168,4 +174,52 @@ type ModelList struct {
 // Model is an entry of a ModelList, as much of it as a client of ours needs.
 type Model struct {
 	ID string `json:"id"`
+}
+
+// EmbeddingRequest is an embeddings request of texts.
+type EmbeddingRequest struct {
+	Model          string   `json:"model,omitempty"`
+	Input          []string `json:"input"`
+	Dimensions     int      `json:"dimensions,omitempty"`
+	EncodingFormat string   `json:"encoding_format,omitempty"` // "float" or "base64"
+}
+
+// EmbeddingList is the answer to an embeddings request.
+type EmbeddingList struct {
+	Object string          `json:"object"` // "list"
+	Model  string          `json:"model"`
+	Data   []EmbeddingItem `json:"data"`
+	Usage  struct {
+		PromptTokens int `json:"prompt_tokens"`
+		TotalTokens  int `json:"total_tokens"`
+	} `json:"usage"`
+}
+
+// EmbeddingItem is a vector of an EmbeddingList, in either form.
+type EmbeddingItem struct {
+	Object    string          `json:"object"` // "embedding"
+	Index     int             `json:"index"`
+	Embedding json.RawMessage `json:"embedding"`
+}
+
+// Vector reads the vector.
+func (e *EmbeddingItem) Vector() ([]float32, error) {
+	var encoded string
+	if json.Unmarshal(e.Embedding, &encoded) != nil {
+		var vector []float32
+		err := json.Unmarshal(e.Embedding, &vector)
+		return vector, err
+	}
+	raw, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil, err
+	}
+	if len(raw)%4 != 0 {
+		return nil, errors.New("the base64 of a vector is not of whole numbers")
+	}
+	vector := make([]float32, len(raw)/4)
+	for i := range vector {
+		vector[i] = math.Float32frombits(binary.LittleEndian.Uint32(raw[4*i:]))
+	}
+	return vector, nil
 }
