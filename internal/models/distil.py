@@ -42,6 +42,33 @@ SAMPLING = {
 }
 
 
+# What AWS's pages say of embedding models and models.json does not.
+# They go over what it says.
+# https://docs.aws.amazon.com/bedrock/latest/userguide/titan-embedding-models.html
+# https://docs.aws.amazon.com/bedrock/latest/userguide/titan-multiemb-models.html
+# https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-embed.html
+# https://docs.aws.amazon.com/nova/latest/userguide/embeddings-schema.html
+# https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-marengo-3.html
+EMBEDDINGS = [
+    (re.compile(r"amazon\.titan-embed-text-v1"), {"vector_size": 1536, "max_chars_per_text": 50000}),
+    (re.compile(r"amazon\.titan-embed-g1-text-02"), {"vector_size": 1536, "max_chars_per_text": 50000}),
+    (re.compile(r"amazon\.titan-embed-text-v2"), {"max_chars_per_text": 50000}),
+    (re.compile(r"amazon\.titan-embed-image-v1"), {"vector_size": 1024, "vector_sizes": [256, 384, 1024]}),
+    (re.compile(r"cohere\.embed-(english|multilingual)-v3"), {"input": ["text", "image"]}),
+    (re.compile(r"cohere\.embed-v4"), {"max_texts": 96}),
+    (re.compile(r"amazon\.nova-2-multimodal-embeddings"),
+     {"input": ["text", "image", "audio", "video"], "output": ["embeddings"], "streaming": False}),
+    (re.compile(r"twelvelabs\.marengo-embed-2-7"),
+     {"input": ["text", "image"], "output": ["embeddings"], "streaming": False, "vector_size": 1024}),
+    (re.compile(r"twelvelabs\.marengo-embed-3-0"),
+     {"input": ["text", "image"], "output": ["embeddings"], "streaming": False, "vector_size": 512}),
+]
+
+
+def embedding_facts(m):
+    return next((facts for pattern, facts in EMBEDDINGS if pattern.match(m["base_id"])), {})
+
+
 def siblings(models):
     """The same model under other geo prefixes: equal but for price and region."""
     groups = {}
@@ -187,6 +214,7 @@ def distil(m, group):
         "vector_sizes": sizes.get("vector_sizes"),
         "max_texts": sizes.get("max_texts"), "max_chars_per_text": sizes.get("max_chars_per_text"),
         "converse": talk,
+        **embedding_facts(m),
     })
 
 

@@ -19,8 +19,10 @@ func (s *Server) invoke(e *exchange) {
 		s.speak(e, fromPegasus(c.Body), pegasusDialect{})
 	case c.Model != nil && c.Model.Kind == models.Embedding && !c.streams():
 		embed(e)
+	case c.Model != nil && c.Model.Kind == models.Rerank && !c.streams():
+		rerank(e)
 	default:
-		writeError(e.w, invalid("The sandbox has no native body for %s: it knows Anthropic Messages, Nova, Pegasus and the text embeddings of Titan, Cohere and Nova. "+
+		writeError(e.w, invalid("The sandbox has no native body for %s: it knows Anthropic Messages, Nova, Pegasus, and the embedding and ranking models. "+
 			"Use Converse for chat.", c.ModelID))
 	}
 }
