@@ -46,6 +46,7 @@ type configuration struct {
 	reasoningConfig *reasoningConfig
 	reasoningEffort string
 	reasoningLevel  string
+	embed           *embedConfig // of embedding models alone
 }
 
 // reasoningConfig is Nova's.
@@ -84,6 +85,9 @@ type property struct {
 
 // properties are those of one model.
 func (t *traits) properties() []property {
+	if t.vectors != nil {
+		return t.vectors.settings
+	}
 	list := []property{
 		t.guardrailProperty(),
 		object("performanceConfig", "How fast the model answers.",

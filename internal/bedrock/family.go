@@ -95,6 +95,9 @@ type traits struct {
 	// known is false for a model of which neither the catalogue nor a family tells anything: plain
 	// Converse, that is asked for whatever the client asks for.
 	known bool
+	// vectors and ranking are how a model is asked that answers no chats; nil for all others.
+	vectors *embedFamily
+	ranking *rerankFamily
 	// guardrail is the operator's, which no client can replace.
 	guardrail *Guardrail
 }
@@ -112,6 +115,7 @@ func traitsOf(catalogue *models.Catalogue, id, baseModel string) traits {
 	} else {
 		t.model = models.Model{ID: base, Base: base}
 	}
+	t.vectors, t.ranking = embedFamilyOf(base), rerankFamilyOf(base)
 	for _, f := range families() {
 		if strings.HasPrefix(base, f.Prefix) {
 			t.family, t.known = f, true

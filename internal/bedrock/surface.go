@@ -41,6 +41,7 @@ const (
 	speaksChat              // OpenAI's chat completions
 	speaksResponses         // OpenAI's Responses
 	speaksPegasus           // InvokeModel with the body of TwelveLabs' Pegasus
+	speaksNoChat            // InvokeModel, for embeddings and rankings
 )
 
 // target is where a call goes and what its signature is for.
@@ -79,6 +80,9 @@ func (c *Client) surface(v *view, id, word string) (*view, error) {
 	if word == "" {
 		word = usualSurface(t)
 	}
+	if t.notChat() != "" {
+		return c.noChat(v, id, word)
+	}
 	switch word {
 	case SurfaceConverse:
 		return c.onRuntime(v, id, "/converse", "/converse-stream")
@@ -96,6 +100,15 @@ func (c *Client) surface(v *view, id, word string) (*view, error) {
 	default:
 		return nil, fmt.Errorf("%q is not a surface of Bedrock: choose one of %s, or none", word, strings.Join(Surfaces(), ", "))
 	}
+}
+
+// noChat is the surface of a model that answers no chats: InvokeModel is the only one.
+func (c *Client) noChat(v *view, id, word string) (*view, error) {
+	if word != SurfaceInvoke {
+		return nil, fmt.Errorf("models that make embeddings or rankings are served on the surface %q only, not on %q", SurfaceInvoke, word)
+	}
+	v.dialect = speaksNoChat
+	return c.onRuntime(v, id, "/invoke", "/invoke-with-response-stream")
 }
 
 func (c *Client) onRuntime(v *view, id, whole, stream string) (*view, error) {
@@ -128,7 +141,7 @@ func newTarget(address, service string) (target, error) {
 func usualSurface(t *traits) string {
 	has := t.model.Surfaces
 	switch {
-	case strings.HasPrefix(t.model.Base, pegasusPrefix):
+	case strings.HasPrefix(t.model.Base, pegasusPrefix), t.notChat() != "":
 		return SurfaceInvoke
 	case len(has) == 0 || slices.Contains(has, "converse"):
 		return SurfaceConverse
@@ -214,6 +227,8 @@ func (v *view) write(id string, req *llm.ChatRequest) (*outcall, error) {
 		return writeResponses(id, v, req)
 	case speaksPegasus:
 		return writePegasus(v, req)
+	case speaksNoChat:
+		return nil, v.traits.wrongRoute()
 	default:
 		return writeChat(id, v, req)
 	}
