@@ -61,6 +61,7 @@ type Info struct {
 	IconURL              string
 	Reference            string
 	TokenizerModel       string
+	EmbeddingDimensions  int   // how long the vectors are; 0 when not told
 	CreatedAt, UpdatedAt int64 // Unix time; 0 when unknown
 	InputAttachmentTypes []string
 	MaxInputAttachments  *int // nil when not told

@@ -34,14 +34,14 @@ type link struct {
 	param string
 }
 
-// attach replaces the files that a chat names by URL with what is there, under the caller's rights
-// and as long as the budget of the request lasts. URLs of s3: stay: only the model knows who may read
-// them.
-func (g *Gateway) attach(r *http.Request, req *llm.ChatRequest, b *budget) error {
-	ctx, links := r.Context(), linksOf(req)
+// attach replaces the files that a request names by URL with what is there, under the caller's rights
+// and as long as the budget of the request lasts. URLs of s3: are not among its links: only the model
+// knows who may read them.
+func (g *Gateway) attach(r *http.Request, links []link, b *budget) error {
 	if len(links) == 0 {
 		return nil
 	}
+	ctx := r.Context()
 	if over := b.takeLinks(len(links)); over > 0 {
 		return llm.Invalid(links[len(links)-over].param, fmt.Sprintf("A request may name at most %d files by their URLs.", maxLinks))
 	}
@@ -88,7 +88,7 @@ func blob(l llm.Link, file fetch.File) llm.Blob {
 	return b
 }
 
-// linksOf finds the files that are to be fetched.
+// linksOf finds the files of a chat that are to be fetched.
 func linksOf(req *llm.ChatRequest) (links []link) {
 	for i := range req.Messages {
 		m := &req.Messages[i]

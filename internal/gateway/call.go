@@ -22,8 +22,9 @@ const choicesAtOnce = 16
 // served is a deployment made ready.
 type served struct {
 	*catalog.Deployment
-	chat     llm.ChatModel // within the deployment's timeouts; nil when it does not chat
-	defaults *openai.Defaults
+	chat          llm.ChatModel // within the deployment's timeouts; nil when it does not chat
+	defaults      *openai.Defaults
+	embedDefaults *openai.EmbedDefaults
 }
 
 // serveAll makes every deployment ready.
@@ -43,13 +44,39 @@ func newServed(d *catalog.Deployment, log *slog.Logger) (s *served, err error) {
 	if len(d.Info.Defaults) == 0 {
 		return s, nil
 	}
-	if s.defaults, err = parseDefaults(d.Info.Defaults); err != nil {
+	ignored, err := s.setDefaults(d.Info.Defaults)
+	if err != nil {
 		return nil, fmt.Errorf("deployment %s: defaults: %s", d.Name, llm.AsError(err).Message)
 	}
-	if ignored := s.defaults.Ignored; len(ignored) > 0 {
+	if len(ignored) > 0 {
 		log.Warn("defaults without effect", "deployment", d.Name, "members", strings.Join(ignored, ", "))
 	}
 	return s, nil
+}
+
+// setDefaults reads the defaults for what the deployment does, and tells which have no effect on any of
+// it. A deployment that only embeds has those of embeddings; there are none of reranking.
+func (s *served) setDefaults(doc []byte) (ignored []string, err error) {
+	chats := s.Chat != nil
+	if !chats && s.Embed == nil {
+		return []string{"all"}, nil
+	}
+	if chats {
+		if s.defaults, err = parseDefaults(doc); err != nil {
+			return nil, err
+		}
+		ignored = s.defaults.Ignored
+	}
+	if s.Embed == nil {
+		return ignored, nil
+	}
+	if s.embedDefaults, err = openai.ParseEmbedDefaults(doc); err != nil {
+		return nil, err
+	}
+	if !chats {
+		return s.embedDefaults.Ignored, nil
+	}
+	return slices.DeleteFunc(slices.Clone(ignored), func(path string) bool { return !slices.Contains(s.embedDefaults.Ignored, path) }), nil
 }
 
 // parseDefaults reads the defaults of a deployment. One that every request would be refused for is an
@@ -71,6 +98,15 @@ func parseDefaults(doc []byte) (*openai.Defaults, error) {
 // no effect.
 func CheckDefaults(doc []byte) (ignored []string, err error) {
 	defaults, err := parseDefaults(doc)
+	if err != nil {
+		return nil, err
+	}
+	return defaults.Ignored, nil
+}
+
+// CheckEmbedDefaults is CheckDefaults for a deployment that embeds.
+func CheckEmbedDefaults(doc []byte) (ignored []string, err error) {
+	defaults, err := openai.ParseEmbedDefaults(doc)
 	if err != nil {
 		return nil, err
 	}
@@ -185,10 +221,16 @@ func (g *Gateway) resolve(x *exchange, r *http.Request, caller auth.Caller, name
 func (g *Gateway) complete(s *served, caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
 	c := s.complete(req, shape)
 	c.owner = owner{caller.Project, s.Name}
-	if g.tell {
-		req.Metadata = map[string]string{"project": caller.Project, "deployment": s.Name}
-	}
+	req.Metadata = g.metadata(s, caller)
 	return c
+}
+
+// metadata is what the upstream's bill is told of a request; nil is nothing.
+func (g *Gateway) metadata(s *served, caller auth.Caller) map[string]string {
+	if !g.tell {
+		return nil
+	}
+	return map[string]string{"project": caller.Project, "deployment": s.Name}
 }
 
 // oneToolMember is the member that asks for one tool call at most.

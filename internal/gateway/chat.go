@@ -38,7 +38,7 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 	if err != nil {
 		return x.refuse(err)
 	}
-	if err := g.attach(r, c.req, newBudget()); err != nil {
+	if err := g.attach(r, linksOf(c.req), newBudget()); err != nil {
 		return x.refuse(err)
 	}
 	g.vault.recall(c.owner, c.req)

@@ -36,6 +36,7 @@ type item struct {
 	MaxRetryAttempts     int             `json:"max_retry_attempts,omitempty"`
 	Defaults             json.RawMessage `json:"defaults,omitempty"`
 	TokenizerModel       string          `json:"tokenizer_model,omitempty"`
+	EmbeddingDimensions  int             `json:"embedding_dimensions,omitempty"`
 	Limits               catalog.Limits  `json:"limits,omitzero"`
 	Pricing              catalog.Pricing `json:"pricing,omitzero"`
 }
@@ -51,6 +52,8 @@ type capabilities struct {
 	Embeddings     bool     `json:"embeddings"`
 	FineTune       bool     `json:"fine_tune"`
 	Inference      bool     `json:"inference"`
+	// Rerank is beyond DIAL's shape, and there only when it is so.
+	Rerank bool `json:"rerank,omitempty"`
 }
 
 // features are a deployment's own, and what is known of every deployment.
@@ -78,11 +81,11 @@ func newItem(d *catalog.Deployment, object string) item {
 		Owner: "organization-owner", OwnedBy: "organization-owner", Status: "succeeded",
 		Object: object, LifecycleStatus: "generally-available",
 		Created: created, CreatedAt: created, UpdatedAt: max(created, i.UpdatedAt),
-		Capabilities:         capabilities{ScaleTypes: []string{"standard"}, ChatCompletion: chats(d)},
+		Capabilities:         newCapabilities(d),
 		Features:             newFeatures(d),
 		Interfaces:           []string{},
 		InputAttachmentTypes: i.InputAttachmentTypes, MaxInputAttachments: i.MaxInputAttachments,
-		MaxRetryAttempts: i.MaxRetryAttempts, Defaults: i.Defaults, TokenizerModel: i.TokenizerModel,
+		MaxRetryAttempts: i.MaxRetryAttempts, Defaults: i.Defaults, TokenizerModel: i.TokenizerModel, EmbeddingDimensions: i.EmbeddingDimensions,
 		Limits: i.Limits, Pricing: i.Pricing,
 	}
 	if i.Reference != "" {
@@ -91,6 +94,9 @@ func newItem(d *catalog.Deployment, object string) item {
 	if chats(d) {
 		out.Interfaces = append(out.Interfaces, "openaiChatCompletions")
 	}
+	if embeds(d) {
+		out.Interfaces = append(out.Interfaces, "openaiEmbeddings")
+	}
 	if object == "deployment" {
 		out.ScaleSettings = &scaleSettings{ScaleType: "standard"}
 	}
@@ -98,6 +104,14 @@ func newItem(d *catalog.Deployment, object string) item {
 }
 
 func chats(d *catalog.Deployment) bool { return d.Chat != nil || d.Chats != nil }
+
+func embeds(d *catalog.Deployment) bool { return d.Embed != nil || d.Embeddings != nil }
+
+func newCapabilities(d *catalog.Deployment) capabilities {
+	return capabilities{
+		ScaleTypes: []string{"standard"}, ChatCompletion: chats(d), Embeddings: embeds(d), Rerank: d.Rerank != nil,
+	}
+}
 
 func newFeatures(d *catalog.Deployment) features {
 	out := features{Features: d.Info.Features, ChatCompletion: chats(d)}

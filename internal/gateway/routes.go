@@ -18,6 +18,9 @@ func (g *Gateway) routeGateway() {
 	g.open("/", g.handleNoRoute)
 
 	g.known("POST /openai/v1/chat/completions", g.handleChat)
+	g.known("POST /openai/v1/embeddings", g.handleEmbeddings)
+	g.knownIn(writeRerankError, "POST /v2/rerank", g.handleRerank)
+	g.knownIn(writeRerankError, "POST /v1/rerank", g.handleRerankV1)
 	g.known("GET /openai/models", g.handleModels)
 	g.known("GET /openai/v1/models", g.handleModels)
 	g.known("GET /openai/models/{name...}", g.handleModel)
@@ -27,6 +30,7 @@ func (g *Gateway) routeGateway() {
 	g.known("GET /v1/user/info", g.handleUserInfo)
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
+	g.named("POST /openai/deployments", "embeddings", g.embeddings)
 	g.named("POST /v1/deployments", "tokenize", g.tokenize)
 	g.named("POST /v1/deployments", "truncate_prompt", g.truncatePrompt)
 	g.named("GET /v1/deployments", "configuration", g.configuration)
@@ -42,6 +46,7 @@ func (g *Gateway) routeAdapter() {
 	g.known("GET /openai/models", g.handleModels)
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
+	g.named("POST /openai/deployments", "embeddings", g.embeddings)
 	g.named("POST /openai/deployments", "tokenize", g.tokenize)
 	g.named("POST /openai/deployments", "truncate_prompt", g.truncatePrompt)
 	g.named("GET /openai/deployments", "configuration", g.configuration)

@@ -169,7 +169,7 @@ func (g *Gateway) inputCall(t tokenCall, body []byte) (*call, error) {
 		return nil, err
 	}
 	c := g.complete(t.served, t.caller, req, shape)
-	if err := g.attach(t.r, req, t.files); err != nil {
+	if err := g.attach(t.r, linksOf(req), t.files); err != nil {
 		return nil, err
 	}
 	g.vault.recall(c.owner, req)

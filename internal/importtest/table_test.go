@@ -45,6 +45,7 @@ func table() []row {
 				"github.com/aws/smithy-go/logging",
 			},
 		},
+		{floor: 2, pkg: "internal/cohere", internal: []string{"jsonscan", "llm"}},
 		{floor: 2, pkg: "internal/config", internal: []string{"secret"}, external: []string{"go.yaml.in/yaml/v3"}},
 		{floor: 2, pkg: "internal/openai", internal: []string{"jsonscan", "llm", "sse"}},
 		{
@@ -55,7 +56,7 @@ func table() []row {
 		{floor: 3, pkg: "internal/client", internal: []string{"openai", "sse"}},
 		{floor: 2, pkg: "internal/proxy", internal: []string{"jsonscan", "llm", "secret"}},
 		{
-			floor: 4, pkg: "internal/gateway", internal: []string{"auth", "catalog", "fetch", "llm", "openai"},
+			floor: 4, pkg: "internal/gateway", internal: []string{"auth", "catalog", "cohere", "fetch", "llm", "openai"},
 			external: []string{"github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
 		{floor: 5, pkg: "cmd/outcrop", everything: true},

@@ -34,8 +34,7 @@ func WriteEmbeddings(w http.ResponseWriter, out *llm.Embeddings, env EmbedEnvelo
 	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	setPaths(h, HeaderIgnored, slices.Concat(env.Ignored, out.Ignored))
-	setPaths(h, HeaderChanged, slices.Concat(env.Changed, out.Changed))
+	SetReport(h, slices.Concat(env.Ignored, out.Ignored), slices.Concat(env.Changed, out.Changed))
 	buf := getBuffer()
 	defer putBuffer(buf)
 	written := false

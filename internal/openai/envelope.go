@@ -49,10 +49,16 @@ type Statistics struct {
 	Exact     bool  // the tokens were counted by the model, not estimated
 }
 
+// SetReport lists in the header of a reply, of whatever dialect, the paths of the members that had no
+// effect, and of those that reached the model in another form.
+func SetReport(h http.Header, ignored, changed []string) {
+	setPaths(h, HeaderIgnored, ignored)
+	setPaths(h, HeaderChanged, changed)
+}
+
 // setHeaders says in the header what became of the request.
 func setHeaders(h http.Header, env *Envelope, start *llm.Start) {
-	setPaths(h, HeaderIgnored, slices.Concat(env.Ignored, start.Ignored))
-	setPaths(h, HeaderChanged, slices.Concat(env.Changed, start.Changed))
+	SetReport(h, slices.Concat(env.Ignored, start.Ignored), slices.Concat(env.Changed, start.Changed))
 	if start.Cached == "" {
 		return
 	}
