@@ -177,6 +177,10 @@ type Model struct {
 func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
 		v := m.known(ctx)
+		if req.Picture != nil && v.dialect != speaksStability && v.dialect != speaksNoMore {
+			yield(nil, llm.Invalid("model", "This model makes no images: name a deployment of one that does."))
+			return
+		}
 		if v.dialect != speaksConverse {
 			m.chatElsewhere(ctx, v, req, yield)
 			return

@@ -333,12 +333,22 @@ func unknownProperty(name, path string, properties []property) string {
 
 // Configuration is the JSON Schema (draft 2020-12) of custom_fields.configuration for the model.
 func (m *Model) Configuration() []byte {
-	out := []byte(`{"$schema":"https://json-schema.org/draft/2020-12/schema",`)
-	return append(appendObjectSchema(out, m.current.Load().properties()), '}')
+	v := m.current.Load()
+	out := appendMembersSchema([]byte(`{"$schema":"https://json-schema.org/draft/2020-12/schema",`), v.properties())
+	if v.dialect != speaksStability { // which gets whatever else is there
+		out = append(out, closedSchema...)
+	}
+	return append(out, '}')
 }
+
+const closedSchema = `,"additionalProperties":false`
 
 // appendObjectSchema writes the members of an object's schema.
 func appendObjectSchema(out []byte, properties []property) []byte {
+	return append(appendMembersSchema(out, properties), closedSchema...)
+}
+
+func appendMembersSchema(out []byte, properties []property) []byte {
 	out = append(out, `"type":"object","properties":{`...)
 	var required []string
 	for i, p := range properties {
@@ -364,5 +374,5 @@ func appendObjectSchema(out []byte, properties []property) []byte {
 		quoted, _ := json.Marshal(required) // strings cannot fail
 		out = append(append(out, `,"required":`...), quoted...)
 	}
-	return append(out, `,"additionalProperties":false`...)
+	return out
 }

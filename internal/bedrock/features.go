@@ -146,6 +146,8 @@ func (t *traits) samplingTreatment(f llm.Feature) llm.Treatment {
 		return either(none, llm.Ignored, llm.Translated)
 	case llm.FeatureTemperatureAndTopP:
 		return either(none || t.converse.Sampling == models.SamplingOne, llm.Ignored, llm.Forwarded)
+	case llm.FeatureSeed:
+		return llm.Ignored
 	case llm.FeatureTopK:
 		if t.converse.TopKKey == "" {
 			return llm.Refused

@@ -85,6 +85,7 @@ func probes() map[llm.Feature]probe {
 		llm.FeatureTopP:               probing(`"topP":0.5`, sampling(nil, new(0.5))),
 		llm.FeatureTemperatureAndTopP: probing(`"topP":0.5`, sampling(new(0.5), new(0.5))),
 		llm.FeatureTopK:               own(`:5`, `{"top_k":5}`),
+		llm.FeatureSeed:               probing("", llm.ChatRequest{Sampling: llm.Sampling{Seed: new(int64(7))}}),
 		llm.FeatureStop:               probing(`"stopSequences":["END"]`, llm.ChatRequest{Stop: []string{"END"}}),
 		llm.FeatureManyStops:          probing(`"stopSequences"`, llm.ChatRequest{Stop: strings.Split("a b c d e f g h i j k l m n", " ")}),
 		llm.FeatureEffort:             probing(`"additionalModelRequestFields"`, llm.ChatRequest{Effort: "low"}),

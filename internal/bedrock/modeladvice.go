@@ -59,7 +59,7 @@ func advice(catalogue *models.Catalogue, id, region string) string {
 	near := append(geosOf(region), "global", "")
 	var found []*models.Model
 	for _, m := range catalogue.All() {
-		if m.ID != id && stem(m.Base) == stem(base) && m.Kind == models.Chat && callable(m) && slices.Contains(near, m.Geo) {
+		if m.ID != id && stem(m.Base) == stem(base) && (m.Kind == models.Chat || m.Kind == models.Image) && callable(m) && slices.Contains(near, m.Geo) {
 			found = append(found, m)
 		}
 	}

@@ -17,8 +17,10 @@ func (v *view) properties() []property {
 	// OpenAI's APIs and InvokeModel have a counterpart of these alone.
 	list = slices.DeleteFunc(list, func(p property) bool {
 		switch p.name {
-		case "guardrailConfig", "serviceTier", "additionalModelRequestFields":
+		case "guardrailConfig", "serviceTier":
 			return false
+		case "additionalModelRequestFields": // Stability's own fields are members of the configuration
+			return v.dialect == speaksStability
 		case "effort":
 			return v.dialect == speaksPegasus
 		}
@@ -26,6 +28,9 @@ func (v *view) properties() []property {
 	})
 	for i := range list {
 		list[i].members = slices.DeleteFunc(list[i].members, func(p property) bool { return p.name == "streamProcessingMode" })
+	}
+	if v.dialect == speaksStability {
+		list = append(list, v.traits.imageService().properties()...)
 	}
 	return list
 }
@@ -43,6 +48,7 @@ func planElsewhere(v *view, req *llm.ChatRequest, taken string) (*converse, erro
 		return nil, err
 	}
 	c.planTokens(estimate(req))
+	c.forgetSeed()
 	return c, nil
 }
 

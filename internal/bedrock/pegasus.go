@@ -40,7 +40,7 @@ func writePegasus(v *view, req *llm.ChatRequest) (*outcall, error) {
 		return nil, err
 	}
 	w.forget(req)
-	header, err := w.header(req)
+	header, err := plan.invokeHeader(req)
 	if err != nil {
 		return nil, err
 	}
@@ -89,14 +89,14 @@ func (w *pegasusWriter) forget(req *llm.ChatRequest) {
 	}
 }
 
-// header is what InvokeModel takes as headers.
+// invokeHeader is what InvokeModel takes as headers.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
-func (w *pegasusWriter) header(req *llm.ChatRequest) (http.Header, error) {
-	h, err := w.plan.guardrailHeader()
+func (c *converse) invokeHeader(req *llm.ChatRequest) (http.Header, error) {
+	h, err := c.guardrailHeader()
 	if err != nil {
 		return nil, err
 	}
-	tier, err := w.plan.tier()
+	tier, err := c.tier()
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +105,8 @@ func (w *pegasusWriter) header(req *llm.ChatRequest) (http.Header, error) {
 		h.Set("X-Amzn-Bedrock-Service-Tier", tier)
 	}
 	const member = `,"requestMetadata":`
-	if w.plan.addMetadata(req.Metadata); len(w.plan.body) > len(member) {
-		h.Set("X-Amzn-Bedrock-Request-Metadata", string(w.plan.body[len(member):]))
+	if c.addMetadata(req.Metadata); len(c.body) > len(member) {
+		h.Set("X-Amzn-Bedrock-Request-Metadata", string(c.body[len(member):]))
 	}
 	return h, nil
 }

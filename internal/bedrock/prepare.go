@@ -15,6 +15,7 @@ func (c *converse) prepare(n size) error {
 		return err
 	}
 	c.planTokens(n)
+	c.forgetSeed()
 	if err := c.planTools(); err != nil {
 		return err
 	}

@@ -95,6 +95,13 @@ func (c *converse) sampling(req *llm.ChatRequest) (temperature, topP *float64) {
 	return temperature, topP
 }
 
+// forgetSeed reports the seed, which no model that chats takes.
+func (c *converse) forgetSeed() {
+	if c.req.Sampling.Seed != nil {
+		c.ignore("seed", "no Bedrock model that chats takes it")
+	}
+}
+
 // addInference writes inferenceConfig.
 func (c *converse) addInference(req *llm.ChatRequest) error {
 	const open = `,"inferenceConfig":{`

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"outcrop/internal/llm"
+	"outcrop/internal/models"
 )
 
 // The words of ModelOptions.Surface.
@@ -42,6 +43,8 @@ const (
 	speaksResponses         // OpenAI's Responses
 	speaksPegasus           // InvokeModel with the body of TwelveLabs' Pegasus
 	speaksNoChat            // InvokeModel, for embeddings and rankings
+	speaksStability         // InvokeModel with the body of Stability AI's image models
+	speaksNoMore            // an image model that AWS has ended
 )
 
 // target is where a call goes and what its signature is for.
@@ -60,8 +63,11 @@ type view struct {
 	whole, stream target
 }
 
-// pegasusPrefix begins the base ids of the family that has InvokeModel only.
-const pegasusPrefix = "twelvelabs.pegasus"
+// The base ids of the families that have InvokeModel only begin so.
+const (
+	pegasusPrefix   = "twelvelabs.pegasus"
+	stabilityPrefix = "stability."
+)
 
 // view is a model's surface, with what the operator wants of it.
 func (c *Client) view(id string, t traits, o ModelOptions) (*view, error) {
@@ -87,11 +93,11 @@ func (c *Client) surface(v *view, id, word string) (*view, error) {
 	case SurfaceConverse:
 		return c.onRuntime(v, id, "/converse", "/converse-stream")
 	case SurfaceInvoke:
-		if base := t.model.Base; base != "" && !strings.HasPrefix(base, pegasusPrefix) {
-			return nil, fmt.Errorf("the surface %q serves twelvelabs.pegasus models only; for this model choose one of %s, %s, %s",
+		var ok bool
+		if v.dialect, ok = invokeDialect(t); !ok {
+			return nil, fmt.Errorf("the surface %q serves twelvelabs.pegasus and stability models only; for this model choose one of %s, %s, %s",
 				word, SurfaceConverse, SurfaceMantle, SurfaceOpenAI)
 		}
-		v.dialect = speaksPegasus
 		return c.onRuntime(v, id, "/invoke", "/invoke-with-response-stream")
 	case SurfaceMantle:
 		return c.onOpenAI(v, c.mantle, serviceMantle, mantlePath(t.model.Surfaces))
@@ -109,6 +115,18 @@ func (c *Client) noChat(v *view, id, word string) (*view, error) {
 	}
 	v.dialect = speaksNoChat
 	return c.onRuntime(v, id, "/invoke", "/invoke-with-response-stream")
+}
+
+// invokeDialect is the body that InvokeModel takes of a chat with the model; ok is false when none is known.
+func invokeDialect(t *traits) (d dialect, ok bool) {
+	switch base := t.model.Base; {
+	case base == "", strings.HasPrefix(base, pegasusPrefix):
+		return speaksPegasus, true
+	case strings.HasPrefix(base, stabilityPrefix):
+		return speaksStability, true
+	default:
+		return speaksNoMore, t.model.Kind == models.Image
+	}
 }
 
 func (c *Client) onRuntime(v *view, id, whole, stream string) (*view, error) {
@@ -141,7 +159,8 @@ func newTarget(address, service string) (target, error) {
 func usualSurface(t *traits) string {
 	has := t.model.Surfaces
 	switch {
-	case strings.HasPrefix(t.model.Base, pegasusPrefix), t.notChat() != "":
+	case strings.HasPrefix(t.model.Base, pegasusPrefix), strings.HasPrefix(t.model.Base, stabilityPrefix), t.model.Kind == models.Image,
+		t.notChat() != "":
 		return SurfaceInvoke
 	case len(has) == 0 || slices.Contains(has, "converse"):
 		return SurfaceConverse
@@ -229,6 +248,10 @@ func (v *view) write(id string, req *llm.ChatRequest) (*outcall, error) {
 		return writePegasus(v, req)
 	case speaksNoChat:
 		return nil, v.traits.wrongRoute()
+	case speaksStability:
+		return writeStability(v, req)
+	case speaksNoMore:
+		return nil, endOfLife(&v.traits.model)
 	default:
 		return writeChat(id, v, req)
 	}

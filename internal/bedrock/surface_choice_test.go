@@ -51,6 +51,7 @@ func TestEveryModelHasItsSurface(t *testing.T) {
 		{"anthropic.claude-haiku-4-5", "", mantle + "/v1/chat/completions bedrock-mantle"},
 		{"openai.gpt-5.4-2026-03-05", "", mantle + "/openai/v1/responses bedrock-mantle"},
 		{"us.twelvelabs.pegasus-1-2-v1:0", "", runtime + "/model/us.twelvelabs.pegasus-1-2-v1%3A0/invoke-with-response-stream bedrock"},
+		{"us.stability.stable-outpaint-v1:0", "", runtime + "/model/us.stability.stable-outpaint-v1%3A0/invoke-with-response-stream bedrock"},
 		{"qwen.qwen3-32b", SurfaceConverse, runtime + "/model/qwen.qwen3-32b/converse-stream bedrock"},
 		{"openai.gpt-oss-120b", SurfaceMantle, mantle + "/v1/responses bedrock-mantle"},
 		{"openai.gpt-oss-120b-1:0", SurfaceOpenAI, runtime + "/openai/v1/chat/completions bedrock"},
@@ -73,7 +74,7 @@ func TestAnImpossibleSurfaceNamesTheChoices(t *testing.T) {
 	c := testClient(t, Options{})
 	for surface, want := range map[string]string{
 		"messages":    `"messages" is not a surface of Bedrock: choose one of converse, mantle, openai, invoke, or none`,
-		SurfaceInvoke: `serves twelvelabs.pegasus models only; for this model choose one of converse, mantle, openai`,
+		SurfaceInvoke: `serves twelvelabs.pegasus and stability models only; for this model choose one of converse, mantle, openai`,
 	} {
 		if _, err := c.Model("us.amazon.nova-lite-v1:0", ModelOptions{Surface: surface}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", surface, err)

@@ -31,6 +31,7 @@ const (
 	FeatureTopP                              //
 	FeatureTemperatureAndTopP                // both
 	FeatureTopK                              //
+	FeatureSeed                              //
 	FeatureStop                              //
 	FeatureManyStops                         // more stop sequences than the model takes
 	FeatureEffort                            // reasoning_effort
@@ -84,6 +85,7 @@ func (f Feature) String() string {
 		FeatureTopP:               "`top_p`",
 		FeatureTemperatureAndTopP: "`temperature` and `top_p` together",
 		FeatureTopK:               "`top_k`",
+		FeatureSeed:               "`seed`",
 		FeatureStop:               "`stop`",
 		FeatureManyStops:          "more stop sequences than the model takes",
 		FeatureEffort:             "`reasoning_effort`",

@@ -64,12 +64,23 @@ type ChatRequest struct {
 	// Whole says that nobody will read the reply before its end. An adapter may then use a cheaper
 	// call of its upstream; the events are the same.
 	Whole bool
+	// Picture says that the reply is to be an image, and which; nil for a chat. A model that makes no
+	// images refuses it, at "model".
+	Picture *Picture
+}
+
+// Picture is what a client wants of the images that it gets, in the words of OpenAI's Images API, whose
+// members "size" and "output_format" these are.
+type Picture struct {
+	Width, Height int    // pixels; 0 leaves them to the model
+	Format        string // png, jpeg or webp; "" leaves it to the model
 }
 
 // Sampling steers the choice of tokens; nil leaves a value to the model.
 type Sampling struct {
 	Temperature *float64 // 0 to 2, OpenAI's scale
 	TopP        *float64 // 0 to 1
+	Seed        *int64   // the same one gives the same reply, where a model takes one
 }
 
 // Message is one turn. Index is its place in the client's own list, for errors that name it: a
