@@ -19,7 +19,7 @@ func TestConfigCheckReadsDefaults(t *testing.T) {
 		{`{"messages": []}`, 1, "error: models.a.defaults: messages: has no default"},
 		{`{"response_format": {"type": "json_schema", "json_schema": {"name": "x", "schema": {"type": "banana"}}}}`, 1,
 			"error: models.a.defaults: response_format.json_schema.schema: not a valid JSON Schema: at $.type: enum\n"},
-		{`{"seed": 1}`, 0, "warning: models.a.defaults: members without effect: seed (remove them)\n"},
+		{`{"verbosity": "low"}`, 0, "warning: models.a.defaults: members without effect: verbosity (remove them)\n"},
 		{`{"custom_fields": {"configuration": {"nope": 1}}}`, 0, "warning: models.a.defaults: the model refuses requests with these defaults: "},
 		{`{"max_prompt_tokens": 1}`, 0, ""},
 	} {

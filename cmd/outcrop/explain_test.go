@@ -29,7 +29,7 @@ func TestExplainShowsWhatWouldBecomeOfARequest(t *testing.T) {
 		}},
 		{"reported", `{"stream":true,"seed":7,"temperature":0.3,"reasoning_effort":"low","messages":[{"role":"user","content":[{"type":"text","text":"Hi"},{"type":"image_url","image_url":{"url":"https://example.com/a.png"}}]}]}`,
 			[]string{"--region", "eu-west-1", claude}, 0, []string{
-				"as a stream", "/converse-stream", `"budget_tokens"`, "ignored  seed: no Bedrock model takes it", "ignored  temperature: ",
+				"as a stream", "/converse-stream", `"budget_tokens"`, "ignored  seed: no Bedrock model that chats takes it", "ignored  temperature: ",
 				"fetched  messages[0].content[1].image_url.url: would be fetched from https://example.com/a.png",
 			}},
 		{"another surface", `{"messages":[{"role":"user","content":"Hi"}]}`, []string{"--region", "us-east-1", "qwen.qwen3-32b"}, 0, []string{

@@ -247,12 +247,12 @@ func (s *served) complete(req *llm.ChatRequest, shape openai.Shape) *call {
 // ask starts the reply: as many choices as the client wants.
 func (c *call) ask(ctx context.Context) iter.Seq2[llm.Event, error] {
 	if c.shape.N <= 1 {
-		return c.one(ctx)
+		return c.one(ctx, 0)
 	}
 	turns := make(chan struct{}, choicesAtOnce)
 	all := chatFunc(func(ctx context.Context, _ *llm.ChatRequest) iter.Seq2[llm.Event, error] {
-		return llm.SideBySide(ctx, c.shape.N, func(ctx context.Context, _ int) iter.Seq2[llm.Event, error] {
-			return inTurn(ctx, turns, c.one(ctx))
+		return llm.SideBySide(ctx, c.shape.N, func(ctx context.Context, i int) iter.Seq2[llm.Event, error] {
+			return inTurn(ctx, turns, c.one(ctx, i))
 		})
 	})
 	return withTimeouts(all, catalog.Timeouts{Total: c.Timeouts.Total}).Chat(ctx, c.req)
@@ -266,9 +266,15 @@ func (f chatFunc) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.
 	return f(ctx, req)
 }
 
-// one is one choice.
-func (c *call) one(ctx context.Context) iter.Seq2[llm.Event, error] {
-	seq := c.chat.Chat(ctx, c.req)
+// one is the choice of that number.
+func (c *call) one(ctx context.Context, i int) iter.Seq2[llm.Event, error] {
+	req := c.req
+	if seed := req.Sampling.Seed; seed != nil && i > 0 { // else all choices would be the same
+		own := *req
+		own.Sampling.Seed = new(*seed + int64(i))
+		req = &own
+	}
+	seq := c.chat.Chat(ctx, req)
 	if !c.unasked {
 		return seq
 	}

@@ -112,7 +112,7 @@ func TestDefaultsAreReadOnce(t *testing.T) {
 		`{"temperature":"hot"}`: "deployment m: defaults: temperature",
 		`[]`:                    "deployment m: defaults: ",
 		`{"temperature":1}`:     "",
-		`{"seed":1}`:            "",
+		`{"verbosity":"low"}`:   "",
 	} {
 		visible, err := catalog.New([]*catalog.Deployment{{Name: "m", Chat: llmtest.Echo{}, Info: catalog.Info{Defaults: []byte(defaults)}}})
 		if err != nil {
@@ -123,7 +123,7 @@ func TestDefaultsAreReadOnce(t *testing.T) {
 		if want == "" != (err == nil) || err != nil && !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%s: %v", defaults, err)
 		}
-		if warned := strings.Contains(log.String(), "members=seed"); warned != strings.Contains(defaults, "seed") {
+		if warned := strings.Contains(log.String(), "members=verbosity"); warned != strings.Contains(defaults, "verbosity") {
 			t.Errorf("%s: the log is %q", defaults, &log)
 		}
 	}

@@ -21,6 +21,8 @@ func (d *decoder) chat() {
 			d.req.Sampling.Temperature = d.number(2)
 		case "top_p":
 			d.req.Sampling.TopP = d.number(1)
+		case "seed":
+			d.req.Sampling.Seed = new(d.s.Int())
 		case "max_tokens":
 			d.maxAt = o.value
 			d.maxTokens = d.count(maxReplyTokens)

@@ -72,6 +72,9 @@ func dumpRequest(req *llm.ChatRequest, shape Shape) string {
 	if p := req.Sampling.TopP; p != nil {
 		line("top_p %g", *p)
 	}
+	if p := req.Sampling.Seed; p != nil {
+		line("seed %d", *p)
+	}
 	if req.MaxTokens != 0 {
 		line("max_tokens %d", req.MaxTokens)
 	}

@@ -32,6 +32,7 @@ const (
 	hasCacheOptions
 	hasDimensions
 	hasEncoding
+	hasSeed
 )
 
 // memberOf is the member's set, empty for a member that no default can change.
@@ -73,6 +74,8 @@ func memberOf(key string) memberSet {
 		return hasDimensions
 	case "encoding_format":
 		return hasEncoding
+	case "seed":
+		return hasSeed
 	default:
 		return 0
 	}
@@ -185,6 +188,9 @@ func (f *Defaults) applyAnswer(req *llm.ChatRequest, missing memberSet) {
 	if missing&hasTopP != 0 {
 		req.Sampling.TopP = clone(f.req.Sampling.TopP)
 	}
+	if missing&hasSeed != 0 {
+		req.Sampling.Seed = clone(f.req.Sampling.Seed)
+	}
 	if missing&hasMaxTokens != 0 {
 		req.MaxTokens, req.MaxTokensAt = f.req.MaxTokens, f.req.MaxTokensAt
 	}
@@ -202,10 +208,9 @@ func (f *Defaults) applyAnswer(req *llm.ChatRequest, missing memberSet) {
 	}
 }
 
-func clone(p *float64) *float64 {
+func clone[T int64 | float64](p *T) *T {
 	if p == nil {
 		return nil
 	}
-	f := *p
-	return &f
+	return new(*p)
 }

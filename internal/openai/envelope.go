@@ -156,8 +156,10 @@ func appendEnd(dst []byte, tier string, env *Envelope) []byte {
 }
 
 // appendUsage counts cached tokens within prompt_tokens, as OpenAI does; cache_write_tokens is DIAL's
-// addition, and cache_write_1h_tokens, a part of it, ours.
+// addition, and cache_write_1h_tokens, a part of it, ours. An image that the model made is one token, as
+// DIAL's adapters have it: DIAL Core's limits and prices know tokens only.
 func appendUsage(dst []byte, u llm.Usage) []byte {
+	u.Output += u.Images
 	dst = append(dst, `{"prompt_tokens":`...)
 	dst = strconv.AppendInt(dst, int64(u.Prompt()), 10)
 	dst = append(dst, `,"completion_tokens":`...)
