@@ -234,7 +234,7 @@ func (w *stabilityWriter) complete(*llm.ChatRequest) error {
 	}
 	switch {
 	case s.image == required && !has(s.first):
-		return llm.Invalid(content, "This model works on an image: the last message must hold one.")
+		return llm.Invalid(content, "This model works on an image: the request must hold one.")
 	case s.secondNeeded && !has(s.second):
 		return llm.Invalid(content, "This model needs two images: the one to change, and after it one with the style.")
 	}
@@ -263,7 +263,7 @@ func (w *stabilityWriter) addPrompt(*llm.ChatRequest) error {
 			w.plan.ignore(content, "the model takes no text beside the image")
 		}
 	case prompt == "" && w.service.prompt == required:
-		return llm.Invalid(content, "The last message holds no text: this model needs a prompt.")
+		return llm.Invalid(content, "The request holds no text: this model needs a prompt.")
 	case utf8.RuneCountInString(prompt) > longestRun:
 		return llm.Invalid(content, fmt.Sprintf("The prompt has more than %d characters, which is the most that this model takes.", longestRun))
 	case prompt != "":

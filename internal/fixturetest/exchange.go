@@ -25,7 +25,7 @@ func exchange(t *testing.T, handler http.Handler, text []byte) string {
 		}
 	}()
 	handler.ServeHTTP(recorder, request.WithContext(t.Context()))
-	return formatReply(recorder)
+	return FormatReply(recorder)
 }
 
 // wire completes a request's text: the protocol version and the length of the body.
@@ -39,8 +39,8 @@ func wire(text []byte) string {
 	return fmt.Sprintf("%s HTTP/1.1\r\nHost: gateway\r\nX-Request-Id: req-1\r\n%sContent-Length: %d\r\n\r\n%s", line, headers, len(body), body)
 }
 
-// formatReply writes status, the headers that a client reads, and the body.
-func formatReply(r *httptest.ResponseRecorder) string {
+// FormatReply writes status, the headers that a client reads, and the body.
+func FormatReply(r *httptest.ResponseRecorder) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "%d\n", r.Code)
 	for _, name := range []string{"Content-Type", "Retry-After", "X-Outcrop-Ignored", "X-Outcrop-Changed", "X-DIAL-CACHE-BREAKPOINT-PATH", "X-DIAL-CACHE-EXPIRE-AT", "X-Request-Id"} {

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
@@ -170,8 +171,22 @@ func (g *Gateway) decodeCall(x *exchange, a asked, s *served, body []byte) (*cal
 	if err != nil {
 		return nil, err
 	}
+	return g.callOf(x, a, s, decoded{req, shape})
+}
+
+// decoded is a chat in this server's words, and how its client wants the reply.
+type decoded struct {
+	req   *llm.ChatRequest
+	shape openai.Shape
+}
+
+// callOf is the call of a request that is decoded, of the deployment or, when that is nil, of the one that
+// it names.
+func (g *Gateway) callOf(x *exchange, a asked, s *served, d decoded) (*call, error) {
+	req, shape := d.req, d.shape
 	if s == nil {
-		if s, err = g.resolveNamed(x, a, shape.Model); err != nil {
+		var err error
+		if s, err = g.resolveNamed(x, a, cmp.Or(a.name, shape.Model)); err != nil {
 			return nil, err
 		}
 	}
@@ -179,6 +194,7 @@ func (g *Gateway) decodeCall(x *exchange, a asked, s *served, body []byte) (*cal
 		return nil, llm.Invalid("model", "The deployment "+s.Name+" does not chat.")
 	}
 	c := g.complete(s, a.caller, req, shape)
+	var err error
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err
 }
@@ -310,9 +326,14 @@ func (c *call) write(x *exchange, reply iter.Seq2[llm.Event, error]) error {
 	if c.shape.Stream {
 		write = openai.WriteStream
 	}
-	return write(x, reply, openai.Envelope{
+	return write(x, reply, c.envelope(x))
+}
+
+// envelope is what the reply says beside what the model said.
+func (c *call) envelope(x *exchange) openai.Envelope {
+	return openai.Envelope{
 		ID: x.id, Model: c.Name, Created: x.began, Ignored: c.shape.Ignored, Changed: c.shape.Changed,
 		IncludeUsage: c.shape.IncludeUsage, Functions: c.shape.Functions, Choices: c.shape.N, Statistics: c.statistics,
 		Heartbeat: c.Timeouts.Heartbeat,
-	})
+	}
 }

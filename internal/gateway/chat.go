@@ -48,6 +48,7 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 	reply := c.ask(r.Context())
 	reply = g.vault.remember(c.owner, c.req, reply)
 	reply = c.format.checked(reply)
+	reply = g.stored(x, r, reply)
 	return c.write(x, reply)
 }
 
@@ -68,10 +69,7 @@ func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release f
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != "application/json" {
 		return nil, nil, &llm.Error{Kind: llm.KindUnsupportedType, Message: "Only application/json is supported: set the Content-Type header."}
 	}
-	if r.ContentLength > maxBody {
-		return nil, nil, errTooLarge()
-	}
-	if err := x.allow(time.Now().Add(bodyTimeout)); err != nil {
+	if err := x.openBody(r); err != nil {
 		return nil, nil, err
 	}
 	buffer := g.bodies.Get().(*[]byte)
@@ -92,6 +90,14 @@ func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release f
 		return nil, nil, err
 	}
 	return body, release, nil
+}
+
+// openBody lets a body come in that is not announced to be too long.
+func (x *exchange) openBody(r *http.Request) error {
+	if r.ContentLength > maxBody {
+		return errTooLarge()
+	}
+	return x.allow(time.Now().Add(bodyTimeout))
 }
 
 // trustedSize is how much of an announced body is allocated before it arrives.

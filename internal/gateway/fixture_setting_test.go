@@ -15,6 +15,7 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/fetch"
 	"outcrop/internal/fixturetest"
+	"outcrop/internal/llm"
 	"outcrop/internal/memnet"
 )
 
@@ -28,6 +29,7 @@ type setting struct {
 	Timeouts struct{ FirstToken, InterToken, Total, Heartbeat string }
 	Count    bool // it counts tokens
 	Metadata bool
+	Store    string // where files are stored; "broken" for a storage that fails
 }
 
 func newSetting(t *testing.T, archive *fixturetest.Archive) setting {
@@ -68,6 +70,22 @@ func (s *setting) apply(d *catalog.Deployment, m *bedrock.Model) {
 	d.Configuration = m.Configuration
 	if s.Count {
 		d.Count = m
+	}
+}
+
+// store is a place for files that a model makes, as the fixture says.
+func (s *setting) store() func(context.Context, http.Header, llm.Blob) (string, error) {
+	if s.Store == "" {
+		return nil
+	}
+	return func(_ context.Context, credentials http.Header, file llm.Blob) (string, error) {
+		switch {
+		case credentials.Get("Api-Key") == "" || file.MIME == "" || file.Base64 == "" && file.Bytes == nil:
+			return "", fmt.Errorf("stored without a key, a type or bytes: %v", credentials)
+		case s.Store == "broken":
+			return "", fmt.Errorf("the storage is full")
+		}
+		return s.Store + "/" + file.Name, nil
 	}
 }
 

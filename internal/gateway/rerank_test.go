@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"outcrop/internal/catalog"
+	"outcrop/internal/fixturetest"
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
 )
@@ -52,7 +53,7 @@ func postAs(t *testing.T, h http.Handler, path, body string) string {
 	if !json.Valid(w.Body.Bytes()) {
 		t.Errorf("not JSON: %s", w.Body)
 	}
-	return formatReply(w)
+	return fixturetest.FormatReply(w)
 }
 
 func TestRerank(t *testing.T) {

@@ -21,6 +21,8 @@ func (g *Gateway) routeGateway() {
 	g.known("POST /openai/v1/embeddings", g.handleEmbeddings)
 	g.knownIn(writeRerankError, "POST /v2/rerank", g.handleRerank)
 	g.knownIn(writeRerankError, "POST /v1/rerank", g.handleRerankV1)
+	g.known("POST /openai/v1/images/generations", g.handleImages)
+	g.known("POST /openai/v1/images/edits", g.handleImageEdits)
 	g.known("GET /openai/models", g.handleModels)
 	g.known("GET /openai/v1/models", g.handleModels)
 	g.known("GET /openai/models/{name...}", g.handleModel)
@@ -31,6 +33,8 @@ func (g *Gateway) routeGateway() {
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
 	g.named("POST /openai/deployments", "embeddings", g.embeddings)
+	g.named("POST /openai/deployments", "images/generations", g.images)
+	g.named("POST /openai/deployments", "images/edits", g.imageEdits)
 	g.named("POST /v1/deployments", "tokenize", g.tokenize)
 	g.named("POST /v1/deployments", "truncate_prompt", g.truncatePrompt)
 	g.named("GET /v1/deployments", "configuration", g.configuration)

@@ -38,6 +38,7 @@ type directive struct {
 	citations  bool          // quote the first document that may be cited
 	image      bool          // draw one
 	serverTool bool          // use a tool of the service's own first
+	filter     string        // which filter of an image model strikes, or ""
 	trace      bool          // report a guardrail although the request names none
 }
 
@@ -88,6 +89,7 @@ func directiveKeys() []directiveKey {
 			}
 			return d.breakWith(fault{kind: faultException, exception: v})
 		}},
+		{"filter", false, func(d *directive, v string) (err error) { d.filter, err = oneOf(v, filterWishes()); return }},
 		{"image", true, setWish(func(d *directive) { d.image = true })},
 		{"loop", false, func(d *directive, v string) (err error) { d.loop, err = positive(v); return }},
 		{"message", false, func(d *directive, v string) error { d.message = v; return nil }},

@@ -17,12 +17,14 @@ func (s *Server) invoke(e *exchange) {
 		s.speak(e, fromNova(c.Body), novaDialect{})
 	case native == familyPegasus:
 		s.speak(e, fromPegasus(c.Body), pegasusDialect{})
+	case stabilityOf(c) != nil:
+		stability(e, stabilityOf(c))
 	case c.Model != nil && c.Model.Kind == models.Embedding && !c.streams():
 		embed(e)
 	case c.Model != nil && c.Model.Kind == models.Rerank && !c.streams():
 		rerank(e)
 	default:
-		writeError(e.w, invalid("The sandbox has no native body for %s: it knows Anthropic Messages, Nova, Pegasus, and the embedding and ranking models. "+
+		writeError(e.w, invalid("The sandbox has no native body for %s: it knows Anthropic Messages, Nova, Pegasus, Stability, and the embedding and ranking models. "+
 			"Use Converse for chat.", c.ModelID))
 	}
 }

@@ -26,6 +26,9 @@ func invokeRules(c *call) *apiError {
 	if c.Model == nil {
 		return nil
 	}
+	if s := stabilityOf(c); s != nil {
+		return stabilityNative(c, s)
+	}
 	switch c.Model.Kind {
 	case models.Embedding:
 		return embedRules(c)

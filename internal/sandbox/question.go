@@ -93,7 +93,7 @@ func userTexts(body map[string]any) func(yield func(map[string]any, string) bool
 		if inner := object(dig(body, "input", "converse")); inner != nil {
 			body = inner
 		}
-		for _, key := range []string{"inputText", "inputPrompt"} {
+		for _, key := range []string{"inputText", "inputPrompt", "prompt"} {
 			if _, ok := body[key].(string); ok && !yield(body, key) {
 				return
 			}

@@ -294,7 +294,7 @@ func TestInvokeBodies(t *testing.T) {
 		{"Nova at high effort with a limit", idNova2, `{"messages":[{"role":"user","content":[{"text":"x"}]}],"inferenceConfig":{"maxTokens":5},"reasoningConfig":{"type":"enabled","maxReasoningEffort":"high"}}`, "maxTokens must be unset"},
 		{"a Claude body behind a profile of one's own", idApplication, `{$CLAUDE}`, ""},
 		{"an odd one", idApplication, `{"anthropic_version":"x","max_tokens":9,"messages":[1]}`, "messages.0: Input should be a valid dictionary"},
-		{"a body nobody knows", "stability.sd3-5-large-v1:0", `{"prompt":"x"}`, ""},
+		{"a body nobody knows", "amazon.nova-reel-v1:0", `{"prompt":"x"}`, ""},
 	} {
 		got := refusalOf(t, opInvoke, tt.id, strings.Replace(tt.body, "$CLAUDE", `"anthropic_version":"x","max_tokens":2000,"messages":[{"role":"user","content":"x"}]`, 1))
 		if got == "" && tt.want != "" || got != "" && tt.want == "" || !strings.Contains(got, tt.want) {
