@@ -98,10 +98,25 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 		return nil, err
 	}
 	upstreams.models = append(upstreams.models, named{m.Name, model})
-	return &catalog.Deployment{
-		Name: m.Name, Roles: m.UserRoles, Info: info(m), Chat: model, Count: model, Configuration: model.Configuration,
-		Timeouts: timeouts(m.Timeouts),
-	}, nil
+	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts)}
+	return d, able(d, m.Type, model)
+}
+
+// able gives a deployment what its type says that the model does.
+func able(d *catalog.Deployment, kind string, model *bedrock.Model) error {
+	does := map[models.Kind]string{models.Embedding: config.TypeEmbedding, models.Rerank: config.TypeRerank}[model.Kind()]
+	if does != "" && kind != does {
+		return fmt.Errorf("the model makes no answers of type %s: its type is %s", kind, does)
+	}
+	switch kind {
+	case config.TypeEmbedding:
+		d.Embed = model
+	case config.TypeRerank:
+		d.Rerank = model
+	default:
+		d.Chat, d.Count, d.Configuration = model, model, model.Configuration
+	}
+	return nil
 }
 
 // settings are how an upstream is reached; region "" is the process's.

@@ -229,6 +229,7 @@ func TestFaultMatrixIsComplete(t *testing.T) {
 	for _, m := range regexp.MustCompile("(?m)^\\| `([a-z-]+)[=`]").FindAllStringSubmatch(directives, -1) {
 		documented[m[1]] = true
 	}
+	delete(documented, "filter") // of image models alone, see testdata/stability
 	_, covered := converse.faults(6, true)
 	checkSameKeys(t, "directive", documented, covered)
 	documented, covered = map[string]bool{}, map[string]bool{}

@@ -120,14 +120,14 @@ func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s sett
 }
 
 // able gives a deployment all that its model can do.
-func able(d *catalog.Deployment, model any) {
-	if m, ok := model.(llm.EmbedModel); ok {
-		d.Embed = m
+func able(d *catalog.Deployment, model *bedrock.Model) {
+	switch model.Kind() {
+	case models.Embedding:
+		d.Embed = model
+	case models.Rerank:
+		d.Rerank = model
 	}
-	if m, ok := model.(llm.RerankModel); ok {
-		d.Rerank = m
-	}
-	if m, ok := model.(interface{ Native() llm.MessagesModel }); ok {
+	if m, ok := any(model).(interface{ Native() llm.MessagesModel }); ok {
 		d.Messages = m.Native
 	}
 }
