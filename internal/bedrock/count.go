@@ -119,7 +119,11 @@ func (m *Model) ownCount(ctx context.Context, v *view, req *llm.ChatRequest) (to
 	if !m.counts.open() {
 		return 0, false, nil
 	}
-	tokens, err = m.askCount(ctx, v, body)
+	ask, err := m.countTokens(v, body)
+	if err != nil {
+		return 0, false, err
+	}
+	tokens, err = m.askCount(ctx, ask)
 	switch {
 	case err == nil:
 		m.counts.put(hash, tokens)
@@ -131,15 +135,17 @@ func (m *Model) ownCount(ctx context.Context, v *view, req *llm.ChatRequest) (to
 	return 0, false, nil
 }
 
-var errNoCount = errors.New("the answer holds no inputTokens")
+var errNoCount = errors.New("the answer holds no number of tokens")
 
-// askCount asks AWS. CountTokens knows base ids only: a profile's id is refused.
-func (m *Model) askCount(ctx context.Context, v *view, body []byte) (tokens int, err error) {
+// countTokens is a call of CountTokens, which knows base ids only: a profile's id is refused.
+func (m *Model) countTokens(v *view, body []byte) (countCall, error) {
 	to, err := newTarget(m.client.base+"/model/"+escapeLabel(v.traits.model.Base)+"/count-tokens", serviceBedrock)
-	if err != nil {
-		return 0, err
-	}
-	resp, err := m.client.send(ctx, to, body, nil)
+	return countCall{to: to, body: body, member: "inputTokens"}, err
+}
+
+// askCount asks AWS.
+func (m *Model) askCount(ctx context.Context, ask countCall) (tokens int, err error) {
+	resp, err := m.client.send(ctx, ask.to, ask.body, ask.header)
 	if err != nil {
 		return 0, err
 	}
@@ -155,7 +161,7 @@ func (m *Model) askCount(ctx context.Context, v *view, body []byte) (tokens int,
 	tokens = -1
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
-		if key == "inputTokens" {
+		if key == ask.member {
 			tokens = count(&s)
 		} else {
 			s.Skip()

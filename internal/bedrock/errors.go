@@ -234,7 +234,7 @@ func kindOf(e *awsError) llm.Kind {
 		return llm.KindForbidden
 	case http.StatusTooManyRequests:
 		return llm.KindRateLimited
-	case http.StatusServiceUnavailable:
+	case http.StatusServiceUnavailable, statusOverloaded:
 		return llm.KindUnavailable
 	case http.StatusRequestTimeout, http.StatusGatewayTimeout:
 		return llm.KindTimeout
@@ -243,16 +243,21 @@ func kindOf(e *awsError) llm.Kind {
 	}
 }
 
+// statusOverloaded is Anthropic's own for a service without capacity.
+// https://docs.claude.com/en/api/errors
+const statusOverloaded = 529
+
 // saysMore is true of the statuses of a server's failure that tell it apart: OpenAI's APIs call each a
 // server_error.
 func saysMore(status int) bool {
-	return status == http.StatusServiceUnavailable || status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout
+	return status == http.StatusServiceUnavailable || status == statusOverloaded || status == http.StatusRequestTimeout || status == http.StatusGatewayTimeout
 }
 
 // kindOfCode maps each exception of the runtime, of the signature layer before it, and the types and
-// codes of OpenAI's APIs; KindInternal for a code that is not known.
+// codes of OpenAI's and Anthropic's APIs; KindInternal for a code that is not known.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/CommonErrors.html
 // https://platform.openai.com/docs/guides/error-codes
+// https://docs.claude.com/en/api/errors
 func kindOfCode(code string) llm.Kind {
 	switch code {
 	case "ValidationException", "ConflictException", "validation_error",
@@ -260,10 +265,12 @@ func kindOfCode(code string) llm.Kind {
 		return llm.KindInvalid
 	case "context_length_exceeded":
 		return llm.KindContextLength
+	case "request_too_large":
+		return llm.KindTooLarge
 	case "content_filter", "content_policy_violation":
 		return llm.KindContentFilter
 	case "AccessDeniedException", "permission_error", "permission_denied", "access_denied", "PermissionDeniedError",
-		"authentication_error", "invalid_api_key", "AuthenticationError":
+		"authentication_error", "invalid_api_key", "AuthenticationError", "billing_error":
 		return llm.KindForbidden
 	case "ResourceNotFoundException", "not_found_error", "model_not_found", "NotFoundError":
 		return llm.KindNotFound

@@ -11,7 +11,7 @@ import (
 	"outcrop/internal/llm"
 )
 
-// The events of ConverseStream.
+// The events of ConverseStream, and the one of InvokeModel's stream.
 const (
 	eventMessageStart = "messageStart"
 	eventBlockStart   = "contentBlockStart"
@@ -19,6 +19,8 @@ const (
 	eventBlockStop    = "contentBlockStop"
 	eventMessageStop  = "messageStop"
 	eventMetadata     = "metadata"
+
+	eventChunk = "chunk" // of InvokeModelWithResponseStream
 )
 
 // stopReason maps Converse's words; a word that is not here becomes FinishOther with the word as

@@ -41,13 +41,14 @@ type frame struct {
 // blockLen is how much is read at a time. Ten thousand open streams hold one block each.
 const blockLen = 8 << 10
 
-// frameReader takes frames apart where they lie. It never writes twice to the same memory: a block
-// that is full is left to the garbage collector, so strings that alias it stay valid.
+// frameReader takes frames apart where they lie. Unless it is told to, it never writes twice to the same
+// memory: a block that is full is left to the garbage collector, so strings that alias it stay valid.
 type frameReader struct {
 	r     io.Reader
 	block []byte // block[start:end] is read and not yet parsed
 	start int
 	end   int
+	reuse bool // nothing aliases the block: it is written to again
 }
 
 // next returns the next frame that has arrived whole; ok is false when there is none at hand and
@@ -112,7 +113,10 @@ func (f *frameReader) makeRoom() error {
 	if len(f.block)-f.end >= max(need, blockLen/8) {
 		return nil
 	}
-	block := make([]byte, max(blockLen, total))
+	block := f.block
+	if !f.reuse || len(block) < max(blockLen, total) {
+		block = make([]byte, max(blockLen, total))
+	}
 	f.end = copy(block, f.block[f.start:f.end])
 	f.block, f.start = block, 0
 	return nil
@@ -173,6 +177,8 @@ func intern(b []byte) string {
 		return "event"
 	case eventDelta:
 		return eventDelta
+	case eventChunk:
+		return eventChunk
 	case eventMessageStart:
 		return eventMessageStart
 	case eventBlockStart:

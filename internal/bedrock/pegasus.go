@@ -271,7 +271,7 @@ func (a *answer) readPegasus(ctx context.Context, body io.Reader) {
 
 // chunk reads one frame into the decoder's finish, and gives its text.
 func (a *answer) chunk(fr frame) (llm.Event, error) {
-	if fr.eventType != "chunk" {
+	if fr.eventType != eventChunk {
 		return nil, nil // the protocol says that what is not modelled is skipped
 	}
 	s := jsonscan.New(fr.payload)

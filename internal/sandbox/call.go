@@ -16,6 +16,8 @@ const (
 	opCountTokens    = "CountTokens"
 	opChat           = "ChatCompletions" // OpenAI's own, as is the next
 	opResponses      = "Responses"
+	opMessages       = "Messages" // Anthropic's own, as is the next
+	opCountMessages  = "CountMessages"
 )
 
 // call is one runtime request, decoded.
@@ -26,7 +28,8 @@ type call struct {
 	Body    map[string]any // decoded with json.Decoder.UseNumber; nil for InvokeModel whose body is not JSON
 	Raw     []byte         // the body as it came
 
-	// Native is the body of an OpenAI-shaped call, whose Body is a translation;
+	// Native is the body of an OpenAI-shaped call, whose Body is a translation, or
+	// of one of Anthropic's API, whose Body is what InvokeModel would have got;
 	// Stream says that it wants a stream, Path where it went, Mantle that it was
 	// signed for the host bedrock-mantle.
 	Native map[string]any
@@ -47,6 +50,9 @@ func (c *call) streams() bool {
 
 // isOpenAI says whether the call is one of OpenAI's API.
 func (c *call) isOpenAI() bool { return c.Op == opChat || c.Op == opResponses }
+
+// isAnthropic says whether the call is one of Anthropic's API.
+func (c *call) isAnthropic() bool { return c.Op == opMessages || c.Op == opCountMessages }
 
 // isConverse says whether the body is Converse's own vocabulary.
 func (c *call) isConverse() bool {

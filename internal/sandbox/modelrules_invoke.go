@@ -96,5 +96,8 @@ func countRules(c *call) *apiError {
 				i, kind, strings.Join(known, "', '"))
 		}
 	}
-	return nil
+	if c.Model == nil || body["anthropic_version"] == nil {
+		return nil
+	}
+	return countMembers(&call{Op: opInvoke, ModelID: c.ModelID, Model: c.Model, Body: body})
 }

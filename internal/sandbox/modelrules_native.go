@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"strings"
@@ -61,7 +62,7 @@ func claudeNative(c *call) *apiError {
 			return invalid("%s: Extra inputs are not permitted", name)
 		}
 	}
-	for _, check := range []func(*call) *apiError{claudeRanges, claudeMessages, claudeTools, claudeSchema} {
+	for _, check := range []func(*call) *apiError{claudeMembers, claudeRanges, claudeMessages, claudeTools, claudeSchema} {
 		if err := check(c); err != nil {
 			return err
 		}
@@ -70,6 +71,39 @@ func claudeNative(c *call) *apiError {
 		claudeLimit, claudeToolPairs, cachePointCount, cachePointOrder, thinkingKind, thinkingBudget, thinkingSampling,
 		thinkingTools, thinkingReplay, thinkingSignatures, sampling, prefill, uniqueCalls, claudeEffort, betas, claudeImages, contextWindow,
 	})
+}
+
+// claudeMembers: what the body may hold, in the first place and where a beta is
+// needed. Anthropic's own service tiers, containers, remote MCP servers and
+// regions are not AWS's, and an effort per message is not either.
+// https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages-request-response.html
+func claudeMembers(c *call) *apiError {
+	v := conversation{body: map[string]any{"additionalModelRequestFields": pick(c.Body, "anthropic_beta")}}
+	for _, name := range slices.Sorted(maps.Keys(c.Body)) {
+		switch name {
+		case "anthropic_version", "anthropic_beta", "messages", "max_tokens", "system", "temperature", "top_p", "top_k", "stop_sequences",
+			"tools", "tool_choice", "thinking", "output_config", "output_format", "cache_control", "metadata":
+			continue
+		case "context_management":
+			if v.hasBeta("context-management-2025-06-27") || v.hasBeta("compact-2026-01-12") {
+				continue
+			}
+		}
+		if !strings.HasPrefix(name, "amazon-bedrock-") {
+			return invalid("%s: Extra inputs are not permitted", name)
+		}
+	}
+	for i, m := range array(c.Body["messages"]) {
+		if dig(m, "output_config") != nil {
+			return invalid("messages.%d.output_config: Extra inputs are not permitted", i)
+		}
+	}
+	for i, t := range array(c.Body["tools"]) {
+		if dig(t, "defer_loading") != nil && !v.hasBeta("tool-search-tool-2025-10-19") {
+			return invalid("tools.%d.custom.defer_loading: Extra inputs are not permitted", i)
+		}
+	}
+	return nil
 }
 
 // claudeRanges: numbers and what they may be.

@@ -149,6 +149,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	switch {
 	case ok && openaiPath(r.Method, r.URL.Path):
 		s.serveOpenAI(w, r, body)
+	case ok && anthropicPath(r.Method, r.URL.Path):
+		s.serveAnthropic(w, r, body)
 	case ok && r.Method == http.MethodPost && len(segments) == 3 && segments[0] == "model" && runtimeOp(segments[2]) != "":
 		s.serveRuntime(w, r, &call{Op: runtimeOp(segments[2]), ModelID: segments[1], Raw: body})
 	case len(body) > maxBody:
@@ -249,6 +251,8 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, who ide
 		s.converse(&e)
 	case c.isOpenAI():
 		s.openai(&e)
+	case c.isAnthropic():
+		s.messages(&e)
 	default:
 		s.invoke(&e)
 	}
@@ -322,11 +326,14 @@ func wait(ctx context.Context, d time.Duration) error {
 
 // fail sends a refusal in the shape of the call's API.
 func (c *call) fail(w http.ResponseWriter, e *apiError) {
-	if c.isOpenAI() {
+	switch {
+	case c.isOpenAI():
 		writeOpenAIError(w, e)
-		return
+	case c.isAnthropic():
+		writeAnthropicError(w, e)
+	default:
+		writeError(w, e)
 	}
-	writeError(w, e)
 }
 
 // writeError sends a refusal in the shape of rest-json. Without

@@ -20,6 +20,9 @@ func (e *exchange) play(events []event) {
 	if e.call.isOpenAI() {
 		p.format = &sse{named: e.call.Op == opResponses}
 	}
+	if e.call.isAnthropic() {
+		p.format = &namedSSE{}
+	}
 	h := e.w.Header()
 	h.Set("Content-Type", p.format.contentType())
 	if e.call.Op == opInvokeStream {

@@ -37,6 +37,9 @@ func validate(c *call, m *mood) *apiError {
 	if c.isOpenAI() {
 		checks = []func(*call) *apiError{openaiRoute, openaiRules}
 	}
+	if c.isAnthropic() {
+		checks = []func(*call) *apiError{messagesRoute, messagesRules}
+	}
 	for _, check := range checks {
 		if err := check(c); err != nil {
 			return err
