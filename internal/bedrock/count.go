@@ -107,23 +107,18 @@ func (m *Model) CountTokens(ctx context.Context, req *llm.ChatRequest) (llm.Coun
 
 // ownCount is the model's own count; ok is false when AWS gives none.
 func (m *Model) ownCount(ctx context.Context, v *view, req *llm.ChatRequest) (tokens int, ok bool, err error) {
-	call, err := build(req, &v.traits)
+	call, err := m.countCall(v, req)
 	if err != nil {
 		return 0, false, err
 	}
-	body := countBody(call.body)
-	hash := sha256.Sum256(body)
+	hash := sha256.Sum256(call.body)
 	if tokens, ok := m.counts.get(hash); ok {
 		return tokens, true, nil
 	}
 	if !m.counts.open() {
 		return 0, false, nil
 	}
-	ask, err := m.countTokens(v, body)
-	if err != nil {
-		return 0, false, err
-	}
-	tokens, err = m.askCount(ctx, ask)
+	tokens, err = m.askCount(ctx, call)
 	switch {
 	case err == nil:
 		m.counts.put(hash, tokens)
@@ -135,17 +130,32 @@ func (m *Model) ownCount(ctx context.Context, v *view, req *llm.ChatRequest) (to
 	return 0, false, nil
 }
 
-var errNoCount = errors.New("the answer holds no number of tokens")
+var errNoCount = errors.New("the answer holds no inputTokens")
 
-// countTokens is a call of CountTokens, which knows base ids only: a profile's id is refused.
-func (m *Model) countTokens(v *view, body []byte) (countCall, error) {
-	to, err := newTarget(m.client.base+"/model/"+escapeLabel(v.traits.model.Base)+"/count-tokens", serviceBedrock)
-	return countCall{to: to, body: body, member: "inputTokens"}, err
+// countCall is a request as a call that counts it.
+type countCall struct {
+	to     target
+	header http.Header
+	body   []byte
 }
 
-// askCount asks AWS.
-func (m *Model) askCount(ctx context.Context, ask countCall) (tokens int, err error) {
-	resp, err := m.client.send(ctx, ask.to, ask.body, ask.header)
+func (m *Model) countCall(v *view, req *llm.ChatRequest) (*countCall, error) {
+	call, err := build(req, &v.traits)
+	if err != nil {
+		return nil, err
+	}
+	return m.countBase(v, countBody(call.body))
+}
+
+// countBase is a call of CountTokens, which knows base ids only: a profile's id is refused.
+func (m *Model) countBase(v *view, body []byte) (*countCall, error) {
+	to, err := newTarget(m.client.base+"/model/"+escapeLabel(v.traits.model.Base)+"/count-tokens", serviceBedrock)
+	return &countCall{to: to, body: body}, err
+}
+
+// askCount asks AWS, or Anthropic's API on AWS.
+func (m *Model) askCount(ctx context.Context, call *countCall) (tokens int, err error) {
+	resp, err := m.client.send(ctx, call.to, call.body, call.header)
 	if err != nil {
 		return 0, err
 	}
@@ -161,7 +171,7 @@ func (m *Model) askCount(ctx context.Context, ask countCall) (tokens int, err er
 	tokens = -1
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
-		if key == ask.member {
+		if key == "inputTokens" || key == "input_tokens" {
 			tokens = count(&s)
 		} else {
 			s.Skip()

@@ -13,8 +13,8 @@ import (
 
 // The paths of Anthropic's own API on the bedrock-mantle host.
 const (
-	mantleMessages      = "/anthropic/v1/messages"
-	mantleCountMessages = "/anthropic/v1/messages/count_tokens"
+	nativePath      = "/anthropic/v1/messages"
+	nativeCountPath = "/anthropic/v1/messages/count_tokens"
 )
 
 // native is a Claude that answers the Messages API itself.
@@ -103,7 +103,7 @@ func (n *native) target(whole bool) (to target, err error) {
 	c := n.model.client
 	switch {
 	case n.surface == SurfaceMantle:
-		to, err = newTarget(c.mantle+mantleMessages, serviceMantle)
+		to, err = newTarget(c.mantle+nativePath, serviceMantle)
 	case whole:
 		to, err = newTarget(c.base+"/model/"+escapeLabel(n.model.id)+"/invoke", serviceBedrock)
 	default:

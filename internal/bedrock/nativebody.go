@@ -125,6 +125,17 @@ func (e *nativeEdit) add(member []byte) {
 	e.body = append(e.body, member...)
 }
 
+// keep leaves those members in the body that fit.
+func (e *nativeEdit) keep(fits func(key string) bool) {
+	kept := nativeEdit{body: append(make([]byte, 0, len(e.body)+64), '{')}
+	for m := range memberSpans(append(e.body, '}')) {
+		if fits(m.key) {
+			kept.add(m.text)
+		}
+	}
+	e.body = kept.body
+}
+
 // readBetas gathers the betas of the header and of the body.
 func (e *nativeEdit) readBetas(surface string, req *llm.MessagesRequest) error {
 	for _, flag := range req.Betas {

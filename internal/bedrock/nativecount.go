@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
-	"net/http"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
@@ -46,30 +45,32 @@ func (n *native) CountMessages(ctx context.Context, req *llm.MessagesRequest) (l
 
 // countCall is the question: on the runtime about the body as InvokeModel would get it, of the foundation
 // model, since profiles are not counted for; on mantle in Anthropic's own form.
-func (n *native) countCall(req *llm.MessagesRequest, edit *nativeEdit) (countCall, error) {
+func (n *native) countCall(req *llm.MessagesRequest, edit *nativeEdit) (*countCall, error) {
 	if n.surface == SurfaceMantle {
 		header, err := n.header(req, edit)
 		if err != nil {
-			return countCall{}, err
+			return nil, err
 		}
-		to, err := newTarget(n.model.client.mantle+mantleCountMessages, serviceMantle)
-		return countCall{to: to, body: edit.finish(n, false), header: header, member: "input_tokens"}, err
+		edit.keep(isPrompt)
+		to, err := newTarget(n.model.client.mantle+nativeCountPath, serviceMantle)
+		return &countCall{to: to, body: edit.finish(n, false), header: header}, err
 	}
 	if !edit.limited {
 		edit.add([]byte(`"max_tokens":1`)) // InvokeModel's body has to have it; a client's count has none
 	}
 	inner := edit.finish(n, false)
 	body := append(make([]byte, 0, len(inner)/3*4+64), `{"input":{"invokeModel":{"body":"`...)
-	body = append(base64.StdEncoding.AppendEncode(body, inner), `"}}}`...)
-	return n.model.countTokens(n.view, body)
+	return n.model.countBase(n.view, append(base64.StdEncoding.AppendEncode(body, inner), `"}}}`...))
 }
 
-// countCall is a question for a number of tokens.
-type countCall struct {
-	to     target
-	body   []byte
-	header http.Header
-	member string // of the answer that holds the number
+// isPrompt is false for members that Anthropic's count refuses, because they are no part of a prompt.
+// https://docs.claude.com/en/api/messages-count-tokens
+func isPrompt(key string) bool {
+	switch key {
+	case "max_tokens", "metadata", "stop_sequences", "temperature", "top_k", "top_p":
+		return false
+	}
+	return true
 }
 
 // estimateMessages is estimateTokens for a body of the Messages API.
