@@ -170,7 +170,7 @@ func (c *converse) pointAfter(message int, part llm.Part) string {
 	case llm.Reasoning:
 		return "no cache point can follow reasoning"
 	case llm.Blob:
-		if c.traits.claude() && sniff(part).text {
+		if c.traits.claude() && c.traits.messages == "" && sniff(part).text {
 			return "Claude refuses a cache point right after a text document"
 		}
 	}

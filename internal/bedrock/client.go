@@ -181,12 +181,17 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 			yield(nil, llm.Invalid("model", "This model makes no images: name a deployment of one that does."))
 			return
 		}
+		call := m.converse
 		if v.dialect != speaksConverse {
-			m.chatElsewhere(ctx, v, req, yield)
-			return
+			call = m.elsewhere
 		}
 		for again := true; again; {
-			again = m.converse(ctx, v, req, yield)
+			if m.uncached.Load() && !req.NoAutoCache {
+				plain := *req
+				plain.NoAutoCache = true
+				req = &plain
+			}
+			again = call(ctx, v, req, yield)
 		}
 	}
 }
@@ -194,11 +199,6 @@ func (m *Model) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Ev
 // converse makes one call of Converse and yields its answer. It asks to be called again, without having
 // yielded anything, when the account has no prompt caching and the cache points were nobody's wish.
 func (m *Model) converse(ctx context.Context, v *view, req *llm.ChatRequest, yield func(llm.Event, error) bool) (again bool) {
-	if m.uncached.Load() && !req.NoAutoCache {
-		plain := *req
-		plain.NoAutoCache = true
-		req = &plain
-	}
 	call, err := build(req, &v.traits)
 	if err != nil {
 		yield(nil, err)
@@ -239,7 +239,7 @@ type answer struct {
 	decoder decoder
 	yield   func(llm.Event, error) bool
 	model   *Model
-	param   func(theirs string) string // the client's name of a field of a surface other than Converse
+	param   func(cause *awsError) string // the client's name of a field of a surface other than Converse
 }
 
 // refuse ends the answer with an error of AWS, which may blame a field of Converse: the client is told
@@ -250,8 +250,13 @@ func (a *answer) refuse(err error) {
 		a.yield(nil, err)
 		return
 	}
-	if e.Kind == llm.KindInvalid && e.Param == "" {
+	cause, blames := errors.AsType[*awsError](e.Err)
+	switch {
+	case e.Kind != llm.KindInvalid || e.Param != "":
+	case a.param == nil:
 		e.Param = locate(a.req, a.places, e.Message)
+	case blames:
+		e.Param = a.param(cause)
 	}
 	a.yield(nil, a.model.advise(e))
 }

@@ -113,7 +113,7 @@ func (t *traits) properties() []property {
 			},
 		})
 	}
-	return append(list, t.reasoningProperties()...)
+	return t.messagesProperties(append(list, t.reasoningProperties()...))
 }
 
 func (t *traits) guardrailProperty() property {
@@ -280,7 +280,7 @@ func (c *converse) configure() error {
 		return err
 	}
 	c.citations = c.config.citations
-	return c.checkExtra("")
+	return c.checkExtra(c.traits.ownMembers())
 }
 
 // decodeConfig reads an object of the configuration. A null member is one that is not there.

@@ -93,7 +93,7 @@ func (c *counter) refused(err error) {
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_CountTokens.html
 func (m *Model) CountTokens(ctx context.Context, req *llm.ChatRequest) (llm.Count, error) {
 	v := m.known(ctx)
-	if v.dialect == speaksConverse && v.traits.claude() && v.traits.model.Base != "" {
+	if (v.dialect == speaksConverse || v.dialect == speaksMessages) && v.traits.claude() && v.traits.model.Base != "" {
 		tokens, ok, err := m.ownCount(ctx, v, req)
 		if ok || err != nil {
 			return llm.Count{Tokens: tokens, Exact: ok}, err
@@ -140,6 +140,9 @@ type countCall struct {
 }
 
 func (m *Model) countCall(v *view, req *llm.ChatRequest) (*countCall, error) {
+	if v.dialect == speaksMessages {
+		return m.countMessages(v, req)
+	}
 	call, err := build(req, &v.traits)
 	if err != nil {
 		return nil, err

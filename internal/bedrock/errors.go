@@ -317,7 +317,7 @@ func isContextLength(e *awsError) bool {
 func saysContextLength(message string) bool {
 	for _, text := range []string{
 		"prompt is too long", "Input Tokens Exceeded", "Input is too long", "Too many input tokens", "maximum context length",
-		"context_length_exceeded",
+		"context_length_exceeded", "exceed context limit",
 	} {
 		if strings.Contains(message, text) {
 			return true

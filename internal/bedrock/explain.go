@@ -67,7 +67,7 @@ func (v *view) surface() string {
 	switch {
 	case v.dialect == speaksConverse:
 		return SurfaceConverse
-	case v.dialect == speaksPegasus, v.dialect == speaksStability, v.dialect == speaksNoMore, v.dialect == speaksNoChat:
+	case v.dialect == speaksPegasus, v.dialect == speaksStability, v.dialect == speaksNoMore, v.dialect == speaksNoChat, v.traits.messages == SurfaceInvoke:
 		return SurfaceInvoke
 	case v.whole.service == serviceMantle:
 		return SurfaceMantle

@@ -105,27 +105,13 @@ func (c *converse) addGuardrail() error {
 
 // addExtra writes additionalModelRequestFields: the client's, and those of our own making.
 func (c *converse) addExtra() error {
-	c.addTopK()
-	if betas := c.config.betas; len(betas) > 0 {
-		list := []byte{'['}
-		for i, beta := range betas {
-			if i > 0 {
-				list = append(list, ',')
-			}
-			list = jsonscan.AppendString(list, beta)
-		}
-		c.extra.add("anthropic_beta", append(list, ']'))
-	}
-	given := members(c.config.extra)
-	if len(given) == 0 && len(c.extra) == 0 {
-		return nil
+	c.addBetas()
+	fields, err := c.extraMembers()
+	if len(fields) == 0 || err != nil {
+		return err
 	}
 	c.body = append(c.body, `,"additionalModelRequestFields":{`...)
-	for i, m := range slices.Concat(given, c.extra) {
-		if i >= len(given) && find(given, m.key) != nil {
-			return llm.Invalid(configPath+".additionalModelRequestFields."+m.key,
-				"The request asks for the same in another field: say it once.")
-		}
+	for i, m := range fields {
 		if i > 0 {
 			c.body = append(c.body, ',')
 		}
@@ -134,6 +120,36 @@ func (c *converse) addExtra() error {
 	}
 	c.body = append(c.body, '}')
 	return nil
+}
+
+// addBetas writes Anthropic's beta flags.
+func (c *converse) addBetas() {
+	betas := c.config.betas
+	if len(betas) == 0 {
+		return
+	}
+	list := []byte{'['}
+	for i, beta := range betas {
+		if i > 0 {
+			list = append(list, ',')
+		}
+		list = jsonscan.AppendString(list, beta)
+	}
+	c.extra.add("anthropic_beta", append(list, ']'))
+}
+
+// extraMembers are the members of the model's own body beside those that every chat has: the client's, then
+// ours.
+func (c *converse) extraMembers() ([]member, error) {
+	c.addTopK()
+	given := members(c.config.extra)
+	for _, m := range c.extra {
+		if find(given, m.key) != nil {
+			return nil, llm.Invalid(configPath+".additionalModelRequestFields."+m.key,
+				"The request asks for the same in another field: say it once.")
+		}
+	}
+	return slices.Concat(given, c.extra), nil
 }
 
 // addTopK writes top_k at the place where the model has it.

@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"slices"
 	"strings"
 
 	"outcrop/internal/models"
@@ -98,6 +99,9 @@ type traits struct {
 	// vectors and ranking are how a model is asked that answers no chats; nil for all others.
 	vectors *embedFamily
 	ranking *rerankFamily
+	// messages is where a Claude is called with Anthropic's own body, SurfaceMantle or SurfaceInvoke; ""
+	// for every other body.
+	messages string
 	// guardrail is the operator's, which no client can replace.
 	guardrail *Guardrail
 }
@@ -116,6 +120,7 @@ func traitsOf(catalogue *models.Catalogue, id, baseModel string) traits {
 		t.model = models.Model{ID: base, Base: base}
 	}
 	t.vectors, t.ranking = embedFamilyOf(base), rerankFamilyOf(base)
+	t.model = withLimits(catalogue, t.model)
 	for _, f := range families() {
 		if strings.HasPrefix(base, f.Prefix) {
 			t.family, t.known = f, true
@@ -128,6 +133,23 @@ func traitsOf(catalogue *models.Catalogue, id, baseModel string) traits {
 		fill(&t.converse, &t.family.Has)
 	}
 	return t
+}
+
+// withLimits completes a Claude of which the catalogue knows an id of bedrock-mantle and no more, with what
+// it knows of the same model under its ids of the runtime.
+func withLimits(catalogue *models.Catalogue, m models.Model) models.Model {
+	if catalogue == nil || m.MaxOutputTokens > 0 || !strings.HasPrefix(m.Base, "anthropic.claude") || !slices.Equal(m.Surfaces, []string{SurfaceMantle}) {
+		return m
+	}
+	for _, twin := range catalogue.All() {
+		if twin.MaxOutputTokens == 0 || stem(twin.Base) != stem(m.Base) {
+			continue
+		}
+		m.ContextWindow, m.MaxOutputTokens, m.ConverseMaxTokens = twin.ContextWindow, twin.MaxOutputTokens, twin.ConverseMaxTokens
+		m.Input, m.ImageTypes, m.DocumentTypes, m.VideoTypes = twin.Input, twin.ImageTypes, twin.DocumentTypes, twin.VideoTypes
+		break
+	}
+	return m
 }
 
 // fill takes from a family what the catalogue leaves open.

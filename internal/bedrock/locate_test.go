@@ -85,7 +85,7 @@ func TestToolWords(t *testing.T) {
 			t.Errorf("%q became %q, which Bedrock would refuse", word, alias)
 		}
 	}
-	if toolWord("weather", "") != "weather" || toolID("call_1.a:b") != "call_1.a:b" || toolID("a/b") == "a/b" {
+	if toolWord("weather", "") != "weather" || (&traits{}).callID("call_1.a:b") != "call_1.a:b" || (&traits{}).callID("a/b") == "a/b" {
 		t.Error("a word is changed that need not be, or is not that must")
 	}
 }

@@ -27,6 +27,7 @@ const (
 	takesNothing  = "text only"
 	imageFormats  = "png, jpeg, gif, webp"
 	otherFormats  = "pdf, csv, doc, docx, xls, xlsx, html, txt, md"
+	claudeFormats = "pdf, csv, html, txt, md"
 	videoFormats  = "mkv, mov, mp4, webm, flv, mpeg, wmv, 3gp"
 	audioFormats  = "mp3, wav, flac, ogg, opus, aac, m4a, mp4, webm"
 	userMediaOnly = "Bedrock takes files from the user only: move the file to a user message."
@@ -125,6 +126,7 @@ func (c *converse) manyImages() error {
 func (c *converse) checkDocument(kind fileType, size int) error {
 	c.files.documents++
 	switch {
+	case c.traits.messages != "": // the length of the body bounds them
 	case size > maxDocument && !c.traits.longDocument(kind.format):
 		return llm.Invalid("", fmt.Sprintf("The document is %s MB large; this model takes up to 4.5 MB.", megabytes(size)))
 	case c.files.documents > maxDocuments:
@@ -222,7 +224,8 @@ func (t *traits) takesFile(kind fileType) bool {
 	m := &t.model
 	switch kind.class {
 	case classDocument:
-		return m.DocumentTypes == nil || len(m.DocumentTypes) > 0
+		own := t.messages == "" || kind.text || slices.Contains(strings.Split(claudeFormats, ", "), kind.format)
+		return own && (m.DocumentTypes == nil || len(m.DocumentTypes) > 0)
 	case classImage:
 		return has(m.Input, "image") && has(m.ImageTypes, kind.format)
 	case classVideo:
@@ -238,13 +241,17 @@ func has(list []string, word string) bool { return list == nil || slices.Contain
 // takes is a sentence about the files that the model takes.
 func (t *traits) takes() string {
 	var kinds []string
+	documents := otherFormats
+	if t.messages != "" {
+		documents = claudeFormats
+	}
 	for _, k := range []struct {
 		class         fileClass
 		name, formats string
 		known         []string
 	}{
 		{classImage, "images", imageFormats, t.model.ImageTypes},
-		{classDocument, "documents", otherFormats, nil},
+		{classDocument, "documents", documents, nil},
 		{classVideo, "videos", videoFormats, t.model.VideoTypes},
 		{classAudio, "audio", audioFormats, nil},
 	} {

@@ -16,7 +16,12 @@ import (
 const maxBody = 25_000_000
 
 // addMessages writes the turns.
-func (c *converse) addMessages(req *llm.ChatRequest) (err error) {
+func (c *converse) addMessages(req *llm.ChatRequest) error {
+	return c.addTurns(req, `{"messages":[`, c.turn)
+}
+
+// addTurns lays out the conversation and writes its turns, each with turn.
+func (c *converse) addTurns(req *llm.ChatRequest, open string, turn func(places []place, last bool) error) (err error) {
 	for i := range req.Messages {
 		c.reportBlanks(&req.Messages[i])
 	}
@@ -26,7 +31,7 @@ func (c *converse) addMessages(req *llm.ChatRequest) (err error) {
 	if len(c.places) == 0 {
 		return llm.Invalid("messages", "No message has any content: at least one user message must hold text or an image.")
 	}
-	c.body = append(c.body, `{"messages":[`...)
+	c.body = append(c.body, open...)
 	for start := 0; start < len(c.places); {
 		end := start + 1
 		for end < len(c.places) && c.places[end].assistant == c.places[start].assistant {
@@ -35,7 +40,7 @@ func (c *converse) addMessages(req *llm.ChatRequest) (err error) {
 		if start > 0 {
 			c.body = append(c.body, ',')
 		}
-		if err := c.turn(c.places[start:end], end == len(c.places)); err != nil {
+		if err := turn(c.places[start:end], end == len(c.places)); err != nil {
 			return err
 		}
 		start = end

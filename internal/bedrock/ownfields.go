@@ -11,7 +11,7 @@ import (
 // properties are those of custom_fields.configuration on the model's surface.
 func (v *view) properties() []property {
 	list := v.traits.properties()
-	if v.dialect == speaksConverse {
+	if v.dialect == speaksConverse || v.dialect == speaksMessages {
 		return list
 	}
 	// OpenAI's APIs and InvokeModel have a counterpart of these alone.

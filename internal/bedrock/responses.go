@@ -54,7 +54,7 @@ func writeResponses(id string, v *view, req *llm.ChatRequest) (*outcall, error) 
 		plan: plan, body: plan.appendExtra(w.chat.body), header: header, stream: !req.Whole,
 		whole:  func(body []byte, _ http.Header) ([]llm.Event, error) { return decode().whole(body) },
 		frames: func(a *answer, ctx context.Context, body io.Reader) { a.readSSE(ctx, body, decode().frame) },
-		param:  func(theirs string) string { return openAIParam(req, theirs, w.chat.sent) },
+		param:  func(e *awsError) string { return openAIParam(req, e.param, w.chat.sent) },
 	}, nil
 }
 

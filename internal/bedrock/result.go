@@ -107,7 +107,7 @@ func (t *traits) besideResult(part llm.Part) bool {
 	case llm.ToolResult, llm.CachePoint:
 		return true
 	case llm.Blob:
-		if t.claude() && sniff(x).class != classImage {
+		if t.claude() && t.messages == "" && sniff(x).class != classImage {
 			return false
 		}
 	}

@@ -18,7 +18,7 @@ import (
 // The words of ModelOptions.Surface.
 const (
 	SurfaceConverse = "converse" // Converse of the runtime
-	SurfaceMantle   = "mantle"   // OpenAI's API on the bedrock-mantle host
+	SurfaceMantle   = "mantle"   // OpenAI's API on the bedrock-mantle host; for Claude, Anthropic's
 	SurfaceOpenAI   = "openai"   // OpenAI's API on the runtime host, below /openai/v1
 	SurfaceInvoke   = "invoke"   // InvokeModel of the runtime, with the model's own body
 )
@@ -45,6 +45,7 @@ const (
 	speaksNoChat            // InvokeModel, for embeddings and rankings
 	speaksStability         // InvokeModel with the body of Stability AI's image models
 	speaksNoMore            // an image model that AWS has ended
+	speaksMessages          // Anthropic's Messages
 )
 
 // target is where a call goes and what its signature is for.
@@ -89,16 +90,19 @@ func (c *Client) surface(v *view, id, word string) (*view, error) {
 	if t.notChat() != "" {
 		return c.noChat(v, id, word)
 	}
+	if t.claude() && (word == SurfaceInvoke || word == SurfaceMantle) {
+		return c.onMessages(v, id, word)
+	}
 	switch word {
 	case SurfaceConverse:
 		return c.onRuntime(v, id, "/converse", "/converse-stream")
 	case SurfaceInvoke:
 		var ok bool
 		if v.dialect, ok = invokeDialect(t); !ok {
-			return nil, fmt.Errorf("the surface %q serves twelvelabs.pegasus and stability models only; for this model choose one of %s, %s, %s",
+			return nil, fmt.Errorf("the surface %q serves anthropic.claude, stability and twelvelabs.pegasus models only; for this model choose one of %s, %s, %s",
 				word, SurfaceConverse, SurfaceMantle, SurfaceOpenAI)
 		}
-		return c.onRuntime(v, id, "/invoke", "/invoke-with-response-stream")
+		return c.onRuntime(v, id, pathInvoke, pathInvokeStream)
 	case SurfaceMantle:
 		return c.onOpenAI(v, c.mantle, serviceMantle, mantlePath(t.model.Surfaces))
 	case SurfaceOpenAI:
@@ -108,13 +112,19 @@ func (c *Client) surface(v *view, id, word string) (*view, error) {
 	}
 }
 
+// The operations of a model's own body.
+const (
+	pathInvoke       = "/invoke"
+	pathInvokeStream = "/invoke-with-response-stream"
+)
+
 // noChat is the surface of a model that answers no chats: InvokeModel is the only one.
 func (c *Client) noChat(v *view, id, word string) (*view, error) {
 	if word != SurfaceInvoke {
 		return nil, fmt.Errorf("models that make embeddings or rankings are served on the surface %q only, not on %q", SurfaceInvoke, word)
 	}
 	v.dialect = speaksNoChat
-	return c.onRuntime(v, id, "/invoke", "/invoke-with-response-stream")
+	return c.onRuntime(v, id, pathInvoke, pathInvokeStream)
 }
 
 // invokeDialect is the body that InvokeModel takes of a chat with the model; ok is false when none is known.
@@ -204,16 +214,17 @@ type outcall struct {
 	whole func(body []byte, header http.Header) ([]llm.Event, error)
 	// frames reads a stream, up to its Finish or its error.
 	frames func(a *answer, ctx context.Context, body io.Reader)
-	// param finds the client's own name of a field that the upstream blames, or "".
-	param func(theirs string) string
+	// param finds the client's own name of the field that an error of the upstream blames, or "".
+	param func(cause *awsError) string
 }
 
-// chatElsewhere is Chat on a surface other than Converse.
-func (m *Model) chatElsewhere(ctx context.Context, v *view, req *llm.ChatRequest, yield func(llm.Event, error) bool) {
+// elsewhere makes one call of a surface other than Converse and yields its answer. It asks to be called
+// again when converse would.
+func (m *Model) elsewhere(ctx context.Context, v *view, req *llm.ChatRequest, yield func(llm.Event, error) bool) (again bool) {
 	call, err := v.write(m.id, req)
 	if err != nil {
 		yield(nil, err)
-		return
+		return false
 	}
 	to := v.whole
 	if call.stream {
@@ -222,7 +233,7 @@ func (m *Model) chatElsewhere(ctx context.Context, v *view, req *llm.ChatRequest
 	resp, err := m.client.send(ctx, to, call.body, call.header)
 	if err != nil {
 		yield(nil, err)
-		return
+		return false
 	}
 	defer resp.Body.Close()
 	a := &answer{
@@ -231,12 +242,18 @@ func (m *Model) chatElsewhere(ctx context.Context, v *view, req *llm.ChatRequest
 	}
 	switch {
 	case resp.StatusCode != http.StatusOK:
-		a.fail(ctx, refusal(resp))
+		err := refusal(resp)
+		if call.plan.autoCached && isNoCache(err) {
+			m.uncached.Store(true)
+			return true
+		}
+		a.fail(ctx, err)
 	case call.stream:
 		call.frames(a, ctx, resp.Body)
 	default:
 		a.elsewhereWhole(ctx, call, resp)
 	}
+	return false
 }
 
 // write translates a request for a surface other than Converse.
@@ -252,6 +269,8 @@ func (v *view) write(id string, req *llm.ChatRequest) (*outcall, error) {
 		return writeStability(v, req)
 	case speaksNoMore:
 		return nil, endOfLife(&v.traits.model)
+	case speaksMessages:
+		return writeMessages(id, v, req)
 	default:
 		return writeChat(id, v, req)
 	}
@@ -287,7 +306,7 @@ func (a *answer) fail(ctx context.Context, err error) {
 	}
 	if e.Param == "" && e.Kind == llm.KindInvalid && a.param != nil {
 		if cause, ok := errors.AsType[*awsError](e.Err); ok {
-			e.Param = a.param(cause.param)
+			e.Param = a.param(cause)
 		}
 	}
 	a.yield(nil, a.model.advise(e))

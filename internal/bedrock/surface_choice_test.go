@@ -48,7 +48,9 @@ func TestEveryModelHasItsSurface(t *testing.T) {
 		{"new.model-v1:0", "", runtime + "/model/new.model-v1%3A0/converse-stream bedrock"},
 		{"openai.gpt-5.4", "", runtime + "/model/openai.gpt-5.4/converse-stream bedrock"},
 		{"qwen.qwen3-32b", "", mantle + "/v1/chat/completions bedrock-mantle"},
-		{"anthropic.claude-haiku-4-5", "", mantle + "/v1/chat/completions bedrock-mantle"},
+		{"anthropic.claude-haiku-4-5", "", mantle + "/anthropic/v1/messages bedrock-mantle"},
+		{"anthropic.claude-opus-4-7", SurfaceMantle, mantle + "/anthropic/v1/messages bedrock-mantle"},
+		{"us.anthropic.claude-opus-4-7", SurfaceInvoke, runtime + "/model/us.anthropic.claude-opus-4-7/invoke-with-response-stream bedrock"},
 		{"openai.gpt-5.4-2026-03-05", "", mantle + "/openai/v1/responses bedrock-mantle"},
 		{"us.twelvelabs.pegasus-1-2-v1:0", "", runtime + "/model/us.twelvelabs.pegasus-1-2-v1%3A0/invoke-with-response-stream bedrock"},
 		{"us.stability.stable-outpaint-v1:0", "", runtime + "/model/us.stability.stable-outpaint-v1%3A0/invoke-with-response-stream bedrock"},
@@ -74,7 +76,7 @@ func TestAnImpossibleSurfaceNamesTheChoices(t *testing.T) {
 	c := testClient(t, Options{})
 	for surface, want := range map[string]string{
 		"messages":    `"messages" is not a surface of Bedrock: choose one of converse, mantle, openai, invoke, or none`,
-		SurfaceInvoke: `serves twelvelabs.pegasus and stability models only; for this model choose one of converse, mantle, openai`,
+		SurfaceInvoke: `serves anthropic.claude, stability and twelvelabs.pegasus models only; for this model choose one of converse, mantle, openai`,
 	} {
 		if _, err := c.Model("us.amazon.nova-lite-v1:0", ModelOptions{Surface: surface}); err == nil || !strings.Contains(err.Error(), want) {
 			t.Errorf("%s: got %v", surface, err)

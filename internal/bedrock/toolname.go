@@ -47,5 +47,11 @@ func (c *converse) toolName(name string) string {
 	return alias
 }
 
-// toolID writes a call's id for AWS. It needs no way back: a reply has ids of its own.
-func toolID(id string) string { return toolWord(id, ".:") }
+// callID writes a call's id for AWS. It needs no way back: a reply has ids of its own. Anthropic's body
+// takes fewer characters than Converse.
+func (t *traits) callID(id string) string {
+	if t.messages != "" {
+		return toolWord(id, "")
+	}
+	return toolWord(id, ".:")
+}

@@ -9,12 +9,13 @@ import (
 	"outcrop/internal/models"
 )
 
-// The members of Converse's toolChoice. There is no "none".
+// The members of Converse's toolChoice, which has no "none", and the one that Anthropic's has.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_ToolChoice.html
 const (
 	choiceAuto = "auto"
 	choiceAny  = "any"
 	choiceTool = "tool"
+	choiceNone = "none"
 )
 
 // emptySchema is for a tool without parameters; Converse demands a schema.
@@ -81,7 +82,7 @@ func (c *converse) planTools() error {
 		return refuseTools(req)
 	}
 	tools := req.Tools
-	if mode == llm.ToolNone || len(tools) == 0 {
+	if mode == llm.ToolNone && !c.keepsTools() || len(tools) == 0 {
 		used := usedTools(req)
 		if len(tools) == 0 || len(used) == 0 {
 			tools = used
@@ -99,16 +100,29 @@ func (c *converse) planTools() error {
 	}
 	c.offer.tools = tools
 	switch mode {
+	case llm.ToolAuto:
+		if c.traits.messages != "" && len(req.Tools) == 0 {
+			c.offer.choice = choiceNone // the client offers nothing that could be called
+		}
 	case llm.ToolNone:
+		if c.traits.messages != "" {
+			c.offer.choice = choiceNone
+			return nil
+		}
 		c.change("tool_choice", "the history needs the tools; the model is told in words not to call them")
 		c.instruct(noToolText)
 	case llm.ToolRequired:
 		c.require()
 	case llm.ToolNamed:
 		c.requireNamed(req.ToolChoice.Name)
-	case llm.ToolAuto:
 	}
 	return nil
+}
+
+// keepsTools says whether tools that must not be called are sent: where that can be said, a cached prefix
+// stays the same. They are left out where the format of the answer wants a tool of ours.
+func (c *converse) keepsTools() bool {
+	return c.traits.messages != "" && c.req.Format.Kind == llm.FormatText
 }
 
 // refuseTools is for the models without tools.

@@ -240,7 +240,7 @@ func (p *planner) sort(first func(llm.Part) bool) {
 // Claude demands and some clients, whose ids start anew in every turn, do not keep. An id depends
 // on what came before it alone, so that a conversation keeps its prefix.
 func (p *planner) uniqueID(id string) string {
-	word := toolID(id)
+	word := p.c.traits.callID(id)
 	if p.ids == nil {
 		p.ids = map[string]int{}
 	}

@@ -100,7 +100,7 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func bedrockHeaders(h http.Header) string {
 	var b strings.Builder
 	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if strings.HasPrefix(name, "X-Amzn-Bedrock-") {
+		if strings.HasPrefix(name, "X-Amzn-Bedrock-") || strings.HasPrefix(name, "Anthropic-") {
 			fmt.Fprintf(&b, "%s: %s\n", name, h.Get(name))
 		}
 	}
@@ -125,6 +125,10 @@ func (u *Upstream) line(w http.ResponseWriter, line string) {
 		u.write(w, []byte(rest))
 	case "data":
 		u.write(w, []byte("data: "+rest+"\n\n"))
+	case "said": // an event of Anthropic's stream, which has its name twice
+		u.write(w, []byte("event: "+name+"\ndata: "+value+"\n\n"))
+	case "chunk": // the same within InvokeModelWithResponseStream
+		u.write(w, EncodeFrame(u.T, "event", "chunk", `{"bytes":"`+base64.StdEncoding.EncodeToString([]byte(rest))+`"}`))
 	case "half-data":
 		u.write(w, []byte("data: "+rest[:len(rest)/2]))
 	case "event", "exception":

@@ -25,6 +25,8 @@ type Reader struct {
 	r    *bufio.Reader
 	data []byte
 	line []byte
+	// event is the name that was read last.
+	event string
 }
 
 // NewReader returns a reader of the stream.
@@ -67,7 +69,10 @@ func (r *Reader) field(f *Frame, line []byte, some bool) bool {
 		r.data = append(r.data, value...)
 		return true
 	case "event":
-		f.Event = string(value)
+		if string(value) != r.event { // most events of a stream have the name of the one before them
+			r.event = string(value)
+		}
+		f.Event = r.event
 	}
 	return some
 }
