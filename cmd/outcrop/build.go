@@ -297,7 +297,13 @@ func (u *upstreams) checkCredentials(ctx context.Context, log *slog.Logger) {
 	for _, client := range u.clients {
 		if err := client.Ready(ctx); err != nil {
 			log.Error("cannot get AWS credentials for an upstream, its requests fail until then: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or AWS_BEARER_TOKEN_BEDROCK, or give the pod a role",
-				"region", client.Region(), "error", err)
+				"region", client.Region(), "source", client.Identity().Source, "error", err)
+			continue
+		}
+		who := client.Identity()
+		log.Info("AWS credentials of an upstream", "region", client.Region(), "source", who.Source, "provider", who.Provider, "roles", who.Roles)
+		if who.Warning != "" {
+			log.Warn("AWS credentials that may not be the ones that were meant", "region", client.Region(), "warning", who.Warning)
 		}
 	}
 }

@@ -1,21 +1,13 @@
 package bedrock
 
 import (
-	"bytes"
-	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"iter"
-	"maps"
-	"net"
 	"net/http"
-	"net/url"
 	"regexp"
-	"strings"
 	"sync/atomic"
 	"time"
 
@@ -37,97 +29,89 @@ type Options struct {
 	// serves all three.
 	MantleEndpoint  string
 	ControlEndpoint string
+	// FIPS and DualStack choose among AWS's hosts; not together with an address of one's own.
+	FIPS, DualStack bool
 	// APIKey is a Bedrock API key. When it is set, calls are not signed.
 	APIKey secret.String
 	// Credentials sign the calls; needed when APIKey is empty.
 	Credentials aws.CredentialsProvider
 	Transport   http.RoundTripper
 	Catalogue   *models.Catalogue
+
+	identity identity // in place of APIKey and Credentials, from a Process
 }
 
 // Client is one upstream: a region, called with one identity.
 type Client struct {
-	base      string // of the runtime
-	mantle    string
-	control   string
-	region    string
-	apiKey    secret.String
-	wallet    *wallet
+	base    string // of the runtime
+	mantle  string
+	control string
+	region  string
+	identity
 	signer    *v4.Signer // keeps the derived key of this upstream's credentials and day
 	transport http.RoundTripper
 	catalogue *models.Catalogue
+	release   func() // gives the transport back; nil where it is somebody else's
 }
+
+// errNoRegion is for an upstream without one.
+var errNoRegion = errors.New("no AWS region: set AWS_REGION, or the upstream's extraData.region")
 
 // regionPattern is the shape of a region, eusc-de-east-1 included.
 var regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$`)
 
 // New checks the options; it calls nobody.
 func New(o Options) (*Client, error) {
-	if o.Region == "" {
-		return nil, errors.New("no AWS region: set AWS_REGION, or the upstream's extraData.region")
+	if o.identity.wallet == nil && o.identity.bearer == nil {
+		switch {
+		case !o.APIKey.IsZero():
+			o.identity = identity{source: "Bedrock API key", bearer: newBearer(o.APIKey)}
+		case o.Credentials != nil:
+			o.identity = identity{source: "credentials", wallet: newWallet(o.Credentials)}
+		default:
+			return nil, errors.New("neither an API key nor credentials")
+		}
 	}
-	if o.APIKey.IsZero() && o.Credentials == nil {
-		return nil, errors.New("neither an API key nor credentials")
+	if o.Region == "" {
+		return nil, errNoRegion
 	}
 	if !regionPattern.MatchString(o.Region) {
 		return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)
 	}
 	c := &Client{
 		region:    o.Region,
-		apiKey:    o.APIKey,
-		wallet:    newWallet(o.Credentials),
+		identity:  o.identity,
 		signer:    v4.NewSigner(),
 		transport: o.Transport,
 		catalogue: o.Catalogue,
 	}
-	for _, e := range []struct {
-		to        *string
-		own, host string
-	}{
-		{&c.base, o.Endpoint, "bedrock-runtime." + o.Region + "." + dnsSuffix(o.Region)},
-		{&c.mantle, o.MantleEndpoint, "bedrock-mantle." + o.Region + "." + apiSuffix(o.Region)},
-		{&c.control, o.ControlEndpoint, "bedrock." + o.Region + "." + dnsSuffix(o.Region)},
-	} {
-		if e.own == "" && strings.HasPrefix(c.base, "http:") {
-			e.own = c.base
-		}
-		base, err := endpointBase(cmp.Or(e.own, "https://"+e.host), !o.APIKey.IsZero())
-		if err != nil {
-			return nil, err
-		}
-		*e.to = base
+	if err := c.setHosts(o); err != nil {
+		return nil, err
 	}
 	return c, nil
-}
-
-// endpointBase checks the address of a host and gives it without a path.
-func endpointBase(endpoint string, bearer bool) (string, error) {
-	u, err := url.Parse(endpoint)
-	if err != nil || u.Host == "" || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
-		return "", fmt.Errorf("the Bedrock endpoint must be http(s)://host[:port], got %q", endpoint)
-	}
-	if u.Scheme == "http" && bearer && !isLoopback(u.Hostname()) {
-		return "", fmt.Errorf("an API key is sent over https only, not to %s", endpoint)
-	}
-	return u.Scheme + "://" + u.Host, nil
-}
-
-// isLoopback says whether a host is this machine, where a key may travel in the clear.
-func isLoopback(host string) bool {
-	ip := net.ParseIP(host)
-	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // Region is the region of the upstream.
 func (c *Client) Region() string { return c.region }
 
+// Identity says as whom the upstream calls AWS.
+func (c *Client) Identity() Identity { return c.describe() }
+
 // Ready gets the credentials, so that a missing one is known before the first request.
 func (c *Client) Ready(ctx context.Context) error {
-	if !c.apiKey.IsZero() {
-		return nil
+	if c.bearer != nil {
+		_, err := c.bearer.get()
+		return err
 	}
 	_, err := c.wallet.get(ctx)
 	return err
+}
+
+// Close gives up what the client holds. Calls that are still under way end as they would have.
+func (c *Client) Close() {
+	if c.release != nil {
+		c.release()
+	}
 }
 
 // ModelOptions say what an operator knows of a model and wants of it.
@@ -259,65 +243,6 @@ func (a *answer) refuse(err error) {
 		e.Param = a.param(cause)
 	}
 	a.yield(nil, a.model.advise(e))
-}
-
-// send makes one call. The body is in memory, so head and body leave together and the transport may
-// repeat it on a stale connection.
-func (c *Client) send(ctx context.Context, to target, body []byte, more http.Header) (*http.Response, error) {
-	own := *to.url // the signer writes to a request's URL
-	r := (&http.Request{
-		Method:     cmp.Or(to.method, http.MethodPost),
-		URL:        &own,
-		Host:       own.Host,
-		Proto:      "HTTP/1.1",
-		ProtoMajor: 1,
-		ProtoMinor: 1,
-		Header:     http.Header{"Content-Type": {"application/json"}, "User-Agent": {"outcrop"}},
-	}).WithContext(ctx)
-	if body != nil {
-		r.ContentLength = int64(len(body))
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
-	}
-	maps.Copy(r.Header, more)
-	if err := c.authorize(r, to.service, body); err != nil {
-		return nil, err
-	}
-	r, done := connectWithin(r, to.connect)
-	resp, err := c.transport.RoundTrip(r)
-	switch {
-	case err != nil && r.Context().Err() != nil:
-		err = ended(r.Context())
-		done()
-		return nil, err
-	case err != nil:
-		done()
-		return nil, classifyNetwork(err)
-	}
-	if to.connect > 0 {
-		resp.Body = &releasing{resp.Body, done}
-	}
-	return resp, nil
-}
-
-func (c *Client) authorize(r *http.Request, service string, body []byte) error {
-	if !c.apiKey.IsZero() {
-		r.Header["Authorization"] = []string{"Bearer " + c.apiKey.Reveal()}
-		return nil
-	}
-	credentials, err := c.wallet.get(r.Context())
-	if err != nil {
-		if r.Context().Err() != nil {
-			return ended(r.Context())
-		}
-		return &llm.Error{Kind: llm.KindUpstream, Message: textNoCredentials, Err: err}
-	}
-	sum := sha256.Sum256(body)
-	err = c.signer.SignHTTP(r.Context(), credentials, r, hex.EncodeToString(sum[:]), service, c.region, time.Now())
-	if err != nil {
-		return &llm.Error{Kind: llm.KindInternal, Message: textUpstream, Err: fmt.Errorf("signing: %w", err)}
-	}
-	return nil
 }
 
 // readStream yields the events of a ConverseStream answer.

@@ -45,7 +45,7 @@ func TestConnect(t *testing.T) {
 					<-time.After(tt.dial)
 					return dial(ctx, network, address)
 				}
-				client := &Client{base: "http://bedrock", transport: transport, catalogue: catalogue, apiKey: secret.New("k")}
+				client := &Client{base: "http://bedrock", transport: transport, catalogue: catalogue, identity: identity{bearer: newBearer(secret.New("k"))}}
 				model, err := client.Model(novaLite, ModelOptions{Connect: tt.connect})
 				if err != nil {
 					t.Fatal(err)

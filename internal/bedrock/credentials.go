@@ -3,6 +3,7 @@ package bedrock
 import (
 	"context"
 	"errors"
+	"math/rand/v2"
 	"sync/atomic"
 	"time"
 
@@ -12,6 +13,9 @@ import (
 const (
 	// refreshAhead is how long before their expiry credentials are renewed.
 	refreshAhead = 5 * time.Minute
+	// refreshJitter is how much sooner at most, so that upstreams and replicas that began together do not
+	// ask STS together.
+	refreshJitter = time.Minute
 	// refreshTimeout bounds one attempt to get credentials.
 	refreshTimeout = 30 * time.Second
 	// refreshPause is how long a failed renewal is left alone while the old credentials still work.
@@ -20,31 +24,58 @@ const (
 	failurePause = time.Second
 )
 
-// wallet holds the credentials of one upstream. A request never waits for credentials that are
-// still good: they are renewed ahead of expiry, by one goroutine at a time, beside the requests.
+// wallet holds the credentials of one source. A request never waits for credentials that are still
+// good: they are renewed ahead of expiry, by one goroutine at a time, beside the requests.
 type wallet struct {
 	provider aws.CredentialsProvider
-	current  atomic.Pointer[aws.Credentials]
+	current  atomic.Pointer[held]
 	failure  atomic.Pointer[failure]
 	renewing atomic.Bool
 	retryAt  atomic.Int64  // Unix seconds before which no renewal is started
 	fetching chan struct{} // holds a token while a request waits for credentials
 }
 
+// held are credentials and when they are to be renewed.
+type held struct {
+	aws.Credentials
+	renewAt time.Time // zero for never
+}
+
+func hold(c aws.Credentials) *held {
+	h := &held{Credentials: c}
+	if c.CanExpire {
+		ahead := refreshAhead + rand.N(refreshJitter)
+		// Of a short life half is used, or each request would renew what has just been renewed.
+		h.renewAt = c.Expires.Add(-min(ahead, time.Until(c.Expires)/2))
+	}
+	return h
+}
+
+func (h *held) good(now time.Time) bool { return h != nil && (!h.CanExpire || now.Before(h.Expires)) }
+
 func newWallet(provider aws.CredentialsProvider) *wallet {
 	return &wallet{provider: provider, fetching: make(chan struct{}, 1)}
 }
 
 // get returns valid credentials.
-func (w *wallet) get(ctx context.Context) (aws.Credentials, error) {
+func (w *wallet) get(ctx context.Context) (*held, error) {
 	now := time.Now()
-	if c := w.current.Load(); c != nil && (!c.CanExpire || now.Before(c.Expires)) {
-		if c.CanExpire && now.Add(refreshAhead).After(c.Expires) {
+	if h := w.current.Load(); h.good(now) {
+		if h.CanExpire && now.After(h.renewAt) {
 			w.renew(ctx, now)
 		}
-		return *c, nil
+		return h, nil
 	}
-	return w.fetch(ctx)
+	return w.fetch(ctx, nil)
+}
+
+// Retrieve implements aws.CredentialsProvider, for the role that is assumed with these credentials.
+func (w *wallet) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	h, err := w.get(ctx)
+	if err != nil {
+		return aws.Credentials{}, err
+	}
+	return h.Credentials, nil
 }
 
 // failure is a failed attempt to get credentials.
@@ -53,26 +84,36 @@ type failure struct {
 	at  time.Time
 }
 
-// fetch gets credentials while the request waits; requests that come meanwhile wait for the same, and
-// share its failure.
-func (w *wallet) fetch(ctx context.Context) (aws.Credentials, error) {
+// fetch gets other credentials than the refused ones while the request waits; requests that come
+// meanwhile wait for the same, and share its failure.
+func (w *wallet) fetch(ctx context.Context, refused *held) (*held, error) {
 	select {
 	case w.fetching <- struct{}{}:
 	case <-ctx.Done():
-		return aws.Credentials{}, ctx.Err()
+		return nil, ctx.Err()
 	}
 	defer func() { <-w.fetching }()
-	if c := w.current.Load(); c != nil && (!c.CanExpire || time.Now().Before(c.Expires)) {
-		return *c, nil
+	if h := w.current.Load(); h != refused && h.good(time.Now()) {
+		return h, nil
 	}
 	if f := w.failure.Load(); f != nil && time.Since(f.at) < failurePause {
-		return aws.Credentials{}, f.err
+		return nil, f.err
 	}
-	c, err := w.retrieve(ctx)
+	w.invalidate()
+	h, err := w.retrieve(ctx)
 	if err != nil && ctx.Err() == nil {
 		w.failure.Store(&failure{err, time.Now()})
 	}
-	return c, err
+	return h, err
+}
+
+// replaced gets other credentials than those that AWS calls expired, and says whether there are any.
+func (w *wallet) replaced(ctx context.Context, refused *held) bool {
+	if refused == nil || !refused.CanExpire {
+		return false
+	}
+	h, err := w.fetch(ctx, refused)
+	return err == nil && h.AccessKeyID != refused.AccessKeyID
 }
 
 // renew starts a renewal unless one is running or has just failed. The goroutine ends with the
@@ -84,9 +125,7 @@ func (w *wallet) renew(ctx context.Context, now time.Time) {
 	ctx = context.WithoutCancel(ctx)
 	go func() {
 		defer w.renewing.Store(false)
-		if cache, ok := w.provider.(*aws.CredentialsCache); ok {
-			cache.Invalidate() // it would give the old ones until they have expired
-		}
+		w.invalidate()
 		if _, err := w.retrieve(ctx); err != nil {
 			// The old credentials still work; when they end, the request that finds them expired
 			// reports the reason.
@@ -95,25 +134,58 @@ func (w *wallet) renew(ctx context.Context, now time.Time) {
 	}()
 }
 
-func (w *wallet) retrieve(ctx context.Context) (aws.Credentials, error) {
+// invalidate makes the SDK's cache ask again: it would give the old credentials until they have expired.
+func (w *wallet) invalidate() {
+	if cache, ok := w.provider.(*aws.CredentialsCache); ok {
+		cache.Invalidate()
+	}
+}
+
+func (w *wallet) retrieve(ctx context.Context) (*held, error) {
 	ctx, cancel := context.WithTimeout(ctx, refreshTimeout)
 	defer cancel()
 	c, err := w.provider.Retrieve(ctx)
 	if err != nil {
-		return aws.Credentials{}, &credentialError{err}
+		return nil, asCredentialError(err)
 	}
 	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
-		return aws.Credentials{}, errors.New("getting AWS credentials: the source gave none")
+		return nil, &credentialError{err: errors.New("the source gave none"), client: textNoCredentials}
 	}
-	w.current.Store(&c)
-	return c, nil
+	h := hold(c)
+	w.current.Store(h)
+	return h, nil
 }
 
-// credentialError is a failure to get credentials.
-type credentialError struct{ err error }
+// credentialError is a failure to get credentials. Its text is for the log.
+type credentialError struct {
+	err    error
+	client string // what the client reads of it, which names no account
+}
+
+// asCredentialError sorts what AWS refuses from what is missing. One that comes from below a role stays
+// what it is.
+func asCredentialError(err error) error {
+	if below, ok := errors.AsType[*credentialError](err); ok {
+		return below
+	}
+	e := &credentialError{err: err, client: textNoCredentials}
+	var refusal interface{ ErrorCode() string }
+	if errors.As(err, &refusal) && codePattern.MatchString(refusal.ErrorCode()) {
+		e.client = textRefused(refusal.ErrorCode())
+	}
+	return e
+}
 
 func (e *credentialError) Error() string {
 	return "getting AWS credentials: " + firstLine(e.err.Error())
 }
 
 func (e *credentialError) Unwrap() error { return e.err }
+
+// textNoKey is for the file of an API key that cannot be read.
+const textNoKey = "The gateway cannot read its Amazon Bedrock API key. The operator has to provide the file."
+
+// textRefused is what a client reads when AWS gives the upstream no credentials.
+func textRefused(code string) string {
+	return "AWS did not give the gateway the credentials for this deployment (" + code + "). The operator has to check its role (aws_assume_role_arn) and whom that trusts."
+}

@@ -3,6 +3,7 @@ package bedrock
 import (
 	"cmp"
 	"context"
+	"crypto/tls"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -168,6 +169,7 @@ const (
 	textIncomplete    = "The answer of Amazon Bedrock ended before it was complete."
 	textUnreadable    = "The answer of Amazon Bedrock could not be understood."
 	textUnreachable   = "Amazon Bedrock could not be reached."
+	textUntrusted     = "Amazon Bedrock, or what answered in its place, has a certificate that the gateway does not trust. The operator has to name the certificates to trust (AWS_CA_BUNDLE, aws_ca_bundle)."
 	textTimeout       = "Amazon Bedrock did not answer in time."
 	textUpstream      = "Amazon Bedrock failed to answer."
 	textGone          = "The client closed the request."
@@ -356,9 +358,17 @@ func classifyNetwork(err error) error {
 		return &llm.Error{Kind: llm.KindCanceled, Message: textGone, Err: err}
 	case errors.Is(err, context.DeadlineExceeded), errors.As(err, &netErr) && netErr.Timeout():
 		return &llm.Error{Kind: llm.KindTimeout, Message: textTimeout, Err: err}
+	case isUntrusted(err):
+		return &llm.Error{Kind: llm.KindUnavailable, Message: textUntrusted, Err: err}
 	default:
 		return &llm.Error{Kind: llm.KindUnavailable, Message: textUnreachable, Err: err}
 	}
+}
+
+// isUntrusted says whether a TLS handshake failed for the other side's certificate.
+func isUntrusted(err error) bool {
+	_, ok := errors.AsType[*tls.CertificateVerificationError](err)
+	return ok
 }
 
 // ended is the error of a request whose context has ended: whoever ended it may have said why, in an

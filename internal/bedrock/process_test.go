@@ -120,8 +120,14 @@ func TestAnUpstreamsOwnCredentialsReplaceTheProcesss(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := "bearer " + c.apiKey.Reveal()
-		if c.apiKey.IsZero() {
+		var got string
+		if c.bearer != nil {
+			key, err := c.bearer.get()
+			if err != nil {
+				t.Fatal(err)
+			}
+			got = "bearer " + key.Reveal()
+		} else {
 			credentials, err := c.wallet.get(t.Context())
 			if err != nil {
 				t.Fatal(err)

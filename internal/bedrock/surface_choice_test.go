@@ -105,7 +105,7 @@ func TestEndpoints(t *testing.T) {
 			"AWS_ENDPOINT_URL_BEDROCK_MANTLE": "https://m", "AWS_ENDPOINT_URL_BEDROCK": "https://c", "AWS_ENDPOINT_URL": "https://all",
 		}[name]
 	})
-	if want := (endpoints{"https://all", "https://m", "https://c"}); got != want {
+	if want := (endpoints{"https://all", "https://m", "https://c", "https://all"}); got != want {
 		t.Errorf("from the environment: got %v, want %v", got, want)
 	}
 	_, err := New(Options{Region: "us-east-1", APIKey: secret.New("k"), MantleEndpoint: "http://mantle.example"})

@@ -1,29 +1,34 @@
 package bedrock
 
 import (
+	"context"
 	"crypto/tls"
+	"crypto/x509"
+	"fmt"
 	"net"
 	"net/http"
+	"net/url"
+	"os"
 	"time"
 )
 
-// NewTransport returns the HTTP transport that all upstreams of a process share. It speaks HTTP/1.1,
-// which costs less processor time per call than HTTP/2, and keeps as many idle connections as there
-// may be calls at once: a small pool costs a TLS handshake per call. Proxies come from the
-// environment (HTTPS_PROXY, NO_PROXY).
+// NewTransport returns an HTTP transport to AWS whose proxies come from the environment (HTTPS_PROXY,
+// NO_PROXY). It speaks HTTP/1.1, which costs less processor time per call than HTTP/2, and keeps as
+// many idle connections as there may be calls at once: a small pool costs a TLS handshake per call.
 //
 // How long a model may think is not for the connection to say: there is no limit on the time to the
 // first byte. A reply is never compressed, or a stream would come all at once.
 func NewTransport() *http.Transport {
 	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           newDialer().DialContext,
-		TLSClientConfig:       &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
-		TLSHandshakeTimeout:   10 * time.Second,
-		MaxIdleConnsPerHost:   1024,
-		IdleConnTimeout:       90 * time.Second,
-		ExpectContinueTimeout: time.Second,
-		DisableCompression:    true,
+		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: proxyAnswered,
+		DialContext:            newDialer().DialContext,
+		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
+		TLSHandshakeTimeout:    10 * time.Second,
+		MaxIdleConnsPerHost:    1024,
+		IdleConnTimeout:        90 * time.Second,
+		ExpectContinueTimeout:  time.Second,
+		DisableCompression:     true,
 	}
 }
 
@@ -34,4 +39,75 @@ func newDialer() *net.Dialer {
 		Timeout:         10 * time.Second,
 		KeepAliveConfig: net.KeepAliveConfig{Enable: true, Idle: 30 * time.Second, Interval: 10 * time.Second, Count: 6},
 	}
+}
+
+// proxyAnswered says which proxy refuses to connect, and how; the transport itself says the how only.
+func proxyAnswered(_ context.Context, proxy *url.URL, connect *http.Request, answer *http.Response) error {
+	if answer.StatusCode == http.StatusOK {
+		return nil
+	}
+	return fmt.Errorf("the proxy %s does not connect to %s: %s", proxy.Host, connect.URL.Host, answer.Status)
+}
+
+// route is all of a network that a transport depends on.
+type route struct {
+	httpsProxy, httpProxy, noProxy string
+	caBundle                       string // file; "" means the system's certificates
+	http2                          bool
+}
+
+// transport makes the transport of a route.
+func (p route) transport() (*http.Transport, error) {
+	proxies, err := newProxies(p.httpsProxy, p.httpProxy, p.noProxy)
+	if err != nil {
+		return nil, err
+	}
+	t := NewTransport()
+	t.Proxy = proxies.choose
+	if p.caBundle != "" {
+		pem, err := os.ReadFile(p.caBundle)
+		if err != nil {
+			return nil, fmt.Errorf("the certificates of AWS_CA_BUNDLE or aws_ca_bundle: %w", err)
+		}
+		t.TLSClientConfig.RootCAs = x509.NewCertPool()
+		if !t.TLSClientConfig.RootCAs.AppendCertsFromPEM(pem) {
+			return nil, fmt.Errorf("the file %s of AWS_CA_BUNDLE or aws_ca_bundle holds no certificate in PEM form", p.caBundle)
+		}
+	}
+	if p.http2 {
+		t.ForceAttemptHTTP2 = true
+		// The probes of TCP say nothing of a connection that a proxy keeps open.
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+	}
+	return t, nil
+}
+
+// local reaches the servers of credentials that stand on this machine or on its link: no proxy is asked
+// for them, and where there are none that is known soon.
+func newLocal() *http.Transport {
+	return &http.Transport{
+		DialContext:           (&net.Dialer{Timeout: 500 * time.Millisecond}).DialContext,
+		ResponseHeaderTimeout: 5 * time.Second,
+		IdleConnTimeout:       10 * time.Second,
+	}
+}
+
+// caller is a transport as the SDK wants it.
+type caller struct {
+	transport http.RoundTripper
+	local     http.RoundTripper
+}
+
+// Do implements aws.HTTPClient.
+func (c caller) Do(r *http.Request) (*http.Response, error) {
+	if ip := net.ParseIP(r.URL.Hostname()); ip != nil && (ip.IsLinkLocalUnicast() || isEC2(ip)) {
+		return c.local.RoundTrip(r)
+	}
+	return c.transport.RoundTrip(r)
+}
+
+// isEC2 says whether an address is one of those that EC2 gives to its local services over IPv6.
+// https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/instancedata-data-retrieval.html
+func isEC2(ip net.IP) bool {
+	return ip.To4() == nil && ip[0] == 0xfd && ip[1] == 0x00 && ip[2] == 0x0e && ip[3] == 0xc2
 }
