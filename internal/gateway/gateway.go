@@ -17,7 +17,7 @@ import (
 	"outcrop/internal/openai"
 )
 
-// Options make a Gateway; Fetch, Store and Metadata may be left out.
+// Options make a Gateway; Fetch, Store, Core and Metadata may be left out.
 type Options struct {
 	Auth        Authenticator
 	Deployments Deployments
@@ -28,6 +28,9 @@ type Options struct {
 	// Store puts a file that a model made where the caller can get it, with the credentials that the
 	// request came with, and says where that is; without one the file is in the reply itself.
 	Store func(ctx context.Context, credentials http.Header, file llm.Blob) (url string, err error)
+	// Core gives the chat of a deployment at the DIAL Core that stands before this server, for the request's
+	// caller; without one, Messages requests cannot be translated for it.
+	Core func(r *http.Request, deployment string) llm.ChatModel
 	// Metadata says that the upstream is told, for its own bill, whose request it is and through which
 	// deployment.
 	Metadata bool
@@ -65,6 +68,7 @@ type Gateway struct {
 	version     string
 	fetch       *fetch.Fetcher
 	store       func(ctx context.Context, credentials http.Header, file llm.Blob) (string, error)
+	core        func(r *http.Request, deployment string) llm.ChatModel
 	vault       *vault
 	tell        bool // Options.Metadata
 	served      map[*catalog.Deployment]*served
@@ -94,7 +98,8 @@ func NewAdapter(o Options) (*Gateway, error) {
 
 func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
-		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, tell: o.Metadata,
+		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
+		tell:   o.Metadata,
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{},
 	}
 	g.bodies.New = func() any { return new([]byte) }

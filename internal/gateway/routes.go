@@ -31,6 +31,8 @@ func (g *Gateway) routeGateway() {
 	g.known("GET /openai/deployments/{name...}", g.handleDeployment)
 	g.known("GET /v1/user/info", g.handleUserInfo)
 
+	g.routeMessages(namedInBody)
+
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
 	g.named("POST /openai/deployments", "embeddings", g.embeddings)
 	g.named("POST /openai/deployments", "images/generations", g.images)
@@ -48,6 +50,9 @@ func (g *Gateway) routeAdapter() {
 	g.open("/", g.handleNoRoute)
 
 	g.known("GET /openai/models", g.handleModels)
+
+	g.routeMessages(namedInHeader)
+	g.routeTranslator()
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
 	g.named("POST /openai/deployments", "embeddings", g.embeddings)

@@ -36,6 +36,7 @@ func table() []row {
 		{floor: 1, pkg: "internal/importtest", testOnly: true},
 		{floor: 1, pkg: "internal/memnet", testOnly: true},
 		{floor: 2, pkg: "internal/llm/llmtest", internal: []string{"llm"}, testOnly: true},
+		{floor: 2, pkg: "internal/anthropic", internal: []string{"jsonscan", "llm", "sse"}},
 		{floor: 2, pkg: "internal/auth", internal: []string{"secret"}},
 		{
 			floor: 2, pkg: "internal/bedrock",
@@ -53,10 +54,10 @@ func table() []row {
 			external: []string{awsSDK + "/aws", awsSDK + "/aws/protocol/eventstream", awsSDK + "/aws/signer/v4", "github.com/golang-jwt/jwt/v5"},
 		},
 		{floor: 3, pkg: "internal/catalog", internal: []string{"auth", "llm"}},
-		{floor: 3, pkg: "internal/client", internal: []string{"openai", "sse"}},
+		{floor: 3, pkg: "internal/client", internal: []string{"llm", "openai", "sse"}},
 		{floor: 2, pkg: "internal/proxy", internal: []string{"jsonscan", "llm", "secret"}},
 		{
-			floor: 4, pkg: "internal/gateway", internal: []string{"auth", "catalog", "cohere", "fetch", "llm", "openai"},
+			floor: 4, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "llm", "openai"},
 			external: []string{"github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
 		{floor: 5, pkg: "cmd/outcrop", everything: true},

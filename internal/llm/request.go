@@ -52,6 +52,9 @@ type ChatRequest struct {
 	Effort string
 	// Tier is OpenAI's service_tier: auto, default, flex or priority; "" is auto.
 	Tier string
+	// User is the client's own name of its end user, or "". It is for a server that asks another one;
+	// Bedrock never hears it.
+	User string
 	// Config is custom_fields.configuration as the client wrote it, one JSON object, or nil. Only an
 	// adapter reads it.
 	Config []byte
@@ -164,6 +167,10 @@ type Tool struct {
 	Description string
 	Schema      []byte // JSON Schema of the arguments, an object; nil means no arguments
 	Strict      bool   // the arguments must obey the schema
+	// Static is, of a tool that the vendor defines and mostly runs itself (web search), the tool as the
+	// client wrote it, one JSON object; Name is then its name, and the rest is empty. No adapter of
+	// Bedrock takes one: whoever owns the request refuses it before.
+	Static []byte
 	// Cache, when it is not nil, says that the tools up to this one are worth caching.
 	Cache *CachePoint
 	// Index is its place in the client's own list, for errors that name it: a dialect or an adapter may

@@ -208,6 +208,26 @@ func (f *Defaults) applyAnswer(req *llm.ChatRequest, missing memberSet) {
 	}
 }
 
+// ShapeOf is the shape of a request that came in another dialect: one choice, and for Defaults the members
+// that the request has.
+func ShapeOf(req *llm.ChatRequest, stream bool) Shape {
+	s := Shape{Stream: stream, N: 1, given: hasCacheControl | hasCacheOptions | hasN | hasMaxPrompt}
+	for _, member := range [...]struct {
+		has bool
+		set memberSet
+	}{
+		{req.Sampling.Temperature != nil, hasTemperature}, {req.Sampling.TopP != nil, hasTopP}, {req.MaxTokens != 0, hasMaxTokens},
+		{len(req.Stop) > 0, hasStop}, {len(req.Tools) > 0, hasTools}, {req.ToolChoice != llm.ToolChoice{}, hasToolChoice},
+		{req.OneTool, hasOneTool}, {req.Format.Kind != llm.FormatText, hasFormat}, {req.Effort != "", hasEffort},
+		{req.Tier != "", hasTier}, {len(req.Config) > 0, hasCustomFields},
+	} {
+		if member.has {
+			s.given |= member.set
+		}
+	}
+	return s
+}
+
 func clone[T int64 | float64](p *T) *T {
 	if p == nil {
 		return nil

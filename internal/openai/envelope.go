@@ -56,8 +56,8 @@ func SetReport(h http.Header, ignored, changed []string) {
 	setPaths(h, HeaderChanged, changed)
 }
 
-// setHeaders says in the header what became of the request.
-func setHeaders(h http.Header, env *Envelope, start *llm.Start) {
+// SetHeaders says in the header what became of the request. It is for the replies of other dialects too.
+func SetHeaders(h http.Header, env *Envelope, start *llm.Start) {
 	SetReport(h, slices.Concat(env.Ignored, start.Ignored), slices.Concat(env.Changed, start.Changed))
 	if start.Cached == "" {
 		return

@@ -38,7 +38,7 @@ func WriteReply(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Enve
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	setHeaders(h, &env, &choices[0].Start)
+	SetHeaders(h, &env, &choices[0].Start)
 	if _, err := w.Write(*buf); err != nil {
 		return clientGone(err)
 	}

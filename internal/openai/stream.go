@@ -208,7 +208,7 @@ func (s *stream) flush() error {
 		h.Set("Content-Type", sse.ContentType)
 		h.Set("Cache-Control", "no-cache")
 		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
-		setHeaders(h, s.env, &s.start)
+		SetHeaders(h, s.env, &s.start)
 	}
 	s.wrote = true
 	_, err := s.w.Write(s.buf)

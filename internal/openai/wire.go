@@ -64,6 +64,7 @@ type Chunk struct {
 type Choice struct {
 	Index        int    `json:"index"`
 	Delta        Delta  `json:"delta"`
+	Message      *Delta `json:"message"`       // instead of Delta, in a whole reply
 	FinishReason string `json:"finish_reason"` // "" until the last chunk of the choice
 }
 
@@ -71,6 +72,7 @@ type Choice struct {
 type Delta struct {
 	Role        string         `json:"role"`
 	Content     string         `json:"content"`
+	Refusal     string         `json:"refusal"`
 	Reasoning   string         `json:"reasoning_content"`
 	ToolCalls   []ToolCall     `json:"tool_calls"`
 	Function    *FunctionCall  `json:"function_call"` // instead of ToolCalls, after functions
@@ -127,6 +129,15 @@ type CustomContent struct {
 	Attachments []Attachment `json:"attachments,omitempty"`
 	// State belongs to the server, and goes back to it as it is with the assistant's message.
 	State json.RawMessage `json:"state,omitempty"`
+	// Stages are what an application shows of its work.
+	Stages []Stage `json:"stages,omitempty"`
+}
+
+// Stage is a step that an application shows, or in a stream a piece of the one with that index.
+type Stage struct {
+	Index   int    `json:"index"`
+	Name    string `json:"name"`
+	Content string `json:"content"`
 }
 
 // Attachment is a file that came with a message.
@@ -135,6 +146,7 @@ type Attachment struct {
 	Type  string `json:"type"`
 	Title string `json:"title,omitempty"`
 	Data  []byte `json:"data,omitempty"`
+	URL   string `json:"url,omitempty"`
 }
 
 // StatisticsInfo says what max_prompt_tokens did to a request.

@@ -1,0 +1,216 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"iter"
+	"net/http"
+	"strings"
+
+	"outcrop/internal/anthropic"
+	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+)
+
+// naming finds which deployment a Messages request is for.
+type naming func(r *http.Request, head *anthropic.Head) string
+
+// namedInBody is DIAL Core's way: model names the deployment.
+func namedInBody(_ *http.Request, head *anthropic.Head) string { return head.Model }
+
+// namedInHeader is the way of what stands behind DIAL Core, which has put its own name of the model into the
+// body.
+func namedInHeader(r *http.Request, head *anthropic.Head) string {
+	if name := r.Header.Get("X-Dial-Deployment-Id"); name != "" {
+		return name
+	}
+	return head.Model
+}
+
+// routeMessages is Anthropic's API, with Anthropic's errors. What it has not is told in them too, batches
+// among it.
+func (g *Gateway) routeMessages(name naming) {
+	for operation, h := range map[string]func(x *exchange, r *http.Request, m *messages) error{
+		"": g.messages, "/count_tokens": g.countMessages,
+	} {
+		g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages"+operation, func(x *exchange, r *http.Request, caller auth.Caller) error {
+			m, release, err := g.readMessages(x, r, caller, name)
+			if err != nil {
+				return x.refuse(err)
+			}
+			defer release()
+			return h(x, r, m)
+		})
+	}
+	g.noMessages("/anthropic/")
+}
+
+// noMessages answers for the rest of a tree in Anthropic's words.
+func (g *Gateway) noMessages(tree string) {
+	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
+		g.open(method+" "+tree, func(x *exchange, r *http.Request) error {
+			x.fail = anthropic.WriteError
+			return x.refuse(&llm.Error{
+				Kind:    llm.KindNoRoute,
+				Message: fmt.Sprintf("There is no route %.10s %.200s. Messages are POST %sv1/messages.", r.Method, r.URL.Path, tree),
+				Err:     errNoRoute,
+			})
+		})
+	}
+}
+
+// messages is a Messages request and the deployment that it is for.
+type messages struct {
+	*served
+	caller auth.Caller
+	body   []byte
+	head   anthropic.Head
+	betas  []string
+	native llm.MessagesModel // nil when the request has to be translated
+}
+
+// readMessages reads as much of a request as its deployment needs. The error is for the client.
+func (g *Gateway) readMessages(x *exchange, r *http.Request, caller auth.Caller, name naming) (m *messages, release func(), err error) {
+	m = &messages{caller: caller, betas: betasOf(r.Header)}
+	if m.body, release, err = g.readBody(x, r); err != nil {
+		return nil, nil, err
+	}
+	if m.head, err = anthropic.Peek(m.body); err == nil {
+		err = g.findMessages(x, r, m, name(r, &m.head))
+	}
+	if err != nil {
+		release()
+		return nil, nil, err
+	}
+	return m, release, nil
+}
+
+func (g *Gateway) findMessages(x *exchange, r *http.Request, m *messages, name string) (err error) {
+	if name == "" {
+		return llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
+	}
+	if m.served, err = g.resolve(x, r, m.caller, name); err != nil {
+		return err
+	}
+	if m.Messages != nil {
+		m.native = m.Messages()
+	}
+	if m.native == nil && m.Chat == nil {
+		return llm.Invalid("model", "The deployment "+name+" does not chat.")
+	}
+	return nil
+}
+
+// betasOf are the flags of anthropic-beta: a list, in one header or several.
+func betasOf(h http.Header) (betas []string) {
+	for _, value := range h.Values("Anthropic-Beta") {
+		for beta := range strings.SplitSeq(value, ",") {
+			if beta = strings.TrimSpace(beta); beta != "" {
+				betas = append(betas, beta)
+			}
+		}
+	}
+	return betas
+}
+
+// messages answers as the model's own API does, or as the model does that the request is translated for.
+func (g *Gateway) messages(x *exchange, r *http.Request, m *messages) error {
+	if m.native != nil {
+		return g.passMessages(x, r, m)
+	}
+	t, err := g.translate(r, m)
+	if err != nil {
+		return x.refuse(err)
+	}
+	reply := t.ask(r.Context())
+	reply = g.vault.remember(t.owner, t.req, reply)
+	reply = t.format.checked(reply)
+	return t.write(x, t.renamed(reply))
+}
+
+// countMessages counts the tokens of a request's prompt.
+func (g *Gateway) countMessages(x *exchange, r *http.Request, m *messages) error {
+	count, err := g.countOf(r, m)
+	if err != nil {
+		return x.refuse(err)
+	}
+	return x.reply(struct {
+		InputTokens int `json:"input_tokens"`
+		// Estimated is beyond Anthropic's shape, because an estimate is not a count.
+		Estimated bool `json:"estimated,omitempty"`
+	}{count.Tokens, !count.Exact})
+}
+
+func (g *Gateway) countOf(r *http.Request, m *messages) (llm.Count, error) {
+	if m.native != nil {
+		return m.native.CountMessages(r.Context(), g.nativeRequest(m))
+	}
+	if m.Count == nil {
+		return llm.Count{}, noRoute("The deployment " + m.Name + " does not count tokens.")
+	}
+	t, err := g.translate(r, m)
+	if err != nil {
+		return llm.Count{}, err
+	}
+	return m.Count.CountTokens(r.Context(), t.req)
+}
+
+// nativeRequest is the request for a model that speaks the wire itself.
+func (g *Gateway) nativeRequest(m *messages) *llm.MessagesRequest {
+	return &llm.MessagesRequest{Body: m.body, Betas: m.betas, Whole: !m.head.Stream, Metadata: g.metadata(m.served, m.caller)}
+}
+
+// passMessages passes the request and the reply through.
+func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error {
+	req := g.nativeRequest(m)
+	reply := piecesWithin(r.Context(), m.Timeouts, req.Whole, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] {
+		return m.native.Messages(ctx, req)
+	})
+	return anthropic.WriteNative(x, reply, anthropic.Native{
+		Stream: m.head.Stream, Heartbeat: m.Timeouts.Heartbeat,
+		Header: func(h http.Header, first *llm.MessagesPiece) {
+			openai.SetHeaders(h, &openai.Envelope{Created: x.began}, &llm.Start{
+				Ignored: first.Ignored, Cached: m.head.Cached, CachedFor: m.head.CachedFor,
+			})
+		},
+	})
+}
+
+// piecesWithin bounds a native reply as withTimeouts bounds one of events, which stand for its pieces.
+func piecesWithin(ctx context.Context, limits catalog.Timeouts, whole bool, reply func(context.Context) iter.Seq2[llm.MessagesPiece, error]) iter.Seq2[llm.MessagesPiece, error] {
+	var current llm.MessagesPiece
+	model := withTimeouts(chatFunc(func(ctx context.Context, _ *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+		return func(yield func(llm.Event, error) bool) {
+			for piece, err := range reply(ctx) {
+				current = piece
+				if !yield(standIn(&piece), err) {
+					return
+				}
+			}
+		}
+	}), limits)
+	return func(yield func(llm.MessagesPiece, error) bool) {
+		for _, err := range model.Chat(ctx, &llm.ChatRequest{Whole: whole}) {
+			if err != nil {
+				current = llm.MessagesPiece{}
+			}
+			if !yield(current, err) {
+				return
+			}
+		}
+	}
+}
+
+// standIn is an event that is as visible to a client as the piece.
+func standIn(p *llm.MessagesPiece) llm.Event {
+	switch {
+	case p.Last:
+		return llm.Finish{}
+	case p.Type == "", p.Type == "ping", p.Type == "message_start":
+		return llm.Pause{}
+	default:
+		return &llm.TextDelta{}
+	}
+}

@@ -1,0 +1,150 @@
+package sse
+
+import (
+	"errors"
+	"net/http"
+	"sync/atomic"
+	"time"
+)
+
+// FlushAt is how many bytes of frames a writer should hold back at most.
+const FlushAt = 16 << 10
+
+// Out is a stream on its way to a client. Frames are appended to Buf and go out together with Flush. The
+// handler's goroutine does that between Take and Give; a heart, if there is one, writes a frame of its own
+// where there has long been none.
+type Out struct {
+	Buf  []byte
+	Sent bool // something is written: the status is fixed
+	// Header sets the reply's header right before the first byte goes out.
+	Header func(http.Header)
+
+	w       http.ResponseWriter
+	flusher *http.ResponseController
+	turn    turn
+	heart   heart
+}
+
+// heart is a timer that looks now and then whether anything has been written.
+type heart struct {
+	timer  *time.Timer // nil without one
+	every  time.Duration
+	frame  string
+	ready  func() bool
+	quiet  int   // how many looks in a row have seen nothing written
+	wrote  bool  // since the last look
+	gone   error // of a frame that could not be written
+	closed bool
+}
+
+// NewOut returns a stream that will be written to w, with buf for its frames.
+func NewOut(w http.ResponseWriter, buf []byte) *Out {
+	return &Out{Buf: buf, w: w, flusher: http.NewResponseController(w), turn: turn{next: make(chan struct{}, 1)}}
+}
+
+// looks is how often the heart looks in the time that it waits for: to note the time of every write would
+// cost more than the write's bytes.
+const looks = 4
+
+// shortestLook keeps a heart that is to beat all the time from doing nothing else.
+const shortestLook = 10 * time.Millisecond
+
+// Beat starts the heart: after each such time of silence, or up to a quarter later, it writes the frame,
+// if ready says that one may go out.
+func (o *Out) Beat(every time.Duration, frame string, ready func() bool) {
+	o.turn.take() // the first look may come before the timer is known
+	defer o.turn.give()
+	if every > 0 {
+		o.heart = heart{every: max(every/looks, shortestLook), frame: frame, ready: ready}
+		o.heart.timer = time.AfterFunc(o.heart.every, o.beat)
+	}
+}
+
+func (o *Out) beat() {
+	o.turn.take()
+	defer o.turn.give()
+	h := &o.heart
+	if h.closed || h.gone != nil {
+		return
+	}
+	h.quiet++
+	if h.wrote {
+		h.quiet = 0
+	}
+	h.wrote = false
+	if h.quiet >= looks && h.ready() {
+		o.Buf = append(o.Buf, h.frame...)
+		if h.gone = o.Flush(); h.gone != nil {
+			return
+		}
+		h.quiet, h.wrote = 0, false
+	}
+	h.timer.Reset(h.every)
+}
+
+// Take begins the handler's turn. Its error is that of a frame of the heart that could not be written: the
+// client is gone.
+func (o *Out) Take() error {
+	o.turn.take()
+	return o.heart.gone
+}
+
+// Give ends the handler's turn.
+func (o *Out) Give() { o.turn.give() }
+
+// Close ends the heart and returns the buffer. The response is then no longer written to.
+func (o *Out) Close() []byte {
+	o.turn.take()
+	defer o.turn.give()
+	if o.heart.closed = true; o.heart.timer != nil {
+		o.heart.timer.Stop()
+	}
+	return o.Buf
+}
+
+// Flush sends what is held; its error says that the client is gone.
+func (o *Out) Flush() error {
+	if len(o.Buf) == 0 {
+		return nil
+	}
+	if !o.Sent {
+		o.Sent = true
+		h := o.w.Header()
+		h.Set("Content-Type", ContentType)
+		h.Set("Cache-Control", "no-cache")
+		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
+		if o.Header != nil {
+			o.Header(h)
+		}
+	}
+	o.heart.wrote = true
+	_, err := o.w.Write(o.Buf)
+	o.Buf = o.Buf[:0]
+	if err == nil {
+		err = o.flusher.Flush()
+	}
+	if errors.Is(err, http.ErrNotSupported) {
+		return nil
+	}
+	return err
+}
+
+// turn is a lock whose waiters wait at a channel: under testing/synctest a goroutine that waits for a
+// sync.Mutex keeps the clock from moving on, and so a slow client would stop a test's time. A turn that
+// nobody else wants costs two additions.
+type turn struct {
+	wanted atomic.Int32  // by those who have it and those who wait
+	next   chan struct{} // holds a token when it is passed on to one who waits
+}
+
+func (t *turn) take() {
+	if t.wanted.Add(1) > 1 {
+		<-t.next
+	}
+}
+
+func (t *turn) give() {
+	if t.wanted.Add(-1) > 0 {
+		t.next <- struct{}{}
+	}
+}
