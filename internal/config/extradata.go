@@ -37,7 +37,7 @@ func readExtraData(doc []byte, trusted bool) (Upstream, []Problem) {
 		if !trusted {
 			l.refuseLocal(s)
 		}
-		readObject(l, s, extraTable(), &u)
+		readObject(l, s, requestTable(), &u)
 		l.checkCredentials(s, u)
 		l.checkNetwork(s, u.Network)
 	}

@@ -69,3 +69,16 @@ func TestAFileOrAnAddressIsNotTakenFromARequest(t *testing.T) {
 		}
 	}
 }
+
+// What stands beside extraData in a file stands in it when it comes with a request.
+func TestExtraDataOfARequestSaysMore(t *testing.T) {
+	u, problems := ReadExtraData([]byte(`{"model_id": "us.amazon.nova-lite-v1:0", "surface": "converse", "guardrail": {"id": "gr1", "version": "2"}}`))
+	if len(problems) != 0 || u.ModelID != "us.amazon.nova-lite-v1:0" || u.Surface != "converse" || u.Guardrail.ID != "gr1" || u.Guardrail.Version != "2" {
+		t.Errorf("read %+v, %v", u, problems)
+	}
+	for _, doc := range []string{`{"surface": "moon"}`, `{"guardrail": {"id": "gr1"}}`, `{"model_id": "a b"}`} {
+		if _, problems := ReadExtraData([]byte(doc)); !HasErrors(problems) {
+			t.Errorf("%s: no error", doc)
+		}
+	}
+}
