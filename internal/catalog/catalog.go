@@ -46,6 +46,7 @@ type Forwarder interface {
 type Timeouts struct {
 	FirstToken time.Duration // until the first event that a client can see
 	InterToken time.Duration // between two such events
+	Whole      time.Duration // instead of the two, until an answer that is not a stream
 	Total      time.Duration
 	// Heartbeat is after how much silence a stream gets a comment, so that no proxy closes it; 0 is
 	// never.

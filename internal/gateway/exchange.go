@@ -37,6 +37,7 @@ type exchange struct {
 	project    string
 	deployment string
 	fail       func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
+	routine    bool                             // nobody reads the log line of such a request unless it fails
 	status     int                              // 0 until the header is written
 	broken     bool                             // the reply cannot be ended as it should: its connection is cut
 	err        error
@@ -143,6 +144,9 @@ func (g *Gateway) finish(x *exchange) {
 
 func (g *Gateway) logExchange(x *exchange) {
 	level := slog.LevelInfo
+	if x.routine {
+		level = slog.LevelDebug
+	}
 	attrs := make([]slog.Attr, 0, 9)
 	attrs = append(attrs, slog.String("request_id", x.id), slog.String("method", x.method), slog.String("route", x.route),
 		slog.Int("status", x.status), slog.Float64("duration_ms", float64(time.Since(x.began).Microseconds())/1000))

@@ -44,7 +44,7 @@ func (g *Gateway) routeGateway() {
 
 // routeAdapter is every route of the adapter.
 func (g *Gateway) routeAdapter() {
-	g.open("GET /health", g.handleHealth)
+	g.open("GET /health", g.handleStatus)
 	g.open("GET /version", g.handleVersion)
 	g.open("OPTIONS /", g.handlePreflight)
 	g.open("/", g.handleNoRoute)
@@ -58,6 +58,7 @@ func (g *Gateway) routeAdapter() {
 	g.named("POST /openai/deployments", "embeddings", g.embeddings)
 	g.named("POST /openai/deployments", "tokenize", g.tokenize)
 	g.named("POST /openai/deployments", "truncate_prompt", g.truncatePrompt)
+	g.named("POST /openai/deployments", "rate", g.rate)
 	g.named("GET /openai/deployments", "configuration", g.configuration)
 }
 

@@ -20,7 +20,7 @@ type timed struct {
 
 // withTimeouts bounds a model, if it is to be bounded.
 func withTimeouts(m llm.ChatModel, limits catalog.Timeouts) llm.ChatModel {
-	if m == nil || limits.FirstToken <= 0 && limits.InterToken <= 0 && limits.Total <= 0 {
+	if m == nil || limits.FirstToken <= 0 && limits.InterToken <= 0 && limits.Whole <= 0 && limits.Total <= 0 {
 		return m
 	}
 	return timed{m, limits}
@@ -36,7 +36,7 @@ func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Eve
 		}
 		limits := m.limits
 		if req.Whole {
-			limits = catalog.Timeouts{} // of an answer that comes whole nobody knows whether it is on its way
+			limits = catalog.Timeouts{FirstToken: limits.Whole} // nobody knows whether such an answer is on its way
 		}
 		w := newSilence(limits.FirstToken, cancel, "The model said nothing for %v, the deployment's first-token timeout.")
 		defer func() { w.end() }()

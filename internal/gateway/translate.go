@@ -42,7 +42,7 @@ func (g *Gateway) translate(r *http.Request, m *messages) (*translated, error) {
 	if t.format, err = newFormat(req.Format, shape.Stream); err != nil {
 		return nil, err
 	}
-	if err := g.attach(r, req, newBudget()); err != nil {
+	if err := g.attach(r, linksOf(req), newBudget()); err != nil {
 		return nil, err
 	}
 	g.vault.recall(t.owner, req)

@@ -1,0 +1,269 @@
+package adapter
+
+import (
+	"crypto/sha256"
+	"fmt"
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/bedrock"
+	"outcrop/internal/catalog"
+	"outcrop/internal/llm"
+)
+
+// The headers by which Core tells of an upstream. X-Upstream-Endpoint is one more, and means nothing.
+const (
+	headerExtra = "X-Upstream-Extra-Data"
+	headerKey   = "X-Upstream-Key"
+)
+
+const (
+	// userTTL is how long Core's answer about a caller is good, and userRetry how long none is.
+	userTTL   = 5 * time.Minute
+	userRetry = 10 * time.Second
+)
+
+// ClaudeClient says how Claude is called, in the words of AWS_CLAUDE_DEFAULT_CLIENT.
+type ClaudeClient string
+
+// The choices. The zero value is ClaudeLegacy.
+const (
+	// ClaudeLegacy is Converse for chats, and InvokeModel for bodies of Anthropic's API.
+	ClaudeLegacy ClaudeClient = "legacy"
+	// ClaudeMantle is Anthropic's API on the bedrock-mantle host.
+	ClaudeMantle ClaudeClient = "mantle"
+	// ClaudeConverse is Converse for everything.
+	ClaudeConverse ClaudeClient = "converse"
+)
+
+// ParseClaudeClient reads a choice; "" is ClaudeLegacy.
+func ParseClaudeClient(word string) (ClaudeClient, error) {
+	switch c := ClaudeClient(word); c {
+	case "":
+		return ClaudeLegacy, nil
+	case ClaudeLegacy, ClaudeMantle, ClaudeConverse:
+		return c, nil
+	default:
+		return "", fmt.Errorf("must be one of legacy, mantle, converse")
+	}
+}
+
+// Upstream is what X-Upstream-Extra-Data says.
+type Upstream struct {
+	Settings bedrock.Settings
+	Model    bedrock.ModelOptions
+	// ModelID is called in place of the deployment's id; "" for that.
+	ModelID string
+	// ClaudeClient is "" for the process's choice.
+	ClaudeClient ClaudeClient
+}
+
+// deploymentKey tells deployments apart.
+type deploymentKey struct {
+	extra   digest // of the header's text
+	name    string
+	session digest // of the session's tags and name
+}
+
+// Resolve implements gateway.Deployments: the deployment is the model of that id, as the headers of the
+// request want it called.
+func (a *adapter) Resolve(r *http.Request, _ auth.Caller, name string) (*catalog.Deployment, error) {
+	if _, given := r.Header[headerKey]; given {
+		return nil, &llm.Error{
+			Kind: llm.KindInvalid, Param: headerKey,
+			Message: "X-Upstream-Key is refused: it asks for Anthropic's own API, and this adapter calls Amazon Bedrock only. Remove key from the upstream in DIAL Core's configuration; credentials of AWS belong into its extraData.",
+		}
+	}
+	key := deploymentKey{name: name}
+	text := r.Header.Get(headerExtra)
+	if text != "" {
+		key.extra = sha256.Sum256([]byte(text))
+	}
+	var s session
+	if len(a.Tags) > 0 {
+		u, err := a.upstream(r, key.extra, text)
+		if err != nil {
+			return nil, err
+		}
+		if a.assumes(u) {
+			s = a.session(r, name)
+			key.session = sha256.Sum256(fmt.Appendf(nil, "%q %q", s.name, s.tags))
+		}
+	}
+	return a.deployments.get(r.Context(), key, func() (made[*catalog.Deployment], error) {
+		u, err := a.upstream(r, key.extra, text)
+		if err != nil {
+			return made[*catalog.Deployment]{}, err
+		}
+		d, err := a.resolve(r, name, u, s)
+		return made[*catalog.Deployment]{value: d}, err
+	})
+}
+
+// upstream is what the header says; it is read once.
+func (a *adapter) upstream(r *http.Request, key digest, text string) (*Upstream, error) {
+	return a.upstreams.get(r.Context(), key, func() (made[*Upstream], error) {
+		u := Upstream{}
+		if text != "" {
+			var err error
+			if u, err = a.Extra(text); err != nil {
+				return made[*Upstream]{}, extraError(err)
+			}
+		}
+		return made[*Upstream]{value: &u}, nil
+	})
+}
+
+// extraError names the header beside the field.
+func extraError(err error) error {
+	e := llm.Error{Kind: llm.KindInvalid, Message: err.Error()}
+	if own, ok := err.(*llm.Error); ok { //nolint:errorlint // what Extra promises
+		e = *own
+	}
+	e.Message = headerExtra + ": " + e.Message
+	if e.Param == "" {
+		e.Param = headerExtra
+	} else {
+		e.Param = headerExtra + "." + e.Param
+	}
+	return &e
+}
+
+// assumes says whether an upstream is called with the credentials of a role.
+func (a *adapter) assumes(u *Upstream) bool {
+	s := &u.Settings
+	own := !s.APIKey.IsZero() || s.APIKeyFile != "" || s.AccessKeyID != "" || s.Profile != "" || s.WebIdentityTokenFile != "" || s.ContainerCredentialsURI != ""
+	return s.AssumeRoleARN != "" || a.ProcessRole && !own
+}
+
+// session is what the role is assumed with for this request.
+func (a *adapter) session(r *http.Request, name string) session {
+	var user any
+	if a.Tags.needsUser() {
+		user = a.user(r.Context(), r.Header)
+	}
+	return a.Tags.resolve(name, user, func(t SessionTag) {
+		a.notices.warn("a session tag is skipped: its source has no value", "tag", t.Key, "source", t.Source)
+	})
+}
+
+// resolve makes a deployment.
+func (a *adapter) resolve(r *http.Request, name string, u *Upstream, s session) (*catalog.Deployment, error) {
+	settings := u.Settings
+	if settings.Region == "" {
+		settings.Region = arnRegion(u.modelID(name))
+	}
+	if settings.Region == "" && a.region == "" {
+		return nil, &llm.Error{
+			Kind:    llm.KindInternal,
+			Message: "The adapter knows no AWS region for this deployment. Set region in the upstream's extraData, or AWS_DEFAULT_REGION for the adapter.",
+			Err:     errNoRegion,
+		}
+	}
+	if a.assumes(u) {
+		settings.Tags = append(slices.Clip(settings.Tags), s.tags...)
+		for _, name := range []string{s.name, a.SessionName} {
+			if settings.RoleSessionName == "" {
+				settings.RoleSessionName = name
+			}
+		}
+	}
+	client, err := a.clients.get(r.Context(), settings.Key(), func() (made[*bedrock.Client], error) {
+		client, err := a.Client(settings)
+		return made[*bedrock.Client]{value: client}, err
+	})
+	if err != nil {
+		return nil, unusable(err)
+	}
+	d, err := a.deployment(client, name, u)
+	if err != nil {
+		return nil, &llm.Error{Kind: llm.KindInvalid, Message: fmt.Sprintf("The deployment cannot be served: %v.", err)}
+	}
+	return d, nil
+}
+
+// unusable is the error of settings that no client can be made of. What is wrong may name files and hosts
+// of the operator's: it is for the log.
+func unusable(err error) error {
+	if e, ok := err.(*llm.Error); ok { //nolint:errorlint // the adapter's own
+		return e
+	}
+	return &llm.Error{
+		Kind: llm.KindInternal, Param: headerExtra, Err: err,
+		Message: "The adapter cannot call AWS with what the upstream's extraData and its own environment say. Its log says why.",
+	}
+}
+
+// modelID is what Bedrock is asked for.
+func (u *Upstream) modelID(name string) string {
+	if u.ModelID != "" {
+		return u.ModelID
+	}
+	return name
+}
+
+// deployment is a model with all that it can do.
+func (a *adapter) deployment(client *bedrock.Client, name string, u *Upstream) (*catalog.Deployment, error) {
+	id, options := u.modelID(name), u.Model
+	if options.BaseModel == "" {
+		options.BaseModel = a.Compatible[name]
+	}
+	claude := u.ClaudeClient
+	if claude == "" {
+		claude = a.ClaudeClient
+	}
+	isClaude := strings.Contains(id, claudeIDs) || strings.Contains(options.BaseModel, claudeIDs)
+	if options.Surface == "" && isClaude {
+		switch claude {
+		case ClaudeMantle:
+			options.Surface = bedrock.SurfaceMantle
+		case ClaudeConverse:
+			options.Surface = bedrock.SurfaceConverse
+		}
+	}
+	model, err := client.Model(id, options)
+	if err != nil {
+		return nil, err
+	}
+	d := &catalog.Deployment{Name: name, Chat: model, Count: model, Configuration: model.Configuration, Timeouts: a.Timeouts}
+	able(d, model)
+	if claude == ClaudeConverse {
+		d.Messages = nil
+	}
+	if isClaude && a.ClaudeMaxTokens > 0 {
+		d.Info.Defaults = fmt.Appendf(nil, `{"max_tokens":%d}`, a.ClaudeMaxTokens)
+	}
+	return d, nil
+}
+
+// claudeIDs is a part of every id of Claude.
+const claudeIDs = "anthropic.claude"
+
+// able gives a deployment what its model can do beside chatting.
+func able(d *catalog.Deployment, model any) {
+	if m, ok := model.(llm.EmbedModel); ok {
+		d.Embed = m
+	}
+	if m, ok := model.(llm.RerankModel); ok {
+		d.Rerank = m
+	}
+	if m, ok := model.(interface{ Native() llm.MessagesModel }); ok {
+		d.Messages = m.Native
+	}
+}
+
+// arnRegion is the region of an ARN of Bedrock's, "" for none: AWS answers for an ARN in its own region
+// only.
+func arnRegion(id string) string {
+	parts := strings.SplitN(id, ":", 6)
+	if len(parts) == 6 && parts[0] == "arn" && parts[2] == "bedrock" {
+		return parts[3]
+	}
+	return ""
+}
+
+func sortedKeys(m map[string]string) []string { return slices.Sorted(maps.Keys(m)) }
