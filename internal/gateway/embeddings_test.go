@@ -370,3 +370,15 @@ func TestListingsSayWhatADeploymentDoes(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+func TestEmbeddingsOfAnotherServer(t *testing.T) {
+	for path, body := range map[string]string{
+		"/openai/deployments/m/embeddings": `not even {"model":"JSON"}`, embedRoute: `{"input":7,"model":"m"}`,
+	} {
+		there := &forwarder{says: "whole"}
+		w := post(t.Context(), t, gatewayOf(t, &catalog.Deployment{Name: "m", Embeddings: there}, nil), path, body)
+		if w.Code != http.StatusOK || w.Body.String() != "whole" || there.got != body {
+			t.Errorf("%s: %d %s, it got %q", path, w.Code, w.Body, there.got)
+		}
+	}
+}
