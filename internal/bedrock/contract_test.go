@@ -21,13 +21,14 @@ import (
 	"outcrop/internal/sandbox"
 )
 
-// counting is a transport that knows how many answers are held.
+// counting is a transport that knows how many answers are held, and how many calls there were.
 type counting struct {
 	http.RoundTripper
-	open atomic.Int64
+	open, calls atomic.Int64
 }
 
 func (c *counting) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.calls.Add(1)
 	resp, err := c.RoundTripper.RoundTrip(r)
 	if err != nil {
 		return nil, err

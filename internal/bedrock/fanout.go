@@ -16,7 +16,10 @@ const fanWidth = 16
 // The first error cancels the others' context, and is returned once all of them have ended. A panic is the
 // caller's, as if do had been called here.
 func fan(ctx context.Context, n int, do func(ctx context.Context, i int, buf *bytes.Buffer) error) error {
-	if n == 1 {
+	switch {
+	case ctx.Err() != nil:
+		return ended(ctx)
+	case n == 1:
 		return do(ctx, 0, new(bytes.Buffer))
 	}
 	f := fanning{n: n, do: do}

@@ -152,3 +152,25 @@ func TestRanking(t *testing.T) {
 		}
 	}
 }
+
+// TestDirectivesOfNativeTexts: wherever a body without messages has its text.
+func TestDirectivesOfNativeTexts(t *testing.T) {
+	srv := serve(t, Options{})
+	const wish = "[[sandbox error=ThrottlingException]]"
+	for _, tt := range [][2]string{
+		{idCohere3, `{"texts":["a","b ` + wish + `"],"input_type":"clustering"}`},
+		{idCohere4, `{"inputs":[{"content":[{"type":"text","text":"` + wish + `"}]}],"input_type":"clustering"}`},
+		{idNovaEmbed, `{"taskType":"SINGLE_EMBEDDING","singleEmbeddingParams":{"embeddingPurpose":"CLUSTERING","text":{"truncationMode":"END","value":"` + wish + `"}}}`},
+		{idMarengo3, `{"inputType":"text","text":{"inputText":"` + wish + `"}}`},
+		{idRerankAWS, `{"query":"` + wish + `","documents":["a"]}`},
+		{idRerankAWS, `{"query":"a","documents":["a","` + wish + `"]}`},
+	} {
+		if got := send(t, srv, wire{srv, sandboxKey, "bedrock"}.request(t, opPath(opInvoke, tt[0], escapeAll), []byte(tt[1]))); got.status != 429 {
+			t.Errorf("%s: status %d", tt[1], got.status)
+		}
+	}
+	got := native(t, srv, idCohere3, `{"texts":["a [[sandbox unknown-event]]"],"input_type":"clustering"}`)
+	if list := array(got["texts"]); len(list) != 1 || list[0] != "a" || got["sandboxUnknownMember"] == nil {
+		t.Errorf("the directive stays in the text: %v", list)
+	}
+}

@@ -16,10 +16,19 @@ type textSlot struct {
 	holder map[string]any
 	key    string
 	rest   string // the text without it
+
+	list []any // in place of holder and key: the text is list[at]
+	at   int
 }
 
 // drop takes the directive out, so that the model does not read it.
-func (t textSlot) drop() { t.holder[t.key] = t.rest }
+func (t textSlot) drop() {
+	if t.list != nil {
+		t.list[t.at] = t.rest
+		return
+	}
+	t.holder[t.key] = t.rest
+}
 
 // readDirectives gathers the wishes of the header X-Sandbox and of the last
 // user message. The message keeps its directive until the slots are dropped: a
@@ -39,10 +48,33 @@ func readDirectives(h http.Header, c *call) (directive, []textSlot, error) {
 			return d, nil, err
 		}
 		if rest != before {
-			slots = append(slots, textSlot{holder, key, rest})
+			slots = append(slots, textSlot{holder: holder, key: key, rest: rest})
 		}
 	}
-	return d, append(slots, d.readEarlier(c.Body)...), nil
+	more, err := d.readLists(c.Body)
+	if err != nil {
+		return d, nil, err
+	}
+	return d, append(append(slots, more...), d.readEarlier(c.Body)...), nil
+}
+
+// readLists reads the texts that stand in lists: those of Cohere's embeddings,
+// and documents to rank.
+func (d *directive) readLists(body map[string]any) (slots []textSlot, err error) {
+	for _, name := range []string{"texts", "documents"} {
+		list := array(body[name])
+		for i := range list {
+			before := text(list[i])
+			rest, err := d.cutDirectives(before)
+			if err != nil {
+				return nil, err
+			}
+			if rest != before {
+				slots = append(slots, textSlot{list: list, at: i, rest: rest})
+			}
+		}
+	}
+	return slots, nil
 }
 
 // readEarlier takes the directives out of the user messages before the last:
@@ -64,7 +96,7 @@ func (d *directive) readEarlier(body map[string]any) []textSlot {
 			before := text(holder[key])
 			if !last {
 				if rest, err := told.cutDirectives(before); err == nil && rest != before {
-					slots = append(slots, textSlot{holder, key, rest})
+					slots = append(slots, textSlot{holder: holder, key: key, rest: rest})
 				}
 			}
 			if !worded && !last {
@@ -87,20 +119,41 @@ func (d *directive) goOn(told directive) {
 }
 
 // userTexts yields the places that hold text of the last user message: of
-// Converse and Nova, of Anthropic's body, or the text of an embedding.
+// Converse and Nova, of Anthropic's body, or the text of an embedding or a query.
 func userTexts(body map[string]any) func(yield func(map[string]any, string) bool) {
 	return func(yield func(map[string]any, string) bool) {
 		if inner := object(dig(body, "input", "converse")); inner != nil {
 			body = inner
 		}
-		for _, key := range []string{"inputText", "inputPrompt", "prompt"} {
-			if _, ok := body[key].(string); ok && !yield(body, key) {
+		for holder, key := range nativeTexts(body) {
+			if !yield(holder, key) {
 				return
 			}
 		}
 		for holder, key := range textsOf(lastOf(array(body["messages"]), "user")) {
 			if !yield(holder, key) {
 				return
+			}
+		}
+	}
+}
+
+// nativeTexts yields the places that hold the text of a body without messages.
+func nativeTexts(body map[string]any) func(yield func(map[string]any, string) bool) {
+	return func(yield func(map[string]any, string) bool) {
+		holders := []map[string]any{body, object(dig(body, "singleEmbeddingParams", "text")), object(body["text"]), object(body["text_image"])}
+		for _, holder := range holders {
+			for _, key := range []string{"inputText", "inputPrompt", "prompt", "query", "value"} {
+				if _, ok := holder[key].(string); ok && !yield(holder, key) {
+					return
+				}
+			}
+		}
+		for _, input := range array(body["inputs"]) {
+			for holder, key := range textsOf(object(input)) {
+				if !yield(holder, key) {
+					return
+				}
 			}
 		}
 	}
