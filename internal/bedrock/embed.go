@@ -135,6 +135,9 @@ func (p *embedPlan) configure() error {
 	if len(p.req.Config) == 0 {
 		return nil
 	}
+	if list := members(p.req.Config); len(p.family.settings) == 0 && len(list) > 0 {
+		return llm.Invalid(configPath+"."+list[0].key, "This model has no configuration: leave the field out.")
+	}
 	c := configuration{embed: &p.config}
 	return decodeConfig(&c, p.family.settings, p.req.Config, configPath)
 }

@@ -184,7 +184,7 @@ func TestEmbeddingsThatAreRefused(t *testing.T) {
 		{titan1, but(textsOf("a"), func(r *llm.EmbedRequest) { r.Type = "search_query" }), "custom_fields.type", "leave the field out"},
 		{cohere4, but(textsOf("a"), func(r *llm.EmbedRequest) { r.Type = "query" }), "custom_fields.type", "search_document, search_query"},
 		{cohere3, but(textsOf("a"), func(r *llm.EmbedRequest) { r.Type = "image" }), "custom_fields.type", "input[0]"},
-		{titan1, but(textsOf("a"), func(r *llm.EmbedRequest) { r.Config = []byte(`{"normalize":true}`) }), configPath + ".normalize", "no such member"},
+		{titan1, but(textsOf("a"), func(r *llm.EmbedRequest) { r.Config = []byte(`{"normalize":true}`) }), configPath + ".normalize", "has no configuration"},
 		{titan2, but(textsOf("a"), func(r *llm.EmbedRequest) { r.Config = []byte(`{"embeddingTypes":["float","binary"]}`) }), configPath + ".embeddingTypes", "one vector an input"},
 		{cohere3, but(textsOf("a"), func(r *llm.EmbedRequest) { r.Config = []byte(`{"truncate":"MIDDLE"}`) }), configPath + ".truncate", "NONE, START"},
 		{titan1, textsOf("a", strings.Repeat("é", 50_001)), "input[1]", "50001 characters; this model takes up to 50000"},

@@ -1,6 +1,7 @@
 package bedrock
 
 import (
+	"cmp"
 	"fmt"
 	"path"
 	"strings"
@@ -51,7 +52,7 @@ func (p *embedPlan) check(in *llm.EmbedInput) (item embedItem, err error) {
 	case f.many || f.pair && texts == 1 && files == 1:
 		item.shape = shapeMixed
 	default:
-		return item, llm.Invalid(in.At, "The input has several parts. "+f.takes())
+		return item, llm.Invalid(in.At, "The input has several parts, of which this model makes no single vector. "+f.takes())
 	}
 	if item.size+bodyMargin > maxInvoke {
 		return item, llm.Invalid(in.At, fmt.Sprintf("The input takes %s MB of the request; Bedrock takes up to 25 MB.", megabytes(item.size)))
@@ -82,32 +83,34 @@ func (p *embedPlan) checkText(in *llm.EmbedInput, text string) (int, error) {
 }
 
 func (p *embedPlan) checkBlob(in *llm.EmbedInput, b llm.Blob) (int, error) {
+	at := cmp.Or(string(b.At), in.At)
 	kind := sniff(b)
 	size := encoded{b}.size()
 	switch f := p.family; {
 	case kind.class == classNone:
-		return 0, llm.Invalid(in.At, fmt.Sprintf("The file is %s%s. %s", kind.what, declaredAs(b.MIME), f.takes()))
+		return 0, llm.Invalid(at, fmt.Sprintf("The file is %s%s. %s", kind.what, declaredAs(b.MIME), f.takes()))
 	case !f.takesFile(kind):
-		return 0, llm.Invalid(in.At, fmt.Sprintf("The file is %s. %s", kind.describe(), f.takes()))
+		return 0, llm.Invalid(at, fmt.Sprintf("The file is %s. %s", kind.describe(), f.takes()))
 	case kind.class == classImage && f.maxImage > 0 && size > f.maxImage:
-		return 0, llm.Invalid(in.At, fmt.Sprintf("The image is %s MB large; this model takes up to %s MB.", megabytes(size), megabytes(f.maxImage)))
+		return 0, llm.Invalid(at, fmt.Sprintf("The image is %s MB large; this model takes up to %s MB.", megabytes(size), megabytes(f.maxImage)))
 	}
 	p.count(kind)
 	return (size + 2) / 3 * 4, nil
 }
 
 func (p *embedPlan) checkLink(in *llm.EmbedInput, l llm.Link) (int, error) {
+	at := cmp.Or(string(l.At), in.At)
 	if !strings.HasPrefix(l.URL, "s3://") {
-		return 0, &llm.Error{Kind: llm.KindInternal, Message: "The server did not fetch the file.", Err: fmt.Errorf("a link at %s reached the adapter", in.At)}
+		return 0, &llm.Error{Kind: llm.KindInternal, Message: "The server did not fetch the file.", Err: fmt.Errorf("a link at %s reached the adapter", at)}
 	}
 	kind := soundOf(l)
 	switch f := p.family; {
 	case !f.s3:
-		return 0, llm.Invalid(in.At, "This model takes no s3: URLs: send the file's bytes as a data URL, or an https: URL.")
+		return 0, llm.Invalid(at, "This model takes no s3: URLs: send the file's bytes as a data URL, or an https: URL.")
 	case kind.class == classNone:
-		return 0, llm.Invalid(in.At, "What the file is can be told neither by its declared type nor by its extension: give a type such as image/png.")
+		return 0, llm.Invalid(at, "What the file is can be told neither by its declared type nor by its extension: give a type such as image/png.")
 	case !f.takesFile(kind):
-		return 0, llm.Invalid(in.At, fmt.Sprintf("The file is %s. %s", kind.describe(), f.takes()))
+		return 0, llm.Invalid(at, fmt.Sprintf("The file is %s. %s", kind.describe(), f.takes()))
 	}
 	p.count(kind)
 	return 2 * len(l.URL), nil

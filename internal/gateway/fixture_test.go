@@ -119,13 +119,15 @@ func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s sett
 	})
 }
 
-// able gives a deployment all that its model can do.
+// able gives a deployment what its model is for.
 func able(d *catalog.Deployment, model *bedrock.Model) {
 	switch model.Kind() {
 	case models.Embedding:
-		d.Embed = model
+		d.Chat, d.Embed = nil, model
+		return
 	case models.Rerank:
-		d.Rerank = model
+		d.Chat, d.Rerank = nil, model
+		return
 	}
 	if m, ok := any(model).(interface{ Native() llm.MessagesModel }); ok {
 		d.Messages = m.Native
