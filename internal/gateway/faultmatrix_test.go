@@ -74,7 +74,7 @@ var refusalsOf = map[string]failure{
 var harmless = map[string]string{
 	"unknown-event": "unknown-event", "batch": "batch=3", "drip": "drip=1s", "start": "start=9m", "think": "think=1m",
 	"text": "", "tokens": "", "stop": "", "tool": "", "tools": "", "loop": "", "reasoning": "", "citations": "", "image": "",
-	"server-tool": "", "trace": "",
+	"server-tool": "", "trace": "", "filter": "",
 }
 
 // fault is one wish to the sandbox and what must come of it.

@@ -176,8 +176,12 @@ type wireReply struct {
 	}
 }
 
-func (r *rig) ask(ctx context.Context, body string) (a answered) {
-	resp, err := r.client.Do(chatRequestWith(ctx, "key-a", body))
+func (r *rig) ask(ctx context.Context, body string) answered {
+	return r.do(chatRequestWith(ctx, "key-a", body))
+}
+
+func (r *rig) do(request *http.Request) (a answered) {
+	resp, err := r.client.Do(request)
 	if err != nil {
 		a.broken = err
 		return a

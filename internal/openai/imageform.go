@@ -26,9 +26,9 @@ const (
 func DecodeImageForm(r io.Reader, boundary string) (*llm.ChatRequest, ImageShape, error) {
 	f := imageForm{files: imageFiles{form: true}}
 	parts := multipart.NewReader(r, boundary)
-	for {
+	for n := 0; ; n++ {
 		part, err := parts.NextPart()
-		if errors.Is(err, io.EOF) {
+		if errors.Is(err, io.EOF) && n > 0 {
 			break
 		}
 		if err == nil {
