@@ -158,6 +158,7 @@ func FuzzServeHTTP(f *testing.F) {
 	f.Add([]byte(`{"messages":["",{"role":"user","content":[{"text":"c"}]}]}`))
 	f.Add([]byte(`{"anthropic_version":"x","max_tokens":1,"messages":[{"role":"user","content":[{"type":"tool_result"},null]}]}`))
 	f.Add(forced(selfish(3), "[[sandbox tools=3]]"))
+	f.Add([]byte(`{"image":"iVBORw0KGgo=","left":1,"prompt":"x","mode":1,"aspect_ratio":"0:0"}`))
 	s := newServer(f, Options{})
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if bytes.Contains(data, []byte("start=")) || bytes.Contains(data, []byte("drip=")) || bytes.Contains(data, []byte("think=")) {
@@ -166,7 +167,7 @@ func FuzzServeHTTP(f *testing.F) {
 		for _, op := range []string{opConverse, opConverseStream, opCountTokens, opInvoke, opInvokeStream} {
 			for _, id := range []string{claudeID, "us.amazon.nova-2-lite-v1:0", "anthropic.claude-sonnet-4-20250514-v1:0", "amazon.titan-embed-text-v2:0",
 				"cohere.embed-english-v3", "moonshot.kimi-k2-thinking", "arn:aws:bedrock:us-east-1:123456789012:application-inference-profile/abc123",
-				idPegasus, demoSonnet, idLlama33, idOpus48} {
+				idPegasus, demoSonnet, idLlama33, idOpus48, "stability.sd3-5-large-v1:0", "us.stability.stable-outpaint-v1:0"} {
 				rec := post(t, s, call{Op: op, ModelID: id, Raw: data})
 				if rec.Code >= 400 && rec.Header().Get("X-Amzn-Errortype") == "" && !bytes.Contains(data, []byte("plain-")) {
 					t.Errorf("%s %s: %d %.300s", op, id, rec.Code, rec.Body)
