@@ -176,7 +176,8 @@ func (t *translated) write(x *exchange, reply iter.Seq2[llm.Event, error]) error
 			if start.Cached != "" {
 				told.Cached = t.head.Cached
 			}
-			openai.SetHeaders(h, &openai.Envelope{Created: x.began, Ignored: t.ignored, Changed: t.changed}, &told)
+			changed := slices.DeleteFunc(slices.Clone(t.changed), func(path string) bool { return slices.Contains(told.Ignored, path) })
+			openai.SetHeaders(h, &openai.Envelope{Created: x.began, Ignored: t.ignored, Changed: changed}, &told)
 		},
 	})
 }
