@@ -55,7 +55,11 @@ func (d *decoder) sourced(b *media, f *source) []llm.Part {
 		if !isURL(f.url) {
 			d.fail(max(f.urlAt, f.at), missing(f.urlAt, "url"), "expected a URL of http, https or s3, or files/…")
 		}
-		return []llm.Part{llm.Link{URL: f.url, At: b.place + ".source.url"}}
+		link := llm.Link{URL: f.url, At: b.place + ".source.url"}
+		if document {
+			link.MIME = "application/pdf" // as the API says: only such documents have a URL
+		}
+		return []llm.Part{link}
 	case f.kind == "text" && document:
 		if f.data == "" {
 			d.failData(f, "missing; expected the document's text")
