@@ -306,6 +306,7 @@ func TestTheClientsOwnMistakes(t *testing.T) {
 	for _, c := range []struct{ body, param, message string }{
 		{`{"a":`, "", "at byte 5, unexpected end of input"},
 		{`[]`, "", "not a JSON object"},
+		{`{"messages":[],"messa\u0067es":[]}`, "messages", "twice"},
 		{`{"anthropic_beta":"x"}`, "anthropic_beta", "list"},
 		{`{"anthropic_beta":["a\nb"]}`, "anthropic_beta", "printable"},
 		{`{"amazon-bedrock-guardrailConfig":{"tagSuffix":"x"}}`, "amazon-bedrock-guardrailConfig", "guardrail is set by the server"},

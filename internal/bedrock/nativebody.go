@@ -69,6 +69,7 @@ type nativeEdit struct {
 	version bool   // the body says which
 	limited bool   // the body has max_tokens
 	asked   bool   // the body has messages
+	seen    uint8  // which members have come that may come once
 	ignored []string
 }
 
@@ -84,6 +85,8 @@ func (n *native) edit(req *llm.MessagesRequest) (*nativeEdit, error) {
 	}
 	for m := range memberSpans(req.Body) {
 		switch {
+		case e.again(m.key):
+			return nil, llm.Invalid(m.key, "The body holds this member twice.")
 		case m.key == memberModel, m.key == memberStream, m.key == memberBeta,
 			m.key == memberVersion && n.surface == SurfaceMantle:
 		case m.key == memberTier:
@@ -102,6 +105,18 @@ func (n *native) edit(req *llm.MessagesRequest) (*nativeEdit, error) {
 		}
 	}
 	return e, nil
+}
+
+// again says that a member has come before whose second could go past a guardrail that reads the first.
+func (e *nativeEdit) again(key string) bool {
+	for i, single := range [...]string{memberMessages, "system", "tools", "max_tokens"} {
+		if key == single {
+			before := e.seen
+			e.seen |= 1 << i
+			return e.seen == before
+		}
+	}
+	return false
 }
 
 func checkObject(body []byte) error {
