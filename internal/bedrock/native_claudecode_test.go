@@ -206,5 +206,5 @@ func BenchmarkMessageBody(b *testing.B) {
 type again struct{ body []byte }
 
 func (a *again) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a.body))}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: io.NopCloser(bytes.NewReader(a.body))}, nil
 }
