@@ -18,8 +18,6 @@ import (
 // https://docs.claude.com/en/api/messages
 // https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
 const (
-	mantleMessages   = "/anthropic/v1/messages"
-	mantleCount      = mantleMessages + "/count_tokens"
 	anthropicVersion = "2023-06-01"         // of the header, on mantle
 	bedrockVersion   = "bedrock-2023-05-31" // of the body, for InvokeModel
 )
@@ -60,9 +58,9 @@ func (c *Client) onMessages(v *view, id, word string) (_ *view, err error) {
 	if word == SurfaceInvoke {
 		return c.onRuntime(v, id, pathInvoke, pathInvokeStream)
 	}
-	// Structured outputs are refused there: output_config.format, and tools that are strict by the same grammar.
+	// output_config.format is refused there. Whether tools can be strict, by the same grammar, no source tells.
 	v.traits.model.StructuredOutputs = models.No
-	v.whole, err = newTarget(c.mantle+mantleMessages, serviceMantle)
+	v.whole, err = newTarget(c.mantle+nativePath, serviceMantle)
 	v.stream = v.whole
 	return v, err
 }
@@ -178,7 +176,7 @@ func (m *Model) countMessages(v *view, req *llm.ChatRequest) (*countCall, error)
 		body = base64.StdEncoding.AppendEncode(body, w.body)
 		return m.countBase(v, append(body, `"}}}`...))
 	}
-	to, err := newTarget(m.client.mantle+mantleCount, serviceMantle)
+	to, err := newTarget(m.client.mantle+nativeCountPath, serviceMantle)
 	if err != nil {
 		return nil, err
 	}
@@ -186,7 +184,6 @@ func (m *Model) countMessages(v *view, req *llm.ChatRequest) (*countCall, error)
 	if err != nil {
 		return nil, err
 	}
-	to.connect = v.whole.connect
 	return &countCall{to: to, header: header, body: countedMembers(w.body)}, nil
 }
 

@@ -32,8 +32,13 @@ func (w *messagesWriter) locate(text string) string {
 		return m[1]
 	case "stop_sequences":
 		return "stop"
-	case "top_k", "thinking":
-		return configPath + "." + strings.Join(append([]string{m[1]}, steps...), ".")
+	case "thinking":
+		if strings.HasSuffix(m[2], ".budget_tokens") {
+			return thinkingPath + ".budget_tokens"
+		}
+		return thinkingPath
+	case "top_k":
+		return configPath + ".top_k"
 	case "anthropic_beta":
 		return configPath + ".betas"
 	case "output_config":

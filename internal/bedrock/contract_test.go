@@ -163,6 +163,10 @@ func instance(t *testing.T, id string) llmtest.Instance {
 	if err != nil {
 		t.Fatal(err)
 	}
+	return instanceOf(chat, transport)
+}
+
+func instanceOf(chat llm.ChatModel, transport *counting) llmtest.Instance {
 	return llmtest.Instance{
 		Model: chat,
 		Ask:   func() *llm.ChatRequest { return ask("tokens=6") },

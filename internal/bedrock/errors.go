@@ -329,7 +329,10 @@ func saysContextLength(message string) bool {
 }
 
 // isModelID knows the errors that blame the model id, which is the operator's, not the client's.
-func isModelID(e *awsError) bool { return e.code == "model_not_found" || saysModelID(e.message) }
+func isModelID(e *awsError) bool {
+	return e.code == "model_not_found" || saysModelID(e.message) ||
+		e.code == "not_found_error" && strings.Contains(e.message, "model") // Anthropic's, which has no code of its own for it
+}
 
 // saysModelID knows their texts. The last is bedrock-mantle's about a model that is on another of its
 // paths, or not on it at all; its apostrophe has been seen in both forms.

@@ -40,7 +40,7 @@ func (m *Model) anotherSurface() string {
 		return ""
 	}
 	used, usual := m.current.Load().surface(), usualSurface(&traits{model: *known})
-	if used == usual || len(known.Surfaces) == 0 {
+	if used == usual || len(known.Surfaces) == 0 || used == SurfaceInvoke && usual == SurfaceConverse { // one id serves both
 		return ""
 	}
 	return "The deployment's upstream asks for it on the surface " + used + ", and it is served on " + usual + "."

@@ -92,13 +92,17 @@ const (
 	converse  api = iota
 	chat          // chat completions of bedrock-mantle
 	responses     // Responses of bedrock-mantle
+	invoke        // InvokeModel, with Claude's own body
 )
+
+// aws says whether its errors and frames are AWS's own.
+func (a api) aws() bool { return a == converse || a == invoke }
 
 // told is what the client can know of an exception. OpenAI's APIs have one type for all that a server may
 // fail of; its HTTP status tells more, and an event of a stream has none.
 func (a api) told(exception string, want failure, event bool) failure {
-	blurred := a != converse && exception == "ConflictException" ||
-		a != converse && event && (want == timedOut || want == unavailable) ||
+	blurred := !a.aws() && exception == "ConflictException" ||
+		!a.aws() && event && (want == timedOut || want == unavailable) ||
 		a == responses && event && (want == invalid || want == notFound)
 	if blurred {
 		return upstreamFailed
@@ -130,13 +134,13 @@ func (a api) faults(frames int, stream bool) (list []fault, covered map[string]b
 	add("status", fault{wish: "error=UnknownThing status=503", want: unavailable})
 	add("message", fault{wish: `error=ValidationException message="prompt is too long: 300000 tokens > 200000 maximum"`, want: tooLong})
 	for k := range frames + 2 {
-		over := a != converse && k >= frames // [DONE] or response.completed has come
+		over := !a.aws() && k >= frames // [DONE] or response.completed has come
 		add("after", fault{wish: fmt.Sprintf("exception=throttlingException after=%d", k), want: throttled, wholeStream: over})
 		add("cut", fault{wish: fmt.Sprintf("cut=%d", k), want: upstreamFailed, wholeStream: over})
 		add("cut-inside", fault{wish: fmt.Sprintf("cut-inside=%d", k), want: upstreamFailed})
 		add("badcrc", fault{wish: fmt.Sprintf("badcrc=%d", k), want: upstreamFailed, wholeStream: a == chat && k >= frames-1}) // [DONE] has no brace
-		// The last of AWS's frames are messageStop and metadata: without metadata only the bill is missing.
-		add("end", fault{wish: fmt.Sprintf("end=%d", k), want: upstreamFailed, wholeStream: over || a == converse && k >= frames-1})
+		// The last of Converse's frames are messageStop and metadata: without metadata only the bill is missing.
+		add("end", fault{wish: fmt.Sprintf("end=%d", k), want: upstreamFailed, wholeStream: k >= frames || a == converse && k >= frames-1})
 	}
 	add("empty", fault{wish: "empty", want: upstreamFailed})
 	for key, wish := range harmless {
@@ -149,7 +153,8 @@ func (a api) faults(frames int, stream bool) (list []fault, covered map[string]b
 	return list, covered
 }
 
-// matrixModels are three families, of which Llama's tools do not stream, and the two APIs of bedrock-mantle.
+// matrixModels are three families, of which Llama's tools do not stream, the two APIs of bedrock-mantle, and Claude's
+// own body.
 var matrixModels = []struct {
 	name, id string
 	api      api
@@ -159,6 +164,7 @@ var matrixModels = []struct {
 	{"llama", "us.meta.llama3-3-70b-instruct-v1:0", converse},
 	{"mantle-qwen", "qwen.qwen3-32b", chat},
 	{"mantle-gpt", "openai.gpt-5.4-2026-03-05", responses},
+	{"invoke-claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0 invoke", invoke},
 }
 
 // asked is what the client wants to get: the words that the sandbox is to say, and the reply they make.
@@ -337,7 +343,10 @@ func TestThrottlingPasses(t *testing.T) {
 // the client is told why, and nothing goes on behind.
 func TestFaultsAndTimeouts(t *testing.T) {
 	aws := matrixSandbox(t)
-	for _, model := range matrixModels[:4] { // a fifth says much before its first word
+	for _, model := range matrixModels {
+		if model.api == responses || model.api == invoke {
+			continue // they say much before their first word
+		}
 		for _, stream := range []bool{false, true} {
 			late := []struct{ wish, says string }{{"start=4m", "total"}, {"think=4m", "total"}, {"drip=150s", "total"}, {"drip=50s", "total"}}
 			if stream { // nobody waits for the first word of a reply that comes whole
