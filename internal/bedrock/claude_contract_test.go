@@ -17,6 +17,7 @@ const claudeFrames = 10
 func TestContractOfMessages(t *testing.T) {
 	for _, tt := range []struct{ id, surface string }{
 		{"us.anthropic.claude-sonnet-4-5-20250929-v1:0", bedrock.SurfaceInvoke},
+		{"anthropic.claude-haiku-4-5", bedrock.SurfaceMantle},
 	} {
 		t.Run(tt.surface, func(t *testing.T) {
 			llmtest.TestChatModel(t, llmtest.Subject{Frames: claudeFrames, New: func(t *testing.T) llmtest.Instance {

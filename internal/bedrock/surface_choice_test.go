@@ -141,7 +141,7 @@ func question(text string) *llm.ChatRequest {
 
 // The operator's guardrail holds on every surface: another surface is no way around it.
 func TestTheOperatorsGuardrailHoldsOnEverySurface(t *testing.T) {
-	for _, id := range []string{"qwen.qwen3-32b", "openai.gpt-5.4-2026-03-05", "us.twelvelabs.pegasus-1-2-v1:0"} {
+	for _, id := range []string{"qwen.qwen3-32b", "openai.gpt-5.4-2026-03-05", "us.twelvelabs.pegasus-1-2-v1:0", "anthropic.claude-haiku-4-5"} {
 		var got http.Header
 		c := testClient(t, Options{Transport: respond(func(r *http.Request) (*http.Response, error) {
 			got = r.Header

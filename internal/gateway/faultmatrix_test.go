@@ -93,16 +93,18 @@ const (
 	chat          // chat completions of bedrock-mantle
 	responses     // Responses of bedrock-mantle
 	invoke        // InvokeModel, with Claude's own body
+	messages      // the same body on bedrock-mantle
 )
 
 // aws says whether its errors and frames are AWS's own.
 func (a api) aws() bool { return a == converse || a == invoke }
 
 // told is what the client can know of an exception. OpenAI's APIs have one type for all that a server may
-// fail of; its HTTP status tells more, and an event of a stream has none.
+// fail of; its HTTP status tells more, and an event of a stream has none. Anthropic's has types of its own
+// for most of it.
 func (a api) told(exception string, want failure, event bool) failure {
 	blurred := !a.aws() && exception == "ConflictException" ||
-		!a.aws() && event && (want == timedOut || want == unavailable) ||
+		(a == chat || a == responses) && event && (want == timedOut || want == unavailable) ||
 		a == responses && event && (want == invalid || want == notFound)
 	if blurred {
 		return upstreamFailed
@@ -153,8 +155,8 @@ func (a api) faults(frames int, stream bool) (list []fault, covered map[string]b
 	return list, covered
 }
 
-// matrixModels are three families, of which Llama's tools do not stream, the two APIs of bedrock-mantle, and Claude's
-// own body.
+// matrixModels are three families, of which Llama's tools do not stream, the two of OpenAI's APIs on bedrock-mantle, and
+// Claude's own body in both places.
 var matrixModels = []struct {
 	name, id string
 	api      api
@@ -165,6 +167,7 @@ var matrixModels = []struct {
 	{"mantle-qwen", "qwen.qwen3-32b", chat},
 	{"mantle-gpt", "openai.gpt-5.4-2026-03-05", responses},
 	{"invoke-claude", "us.anthropic.claude-sonnet-4-5-20250929-v1:0 invoke", invoke},
+	{"mantle-claude", "anthropic.claude-haiku-4-5", messages},
 }
 
 // asked is what the client wants to get: the words that the sandbox is to say, and the reply they make.
@@ -344,7 +347,7 @@ func TestThrottlingPasses(t *testing.T) {
 func TestFaultsAndTimeouts(t *testing.T) {
 	aws := matrixSandbox(t)
 	for _, model := range matrixModels {
-		if model.api == responses || model.api == invoke {
+		if model.api == responses || model.api == invoke || model.api == messages {
 			continue // they say much before their first word
 		}
 		for _, stream := range []bool{false, true} {
