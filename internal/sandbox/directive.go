@@ -40,6 +40,7 @@ type directive struct {
 	serverTool bool          // use a tool of the service's own first
 	filter     string        // which filter of an image model strikes, or ""
 	trace      bool          // report a guardrail although the request names none
+	whoami     bool          // say who calls, and with which session tags
 }
 
 // The ways a reply can break.
@@ -107,6 +108,7 @@ func directiveKeys() []directiveKey {
 		{"tools", false, func(d *directive, v string) (err error) { d.tools, err = positive(v); return }},
 		{"trace", true, setWish(func(d *directive) { d.trace = true })},
 		{"unknown-event", true, setWish(func(d *directive) { d.unknown = true })},
+		{"whoami", true, setWish(func(d *directive) { d.whoami = true })},
 	}
 }
 

@@ -243,6 +243,9 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, who ide
 	for _, t := range texts {
 		t.drop()
 	}
+	if wish.whoami {
+		wish.text, wish.hasText = who.describe(), true
+	}
 	e := exchange{w: w, r: r, call: c, wish: wish, pace: s.pace}
 	switch {
 	case c.Op == opCountTokens:

@@ -20,6 +20,10 @@ type session struct {
 	Role      string    `json:"role"`
 	Name      string    `json:"name"` // RoleSessionName
 	Expires   time.Time `json:"expires"`
+	// ExternalID, Lifetime and Tags are what the session was asked for with.
+	ExternalID string        `json:"externalId,omitempty"`
+	Lifetime   time.Duration `json:"lifetime"`
+	Tags       []sessionTag  `json:"tags,omitempty"`
 }
 
 func (s session) arn() string {
@@ -74,7 +78,10 @@ func (s *sessions) lookUp(keyID, token string) (identity, string, *apiError) {
 	if !s.now().Before(role.Expires) {
 		return identity{}, "", known("expired-token")
 	}
-	return identity{Account: role.Account, ARN: role.arn(), UserID: role.userID(), Key: keyID, Role: true}, s.secret(keyID), nil
+	return identity{
+		Account: role.Account, ARN: role.arn(), UserID: role.userID(), Key: keyID, Role: true,
+		ExternalID: role.ExternalID, Lifetime: role.Lifetime, Tags: role.Tags,
+	}, s.secret(keyID), nil
 }
 
 func (s *sessions) seal(payload []byte) string {

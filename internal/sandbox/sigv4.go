@@ -32,6 +32,11 @@ type identity struct {
 	Region  string // of the credential scope; us-east-1 with an API key
 	Key     string // access key id or a fingerprint of the API key: one name per credential
 	Role    bool   // temporary credentials of an assumed role
+
+	// Of a role's session: what it was asked for with.
+	ExternalID string
+	Lifetime   time.Duration
+	Tags       []sessionTag
 }
 
 // verifier decides whose signature a request carries.

@@ -129,7 +129,15 @@ func (s *Server) assumeRole(c stsCall) ([]element, *apiError) {
 	if c.who.Role && lifetime > time.Hour {
 		return nil, stsError("ValidationError", "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining")
 	}
-	return s.roleCredentials(c, lifetime), nil
+	tags, packed, refused := c.tags()
+	if refused != nil {
+		return nil, refused
+	}
+	out := s.roleCredentials(c, session{Lifetime: lifetime, ExternalID: c.form.Get("ExternalId"), Tags: tags})
+	if packed > 0 {
+		out = append(out, element{name: "PackedPolicySize", text: strconv.Itoa(packed)})
+	}
+	return out, nil
 }
 
 // assumeRoleWithWebIdentity gives the bearer of an OpenID Connect token the
@@ -163,7 +171,7 @@ func (s *Server) assumeRoleWithWebIdentity(c stsCall) ([]element, *apiError) {
 		return nil, stsError("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d",
 			c.now.Unix(), claims.ExpiresAt.Unix())
 	}
-	return append(s.roleCredentials(c, lifetime),
+	return append(s.roleCredentials(c, session{Lifetime: lifetime}),
 		element{name: "SubjectFromWebIdentityToken", text: claims.Subject},
 		element{name: "Audience", text: claims.Audience[0]},
 		element{name: "Provider", text: strings.TrimPrefix(claims.Issuer, "https://")},
@@ -211,12 +219,10 @@ func (c stsCall) check() (lifetime time.Duration, refused *apiError) {
 }
 
 // roleCredentials opens a session of a role whose ARN has been checked.
-func (s *Server) roleCredentials(c stsCall, lifetime time.Duration) []element {
+func (s *Server) roleCredentials(c stsCall, role session) []element {
 	arn := rolePattern.FindStringSubmatch(c.form.Get("RoleArn"))
-	role := session{
-		Partition: arn[1], Account: arn[2], Role: arn[3], Name: c.form.Get("RoleSessionName"),
-		Expires: c.now.Add(lifetime).Truncate(time.Second),
-	}
+	role.Partition, role.Account, role.Role, role.Name = arn[1], arn[2], arn[3], c.form.Get("RoleSessionName")
+	role.Expires = c.now.Add(role.Lifetime).Truncate(time.Second)
 	key := s.sessions.open(role)
 	return []element{
 		{name: "Credentials", children: []element{
