@@ -46,7 +46,7 @@ func proxyAnswered(_ context.Context, proxy *url.URL, connect *http.Request, ans
 	if answer.StatusCode == http.StatusOK {
 		return nil
 	}
-	return fmt.Errorf("the proxy %s does not connect to %s: %s", proxy.Host, connect.URL.Host, answer.Status)
+	return fmt.Errorf("the proxy %s does not connect to %s: %s", proxy.Host, connect.Host, answer.Status)
 }
 
 // route is all of a network that a transport depends on.
