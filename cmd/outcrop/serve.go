@@ -106,11 +106,17 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 }
 
 func newLog(f serveFlags, stderr io.Writer) (*slog.Logger, error) {
+	return logTo(stderr, f, slog.LevelInfo)
+}
+
+// logTo is a log of what is at least of the level, in the format of the flags.
+func logTo(stderr io.Writer, f serveFlags, level slog.Level) (*slog.Logger, error) {
+	options := &slog.HandlerOptions{Level: level}
 	switch {
 	case f.log == "json" || f.log == "" && !f.sandbox:
-		return slog.New(slog.NewJSONHandler(stderr, nil)), nil
+		return slog.New(slog.NewJSONHandler(stderr, options)), nil
 	case f.log == "text" || f.log == "":
-		return slog.New(slog.NewTextHandler(stderr, nil)), nil
+		return slog.New(slog.NewTextHandler(stderr, options)), nil
 	default:
 		return nil, fmt.Errorf("--log must be json or text, not %q", f.log)
 	}

@@ -116,7 +116,7 @@ func New(o Options) (http.Handler, error) {
 
 // list makes what GET /openai/models shows, and finds out the region of the process.
 func (a *adapter) list() error {
-	client, err := a.Client(bedrock.Settings{})
+	client, err := a.client(context.Background(), bedrock.Settings{})
 	if err == nil {
 		a.region = client.Region()
 	} else if client, err = a.Client(bedrock.Settings{Region: "us-east-1"}); err != nil {

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"context"
 	"crypto/sha256"
 	"fmt"
 	"maps"
@@ -85,28 +86,38 @@ func (a *adapter) Resolve(r *http.Request, _ auth.Caller, name string) (*catalog
 	}
 	var s session
 	if len(a.Tags) > 0 {
-		u, err := a.upstream(r, key.extra, text)
+		u, err := a.upstream(r.Context(), key.extra, text)
 		if err != nil {
-			return nil, err
+			return nil, explain(r.Context(), err)
 		}
 		if a.assumes(u) {
 			s = a.session(r, name)
 			key.session = sha256.Sum256(fmt.Appendf(nil, "%q %q", s.name, s.tags))
 		}
 	}
-	return a.deployments.get(r.Context(), key, func() (made[*catalog.Deployment], error) {
-		u, err := a.upstream(r, key.extra, text)
+	d, err := a.deployments.get(r.Context(), key, func() (made[*catalog.Deployment], error) {
+		ctx := context.WithoutCancel(r.Context()) // others may wait for the same
+		u, err := a.upstream(ctx, key.extra, text)
 		if err != nil {
 			return made[*catalog.Deployment]{}, err
 		}
-		d, err := a.resolve(r, name, u, s)
+		d, err := a.resolve(ctx, name, u, s)
 		return made[*catalog.Deployment]{value: d}, err
 	})
+	return d, explain(r.Context(), err)
+}
+
+// explain is the error of a request that waited for what another one makes.
+func explain(ctx context.Context, err error) error {
+	if err != nil && ctx.Err() != nil {
+		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: ctx.Err()}
+	}
+	return err
 }
 
 // upstream is what the header says; it is read once.
-func (a *adapter) upstream(r *http.Request, key digest, text string) (*Upstream, error) {
-	return a.upstreams.get(r.Context(), key, func() (made[*Upstream], error) {
+func (a *adapter) upstream(ctx context.Context, key digest, text string) (*Upstream, error) {
+	return a.upstreams.get(ctx, key, func() (made[*Upstream], error) {
 		u := Upstream{}
 		if text != "" {
 			var err error
@@ -152,7 +163,7 @@ func (a *adapter) session(r *http.Request, name string) session {
 }
 
 // resolve makes a deployment.
-func (a *adapter) resolve(r *http.Request, name string, u *Upstream, s session) (*catalog.Deployment, error) {
+func (a *adapter) resolve(ctx context.Context, name string, u *Upstream, s session) (*catalog.Deployment, error) {
 	settings := u.Settings
 	if settings.Region == "" {
 		settings.Region = arnRegion(u.modelID(name))
@@ -172,10 +183,7 @@ func (a *adapter) resolve(r *http.Request, name string, u *Upstream, s session) 
 			}
 		}
 	}
-	client, err := a.clients.get(r.Context(), settings.Key(), func() (made[*bedrock.Client], error) {
-		client, err := a.Client(settings)
-		return made[*bedrock.Client]{value: client}, err
-	})
+	client, err := a.client(ctx, settings)
 	if err != nil {
 		return nil, unusable(err)
 	}
@@ -186,12 +194,17 @@ func (a *adapter) resolve(r *http.Request, name string, u *Upstream, s session) 
 	return d, nil
 }
 
+// client is the one of these settings.
+func (a *adapter) client(ctx context.Context, s bedrock.Settings) (*bedrock.Client, error) {
+	return a.clients.get(ctx, s.Key(), func() (made[*bedrock.Client], error) {
+		client, err := a.Client(s)
+		return made[*bedrock.Client]{value: client}, err
+	})
+}
+
 // unusable is the error of settings that no client can be made of. What is wrong may name files and hosts
 // of the operator's: it is for the log.
 func unusable(err error) error {
-	if e, ok := err.(*llm.Error); ok { //nolint:errorlint // the adapter's own
-		return e
-	}
 	return &llm.Error{
 		Kind: llm.KindInternal, Param: headerExtra, Err: err,
 		Message: "The adapter cannot call AWS with what the upstream's extraData and its own environment say. Its log says why.",

@@ -63,7 +63,10 @@ func FormatReply(r *httptest.ResponseRecorder) string {
 
 // formatLog leaves out what every line has.
 func formatLog(log string) string {
-	_, rest, _ := strings.Cut(log, " level=")
+	_, rest, any := strings.Cut(log, " level=")
+	if !any {
+		return ""
+	}
 	return "level=" + rest
 }
 

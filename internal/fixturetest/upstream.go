@@ -22,6 +22,8 @@ type Upstream struct {
 	T testing.TB
 	// Place checks a call, and says what stands before its path where the calls are written down.
 	Place func(r *http.Request) string
+	// Note is more about a call, whole lines of it; nil for nothing.
+	Note func(r *http.Request) string
 	// Profile is what the control plane knows of a profile; empty for nothing.
 	Profile []byte
 
@@ -86,7 +88,11 @@ func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if err != nil {
 		u.T.Error(err)
 	}
-	script := u.note(r.Method + " " + u.Place(r) + r.URL.EscapedPath() + "\n" + bedrockHeaders(r.Header) + indent(body))
+	call := r.Method + " " + u.Place(r) + r.URL.EscapedPath() + "\n"
+	if u.Note != nil {
+		call += u.Note(r)
+	}
+	script := u.note(call + bedrockHeaders(r.Header) + indent(body))
 	w.Header()["Date"] = nil
 	w.Header().Set("X-Amzn-Requestid", "aws-1")
 	for line := range strings.Lines(script) {

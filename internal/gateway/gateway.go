@@ -70,7 +70,8 @@ type Gateway struct {
 	store       func(ctx context.Context, credentials http.Header, file llm.Blob) (string, error)
 	core        func(r *http.Request, deployment string) llm.ChatModel
 	vault       *vault
-	tell        bool // Options.Metadata
+	tell        bool   // Options.Metadata
+	chatRoutes  string // where chats go, for who has lost the way
 	served      map[*catalog.Deployment]*served
 	bodies      sync.Pool // of *[]byte
 	routes      *http.ServeMux
@@ -171,7 +172,7 @@ func (g *Gateway) handleVersion(x *exchange, _ *http.Request) error {
 func (g *Gateway) handleNoRoute(x *exchange, r *http.Request) error {
 	return x.refuse(&llm.Error{
 		Kind:    llm.KindNoRoute,
-		Message: fmt.Sprintf("There is no route %.10s %.200s. Chat is POST /openai/deployments/{name}/chat/completions or POST /openai/v1/chat/completions.", r.Method, r.URL.Path),
+		Message: fmt.Sprintf("There is no route %.10s %.200s. Chat is %s.", r.Method, r.URL.Path, g.chatRoutes),
 		Err:     errNoRoute, // the path is the client's, and may be anything
 	})
 }

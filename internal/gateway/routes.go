@@ -12,6 +12,7 @@ import (
 
 // routeGateway is every route of the gateway.
 func (g *Gateway) routeGateway() {
+	g.chatRoutes = "POST /openai/deployments/{name}/chat/completions or POST /openai/v1/chat/completions"
 	g.open("GET /health", g.handleHealth)
 	g.open("GET /version", g.handleVersion)
 	g.open("OPTIONS /", g.handlePreflight)
@@ -44,6 +45,7 @@ func (g *Gateway) routeGateway() {
 
 // routeAdapter is every route of the adapter.
 func (g *Gateway) routeAdapter() {
+	g.chatRoutes = "POST /openai/deployments/{model id}/chat/completions"
 	g.open("GET /health", g.handleStatus)
 	g.open("GET /version", g.handleVersion)
 	g.open("OPTIONS /", g.handlePreflight)
