@@ -52,6 +52,7 @@ func TestFixtures(t *testing.T) {
 // world is what an adapter can reach: Bedrock in every region, and Core.
 type world struct {
 	upstream *fixturetest.Upstream
+	aws      http.Handler                // which is upstream, unless a test has another
 	answers  func(section string) []byte // of Core and of strangers
 
 	mu      sync.Mutex
@@ -66,11 +67,12 @@ func newWorld(t *testing.T) *world {
 		T: t, Place: func(r *http.Request) string { return r.Host },
 		Note: func(r *http.Request) string { return "as " + w.identity(r) + "\n" },
 	}
+	w.aws = w.upstream
 	return w
 }
 
-// adapter is one in this world, with an environment. Its log is text.
-func (w *world) adapter(t testing.TB, environ []string, log io.Writer) http.Handler {
+// adapter is one in this world, with an environment and changes to its options. Its log is text.
+func (w *world) adapter(t testing.TB, environ []string, log io.Writer, changes ...func(*adapter.Options)) http.Handler {
 	t.Helper()
 	catalogue, err := catalogueOnce()
 	if err != nil {
@@ -93,6 +95,9 @@ func (w *world) adapter(t testing.TB, environ []string, log io.Writer) http.Hand
 	}
 	o.Models = []adapter.Model{{ID: "us.amazon.nova-lite-v1:0", Name: "Nova Lite (US)"}}
 	o.Log, o.Version = slog.New(slog.NewTextHandler(plain{log}, nil)), "test"
+	for _, change := range changes {
+		change(&o)
+	}
 	handler, err := adapter.New(o)
 	if err != nil {
 		t.Fatal(err)
@@ -112,7 +117,7 @@ func (p plain) Write(b []byte) (int, error) {
 
 // client makes clients that say by their access key id what they were made of.
 func (w *world) client(t testing.TB, region string, catalogue *models.Catalogue) func(bedrock.Settings) (*bedrock.Client, error) {
-	transport := memnet.Serve(t, w.upstream)
+	transport := memnet.Serve(t, w.aws)
 	return func(s bedrock.Settings) (*bedrock.Client, error) {
 		w.mu.Lock()
 		id := fmt.Sprintf("AKID%d", len(w.clients))

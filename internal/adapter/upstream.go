@@ -242,8 +242,8 @@ func (a *adapter) deployment(client *bedrock.Client, name string, u *Upstream) (
 	if err != nil {
 		return nil, err
 	}
-	d := &catalog.Deployment{Name: name, Chat: model, Count: model, Configuration: model.Configuration, Timeouts: a.Timeouts}
-	able(d, model)
+	d := &catalog.Deployment{Name: name, Timeouts: a.Timeouts}
+	able(d, model, strings.HasPrefix(id, "arn:") && options.BaseModel == "")
 	if claude == ClaudeConverse {
 		d.Messages = nil
 	}
@@ -256,16 +256,28 @@ func (a *adapter) deployment(client *bedrock.Client, name string, u *Upstream) (
 // claudeIDs is a part of every id of Claude.
 const claudeIDs = "anthropic.claude"
 
-// able gives a deployment what its model can do beside chatting.
-func able(d *catalog.Deployment, model any) {
-	if m, ok := model.(llm.EmbedModel); ok {
+// The kinds of models that do not chat.
+const (
+	kindEmbedding = "embedding"
+	kindRerank    = "rerank"
+)
+
+// able gives a deployment what its model can do. An ARN may stand for any kind, and only the first
+// request finds out: what is not the model's business the model refuses.
+func able(d *catalog.Deployment, m *bedrock.Model, veiled bool) {
+	kind := string(m.Kind())
+	if kind == kindEmbedding || veiled {
 		d.Embed = m
 	}
-	if m, ok := model.(llm.RerankModel); ok {
+	if kind == kindRerank || veiled {
 		d.Rerank = m
 	}
-	if m, ok := model.(interface{ Native() llm.MessagesModel }); ok {
-		d.Messages = m.Native
+	if kind == kindEmbedding || kind == kindRerank {
+		return
+	}
+	d.Chat, d.Count, d.Configuration = m, m, m.Configuration
+	if native, ok := any(m).(interface{ Native() llm.MessagesModel }); ok {
+		d.Messages = native.Native
 	}
 }
 
