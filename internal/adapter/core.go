@@ -23,8 +23,6 @@ import (
 const (
 	// askTimeout bounds a question to Core, whose answer a request waits for.
 	askTimeout = 5 * time.Second
-	// storeTimeout bounds the upload of a file.
-	storeTimeout = time.Minute
 	// maxCoreReply is the longest answer of Core's, in bytes.
 	maxCoreReply = 1 << 20
 	// folderTTL is how long a folder of a key is remembered.
@@ -135,9 +133,7 @@ func (c *core) store(ctx context.Context, credentials http.Header, file llm.Blob
 	name := hex.EncodeToString(sum[:]) + extension(file.MIME)
 	path := "files/" + strings.Trim(folder, "/") + "/images/" + name
 	body, contentType := form(name, file.MIME, data)
-	timed, cancel := context.WithTimeout(ctx, storeTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(timed, http.MethodPut, c.address("/v1/"+path), body)
+	req, err := http.NewRequestWithContext(ctx, http.MethodPut, c.address("/v1/"+path), body)
 	if err != nil {
 		return "", storeError("its address is not valid", err)
 	}
@@ -152,13 +148,12 @@ func (c *core) store(ctx context.Context, credentials http.Header, file llm.Blob
 	return reply.URL, nil
 }
 
-// storeError is internal: another upstream would make the file once more, and lose it again.
+// storeError is for the log: the file stays in the reply.
 func storeError(why string, err error) error {
-	message := "The file that the model made could not be put into DIAL's file storage: " + why + "."
-	if e, ok := errors.AsType[*coreError](err); ok {
-		message = fmt.Sprintf("%s (status %d).", strings.TrimSuffix(message, "."), e.status)
+	if err == nil {
+		return errors.New(why)
 	}
-	return &llm.Error{Kind: llm.KindInternal, Message: message, Err: err}
+	return fmt.Errorf("%s: %w", why, err)
 }
 
 // form is a multipart body with the field "file".
