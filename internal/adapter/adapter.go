@@ -76,10 +76,10 @@ type adapter struct {
 	salt        []byte // of callers' names
 	listing     []*catalog.Deployment
 	core        *core
-	upstreams   *cache[digest, *Upstream]                  // by the text of the header
-	clients     *cache[digest, *bedrock.Client]            // by their settings
-	deployments *cache[deploymentKey, *catalog.Deployment] // of the header, the name and the session
-	users       *cache[digest, any]                        // what Core knows of a caller, by key; nil for nothing
+	upstreams   *cache[digest, *Upstream]       // by the text of the header
+	clients     *cache[digest, *bedrock.Client] // by their settings
+	deployments *cache[deploymentKey, ready]    // of the header, the name and the session
+	users       *cache[digest, any]             // what Core knows of a caller, by key; nil for nothing
 	notices     *notices
 }
 
@@ -92,9 +92,10 @@ func New(o Options) (http.Handler, error) {
 	a := &adapter{
 		Options: o, core: newCore(o.Core, o.CoreTransport, o.CacheSize), salt: make([]byte, 16),
 		upstreams: newCache[digest, *Upstream](o.CacheSize), clients: newCache[digest, *bedrock.Client](o.CacheSize),
-		deployments: newCache[deploymentKey, *catalog.Deployment](o.CacheSize),
+		deployments: newCache[deploymentKey, ready](o.CacheSize),
 		users:       newCache[digest, any](o.CacheSize), notices: newNotices(o.Log),
 	}
+	a.clients.drop = drop
 	if _, err := rand.Read(a.salt); err != nil {
 		return nil, err
 	}

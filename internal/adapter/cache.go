@@ -13,6 +13,8 @@ import (
 // is safe for concurrent use.
 type cache[K comparable, V any] struct {
 	max int
+	// drop is told of each value that the cache gives up; nil when it need not know.
+	drop func(V)
 
 	mu      sync.Mutex
 	order   *list.List // of *entry[K, V], the latest used first
@@ -22,6 +24,7 @@ type cache[K comparable, V any] struct {
 type entry[K comparable, V any] struct {
 	key   K
 	made  chan struct{} // closed once value and err are there
+	done  bool          // there is a value; under the lock
 	value V
 	err   error
 	until time.Time // zero is for ever
@@ -73,9 +76,23 @@ func (c *cache[K, V]) find(key K) (e *entry[K, V], found bool) {
 	return e, false
 }
 
+// touch says that a value is in use by somebody who has it from before.
+func (c *cache[K, V]) touch(key K) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if at, ok := c.entries[key]; ok {
+		c.order.MoveToFront(at)
+	}
+}
+
+// remove takes an entry out. One that is still being made is dropped when it is there.
 func (c *cache[K, V]) remove(at *list.Element) {
+	e := at.Value.(*entry[K, V])
 	c.order.Remove(at)
-	delete(c.entries, at.Value.(*entry[K, V]).key)
+	delete(c.entries, e.key)
+	if e.done && c.drop != nil {
+		c.drop(e.value)
+	}
 }
 
 var errUnmade = errors.New("making the value panicked")
@@ -90,8 +107,15 @@ func (c *cache[K, V]) fill(e *entry[K, V], create func() (made[V], error)) {
 		if m.ttl > 0 {
 			e.until = time.Now().Add(m.ttl)
 		}
-		if at, ok := c.entries[e.key]; ok && at.Value == any(e) && err != nil {
+		at, kept := c.entries[e.key]
+		kept = kept && at.Value == any(e)
+		switch {
+		case err != nil && kept:
 			c.remove(at)
+		case err == nil && kept:
+			e.done = true
+		case err == nil && c.drop != nil:
+			c.drop(e.value)
 		}
 		close(e.made)
 	}()

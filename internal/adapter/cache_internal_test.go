@@ -3,6 +3,7 @@ package adapter
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -135,5 +136,30 @@ func TestCacheEvictsWhatIsBeingMade(t *testing.T) {
 	})
 	if got != 3 || err != nil || c.len() != 1 {
 		t.Errorf("got %d, %v, %d are kept", got, err, c.len())
+	}
+}
+
+// Whoever holds something for a value is told when the cache gives it up: once, and not while it is kept.
+func TestCacheTellsWhatItDrops(t *testing.T) {
+	var dropped []int
+	c := newCache[int, int](2)
+	c.drop = func(v int) { dropped = append(dropped, v) }
+	get := func(key int) {
+		if _, err := c.get(t.Context(), key, func() (made[int], error) { return made[int]{value: key}, nil }); err != nil {
+			t.Fatal(err)
+		}
+	}
+	get(1)
+	get(2)
+	c.touch(1)
+	get(3)                                                      // drops 2
+	_, err := c.get(t.Context(), 4, func() (made[int], error) { // drops 1
+		get(5) // drops 3
+		get(6) // drops 4, which is not there yet
+		return made[int]{value: 4}, nil
+	})
+	_, failed := c.get(t.Context(), 7, func() (made[int], error) { return made[int]{}, errUnmade }) // drops 5
+	if err != nil || failed == nil || !slices.Equal(dropped, []int{2, 1, 3, 4, 5}) {
+		t.Errorf("dropped %v, %v", dropped, err)
 	}
 }

@@ -95,21 +95,31 @@ func (a *adapter) Resolve(r *http.Request, _ auth.Caller, name string) (*catalog
 			key.session = sha256.Sum256(fmt.Appendf(nil, "%q %q", s.name, s.tags))
 		}
 	}
-	d, err := a.deployments.get(r.Context(), key, func() (made[*catalog.Deployment], error) {
+	found, err := a.deployments.get(r.Context(), key, func() (made[ready], error) {
 		ctx := context.WithoutCancel(r.Context()) // others may wait for the same
 		u, err := a.upstream(ctx, key.extra, text)
 		if err != nil {
-			return made[*catalog.Deployment]{}, err
+			return made[ready]{}, err
 		}
 		d, err := a.resolve(ctx, name, u, s)
-		return made[*catalog.Deployment]{value: d}, err
+		return made[ready]{value: d}, err
 	})
-	return d, explain(r.Context(), err)
+	if err != nil {
+		return nil, explain(r.Context(), err)
+	}
+	a.clients.touch(found.client)
+	return found.Deployment, nil
+}
+
+// ready is a deployment beside the client that it calls.
+type ready struct {
+	*catalog.Deployment
+	client digest
 }
 
 // explain is the error of a request that waited for what another one makes.
 func explain(ctx context.Context, err error) error {
-	if err != nil && ctx.Err() != nil {
+	if ctx.Err() != nil {
 		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: ctx.Err()}
 	}
 	return err
@@ -163,13 +173,13 @@ func (a *adapter) session(r *http.Request, name string) session {
 }
 
 // resolve makes a deployment.
-func (a *adapter) resolve(ctx context.Context, name string, u *Upstream, s session) (*catalog.Deployment, error) {
+func (a *adapter) resolve(ctx context.Context, name string, u *Upstream, s session) (ready, error) {
 	settings := u.Settings
 	if settings.Region == "" {
 		settings.Region = arnRegion(u.modelID(name))
 	}
 	if settings.Region == "" && a.region == "" {
-		return nil, &llm.Error{
+		return ready{}, &llm.Error{
 			Kind:    llm.KindInternal,
 			Message: "The adapter knows no AWS region for this deployment. Set region in the upstream's extraData, or AWS_DEFAULT_REGION for the adapter.",
 			Err:     errNoRegion,
@@ -185,13 +195,13 @@ func (a *adapter) resolve(ctx context.Context, name string, u *Upstream, s sessi
 	}
 	client, err := a.client(ctx, settings)
 	if err != nil {
-		return nil, unusable(err)
+		return ready{}, unusable(err)
 	}
 	d, err := a.deployment(client, name, u)
 	if err != nil {
-		return nil, &llm.Error{Kind: llm.KindInvalid, Message: fmt.Sprintf("The deployment cannot be served: %v.", err)}
+		return ready{}, &llm.Error{Kind: llm.KindInvalid, Message: fmt.Sprintf("The deployment cannot be served: %v.", err)}
 	}
-	return d, nil
+	return ready{d, settings.Key()}, nil
 }
 
 // client is the one of these settings.
@@ -200,6 +210,13 @@ func (a *adapter) client(ctx context.Context, s bedrock.Settings) (*bedrock.Clie
 		client, err := a.Client(s)
 		return made[*bedrock.Client]{value: client}, err
 	})
+}
+
+// drop closes the idle connections of a client that is no longer kept. Requests that have it go on.
+func drop(client *bedrock.Client) {
+	if c, ok := any(client).(interface{ Close() }); ok {
+		c.Close()
+	}
 }
 
 // unusable is the error of settings that no client can be made of. What is wrong may name files and hosts
