@@ -114,7 +114,7 @@ func able(d *catalog.Deployment, kind string, model *bedrock.Model) error {
 	case config.TypeRerank:
 		d.Rerank = model
 	default:
-		d.Chat, d.Count, d.Configuration = model, model, model.Configuration
+		d.Chat, d.Count, d.Configuration, d.Messages = model, model, model.Configuration, model.Native
 	}
 	return nil
 }
@@ -153,7 +153,7 @@ func timeouts(t config.Timeouts) catalog.Timeouts {
 }
 
 func modelOptions(m config.Model, u config.Upstream) bedrock.ModelOptions {
-	o := bedrock.ModelOptions{BaseModel: u.BaseModel, Surface: u.Surface}
+	o := bedrock.ModelOptions{BaseModel: u.BaseModel, Surface: u.Surface, Claude: u.ClaudeClient}
 	if m.Timeouts.Connect < config.LongestConnect { // which is the transport's own
 		o.Connect = m.Timeouts.Connect
 	}
@@ -169,7 +169,7 @@ func info(m config.Model) catalog.Info {
 		DescriptionKeywords: m.DescriptionKeywords, IconURL: m.IconURL, Reference: m.Reference,
 		TokenizerModel: m.TokenizerModel, CreatedAt: m.CreatedAt / 1000, UpdatedAt: m.UpdatedAt / 1000,
 		InputAttachmentTypes: m.InputAttachmentTypes, MaxInputAttachments: m.MaxInputAttachments,
-		MaxRetryAttempts: m.MaxRetryAttempts, Defaults: m.Defaults,
+		EmbeddingDimensions: m.EmbeddingDimensions, MaxRetryAttempts: m.MaxRetryAttempts, Defaults: m.Defaults,
 		Limits: catalog.Limits{
 			MaxTotalTokens:      int(m.Limits.MaxTotalTokens),
 			MaxPromptTokens:     int(m.Limits.MaxPromptTokens),

@@ -16,17 +16,21 @@ import (
 func defaultsProblems(ctx context.Context, cfg *config.Config, catalogue *models.Catalogue) []config.Problem {
 	var out []config.Problem
 	for _, m := range cfg.Models {
-		if m.NotServed() != "" || len(m.Defaults) == 0 {
+		if m.NotServed() != "" || len(m.Defaults) == 0 || m.URL != "" {
 			continue
 		}
 		found := config.Problem{Severity: config.Warning}
-		switch ignored, err := gateway.CheckDefaults(m.Defaults); {
+		check := gateway.CheckDefaults
+		if m.Type == config.TypeEmbedding {
+			check = gateway.CheckEmbedDefaults
+		}
+		switch ignored, err := check(m.Defaults); {
 		case err != nil:
 			found.Severity, found.Message = config.Error, strings.TrimSuffix(llm.AsError(err).Message, ".")
 		case len(ignored) > 0:
 			found.Message, found.Remedy = "members without effect: "+strings.Join(ignored, ", "), "remove them"
 		}
-		if found.Severity != config.Error {
+		if found.Severity != config.Error && m.Type == config.TypeChat {
 			if refused := refusalOfDefaults(ctx, m, catalogue); refused != "" {
 				out = append(out, cfg.AtDefaults(m, config.Problem{Severity: config.Warning, Message: refused}))
 			}

@@ -123,6 +123,10 @@ type ModelOptions struct {
 	Guardrail *Guardrail
 	// Surface is where the model is called: "" for the usual one, or one of Surfaces.
 	Surface string
+	// Claude is DIAL's choice of a client for Claude models, where Surface is "": ClaudeLegacy or "" for
+	// Converse, and InvokeModel for bodies of Anthropic's API; ClaudeMantle, ClaudeConverse for these alone.
+	// Other models are not concerned.
+	Claude string
 	// Connect is how long a call may wait for its connection; 0 leaves it to the transport (10 s).
 	Connect time.Duration
 }

@@ -31,7 +31,7 @@ func (m *Model) Native() llm.MessagesModel {
 	if !v.traits.claude() {
 		return nil
 	}
-	surface := m.options.Surface
+	surface := m.options.surface(&v.traits)
 	if surface == "" {
 		surface = usualSurface(&v.traits)
 		if surface == SurfaceConverse {

@@ -28,6 +28,26 @@ func Surfaces() []string {
 	return []string{SurfaceConverse, SurfaceMantle, SurfaceOpenAI, SurfaceInvoke}
 }
 
+// The words of ModelOptions.Claude.
+const (
+	ClaudeLegacy   = "legacy"
+	ClaudeMantle   = "mantle"
+	ClaudeConverse = "converse"
+)
+
+// surface is the operator's wish for a model, "" for none.
+func (o *ModelOptions) surface(t *traits) string {
+	if o.Surface == "" && t.claude() {
+		switch o.Claude {
+		case ClaudeMantle:
+			return SurfaceMantle
+		case ClaudeConverse:
+			return SurfaceConverse
+		}
+	}
+	return o.Surface
+}
+
 // The services of signatures. The runtime and the control plane share one.
 const (
 	serviceBedrock = "bedrock"
@@ -73,7 +93,7 @@ const (
 // view is a model's surface, with what the operator wants of it.
 func (c *Client) view(id string, t traits, o ModelOptions) (*view, error) {
 	t.guardrail = o.Guardrail
-	v, err := c.surface(&view{traits: t}, id, o.Surface)
+	v, err := c.surface(&view{traits: t}, id, o.surface(&t))
 	if err != nil {
 		return nil, err
 	}

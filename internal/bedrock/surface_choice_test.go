@@ -282,3 +282,29 @@ func TestAnIDOfAGuardrailIsFitForAHeader(t *testing.T) {
 		}
 	}
 }
+
+// TestDIALsChoiceForClaude: it is about Claude alone, and an operator's surface goes first.
+func TestDIALsChoiceForClaude(t *testing.T) {
+	c := testClient(t, Options{})
+	const sonnet = "us.anthropic.claude-sonnet-4-5-20250929-v1:0"
+	for _, tt := range []struct{ id, surface, claude, path, native string }{
+		{sonnet, "", "", "/converse-stream", SurfaceInvoke},
+		{sonnet, "", ClaudeLegacy, "/converse-stream", SurfaceInvoke},
+		{"anthropic.claude-opus-4-7", "", ClaudeMantle, "/anthropic/v1/messages", SurfaceMantle},
+		{sonnet, "", ClaudeConverse, "/converse-stream", ""},
+		{sonnet, SurfaceInvoke, ClaudeMantle, "/invoke-with-response-stream", SurfaceInvoke},
+		{"us.amazon.nova-lite-v1:0", "", ClaudeMantle, "/converse-stream", ""},
+	} {
+		m, err := c.Model(tt.id, ModelOptions{Surface: tt.surface, Claude: tt.claude})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := ""
+		if n, ok := m.Native().(*native); ok {
+			got = n.surface
+		}
+		if path := m.current.Load().stream.url.Path; !strings.HasSuffix(path, tt.path) || got != tt.native {
+			t.Errorf("%+v: %s, native %q", tt, path, got)
+		}
+	}
+}

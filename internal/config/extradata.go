@@ -97,7 +97,7 @@ func identityFields() []field[Upstream] {
 			func(l *loader, v spot, u *Upstream) { l.secret(v, &u.SessionToken) }},
 		{"aws_assume_role_arn", "string", "", enforced, "role to assume; with the upstream's own source of credentials, if one is given, else with the process's", "",
 			func(l *loader, v spot, u *Upstream) { l.roleARN(v, &u.AssumeRoleARN) }},
-		{"claude_client", "`legacy`, `mantle`, `converse`", "", notEnforced, "which client DIAL's adapter uses for Claude", "Claude is asked through Converse",
+		{"claude_client", "`legacy`, `mantle`, `converse`", "", enforced, "for Claude models: `mantle` asks Anthropic's API on the bedrock-mantle host, `converse` Converse alone; `legacy`, or without it: Converse for chats, InvokeModel for bodies of Anthropic's API", "",
 			func(l *loader, v spot, u *Upstream) { l.oneOf(v, &u.ClaudeClient, "legacy", "mantle", "converse") }},
 		{"compatible_model_id", "string", "", enforced, "DIAL's name of `baseModel`", "",
 			func(l *loader, v spot, u *Upstream) { l.compatibleModel(v, u) }},

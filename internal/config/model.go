@@ -136,7 +136,7 @@ func elsewhereFields() []field[modelDraft] {
 		{"responsesDefaults", "object", "", notServed, "like `defaults`, for the Responses API", "this version answers chat completions", nil},
 		{"intro", "string, or object of locales", "", notServed, "one line for people", "listings do not show it yet",
 			func(l *loader, v spot, m *modelDraft) { l.localized(v, &m.Intro) }},
-		{"embeddingDimensions", "integer ≥ 1", "", notServed, "", "listings do not show it yet",
+		{"embeddingDimensions", "integer ≥ 1", "", listed, "length of the vectors", "",
 			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.EmbeddingDimensions) }},
 		{"author", "string", "", meaningless, "listings of DIAL do not show it either", "",
 			func(l *loader, v spot, m *modelDraft) { l.str(v, &m.Author) }},
