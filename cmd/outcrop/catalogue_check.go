@@ -24,7 +24,7 @@ type catalogueCheck struct {
 func (c catalogueCheck) problems(cfg *config.Config) []config.Problem {
 	var out []config.Problem
 	for _, at := range cfg.ModelIDs() {
-		message, remedy := c.mistake(at.ID)
+		message, remedy := c.mistake(at.ID, at.Type)
 		if at.Base {
 			message, remedy = c.baseMistake(at.ID)
 		}
@@ -40,7 +40,7 @@ func (c catalogueCheck) problems(cfg *config.Config) []config.Problem {
 
 // mistake says why AWS will probably not answer for the id, "" if nothing is known against it.
 // It quotes ids of the catalogue, never the one of the file.
-func (c catalogueCheck) mistake(id string) (message, remedy string) {
+func (c catalogueCheck) mistake(id, kind string) (message, remedy string) {
 	if base, _ := models.Base(id); base == "" {
 		return "", "" // an ARN that names no model
 	}
@@ -50,8 +50,10 @@ func (c catalogueCheck) mistake(id string) (message, remedy string) {
 		return "the built-in catalogue does not know this model id: requests fail if AWS does not know it either", c.nearest(id)
 	case c.ended(m):
 		return "AWS no longer serves this model: " + ending(m), "choose another one"
-	case m.Kind != models.Chat:
-		return fmt.Sprintf("this model is of the kind %s and answers no chat", m.Kind), "choose a chat model"
+	case typeOf(m) == "":
+		return fmt.Sprintf("this model is of the kind %s, which is not served", m.Kind), "choose another one"
+	case typeOf(m) != kind:
+		return fmt.Sprintf("this model is of the kind %s", m.Kind), fmt.Sprintf(`its type is "%s"`, typeOf(m))
 	case !askable(m):
 		return "AWS does not serve this model id through an API that this version asks", "choose another one"
 	case m.ProfileOnly():
@@ -112,7 +114,7 @@ func (c catalogueCheck) serving(base string) []string {
 }
 
 func (c catalogueCheck) serves(m *models.Model) bool {
-	return m.Kind == models.Chat && !c.ended(m) && askable(m) && !m.ProfileOnly() && !provisionedOnly(m)
+	return typeOf(m) != "" && !c.ended(m) && askable(m) && !m.ProfileOnly() && !provisionedOnly(m)
 }
 
 // ended reports whether the model was past its end when the catalogue was made, or is by now.
@@ -128,11 +130,25 @@ func ending(m *models.Model) string {
 	return "its end of life (EOL) was " + m.Lifecycle.EOL
 }
 
-// askable says whether a model is served through Converse or one of OpenAI's APIs; it is true also where
-// no source tells. Of the Claude ids on bedrock-mantle only Anthropic's own API is served.
+// typeOf is the type that a model has in a configuration; "" for a kind that is not served.
+func typeOf(m *models.Model) string {
+	switch m.Kind {
+	case models.Chat, models.Image:
+		return config.TypeChat
+	case models.Embedding:
+		return config.TypeEmbedding
+	case models.Rerank:
+		return config.TypeRerank
+	default:
+		return ""
+	}
+}
+
+// askable says whether a model is served through Converse, InvokeModel or one of the APIs of others; it is
+// true also where no source tells.
 func askable(m *models.Model) bool {
 	return len(m.Surfaces) == 0 || slices.ContainsFunc(m.Surfaces, func(s string) bool {
-		return s == "converse" || strings.HasPrefix(s, "runtime:") || strings.HasPrefix(s, "mantle") && m.Provider != "anthropic"
+		return s == "converse" || s == "invoke" || strings.HasPrefix(s, "runtime:") || strings.HasPrefix(s, "mantle")
 	})
 }
 

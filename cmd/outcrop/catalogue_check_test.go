@@ -46,13 +46,14 @@ func TestCatalogueCheck(t *testing.T) {
 		{"anthropic.claude-3-7-sonnet-20250219-v1:0", "AWS no longer serves this model: its end of life (EOL) was 2026-04-28", "choose another one"},
 		{"anthropic.claude-v2", "AWS no longer serves this model: it is past its end of life (EOL)", "choose another one"},
 		{"us.anthropic.claude-opus-4-1-20250805-v1:0", "", ""}, // legacy until 2027-01-08
-		{"amazon.titan-embed-text-v2:0", "this model is of the kind embedding and answers no chat", "choose a chat model"},
+		{"amazon.titan-embed-text-v2:0", "this model is of the kind embedding", `its type is "embedding"`},
 		{"deepseek.v3.1", "", ""},
 		{"openai.gpt-5.4-2026-03-05", "", ""},
-		{"anthropic.claude-haiku-4-5", "AWS does not serve this model id through an API that this version asks", "choose another one"},
+		{"anthropic.claude-haiku-4-5", "", ""},
+		{"amazon.nova-2-sonic-v1:0", "this model is of the kind speech, which is not served", "choose another one"},
 		{"meta.llama3-1-8b-instruct-v1:0:128k", "AWS serves this model id with provisioned throughput only", "use the ARN of the provisioned model"},
 	} {
-		message, remedy := check.mistake(tt.id)
+		message, remedy := check.mistake(tt.id, "chat")
 		if message != tt.message || remedy != tt.remedy {
 			t.Errorf("%s:\n got %s (%s)\nwant %s (%s)", tt.id, message, remedy, tt.message, tt.remedy)
 		}
@@ -102,7 +103,7 @@ func TestTheCatalogueFileReachesTheCheck(t *testing.T) {
 
 func TestAModelEndsOnItsDayWhateverTheCatalogueSaysOfIt(t *testing.T) {
 	check := catalogueCheck{catalogue(t), "2027-01-08"}
-	if message, _ := check.mistake("us.anthropic.claude-opus-4-1-20250805-v1:0"); message != "AWS no longer serves this model: its end of life (EOL) was 2027-01-08" {
+	if message, _ := check.mistake("us.anthropic.claude-opus-4-1-20250805-v1:0", "chat"); message != "AWS no longer serves this model: its end of life (EOL) was 2027-01-08" {
 		t.Errorf("got %q", message)
 	}
 }
@@ -112,7 +113,7 @@ func TestCatalogueCheckProposesWhatItAccepts(t *testing.T) {
 	check := catalogueCheck{catalogue(t), "2026-11-22"}
 	accepted := 0
 	for _, m := range check.All() {
-		message, remedy := check.mistake(m.ID)
+		message, remedy := check.mistake(m.ID, typeOf(m))
 		if message == "" {
 			accepted++
 			if !check.serves(m) {
@@ -124,7 +125,7 @@ func TestCatalogueCheckProposesWhatItAccepts(t *testing.T) {
 			continue
 		}
 		for proposed := range strings.SplitSeq(list, ", ") {
-			if message, _ := check.mistake(proposed); message != "" {
+			if message, _ := check.mistake(proposed, "chat"); message != "" {
 				t.Errorf("%s: %s is proposed, but %s", m.ID, proposed, message)
 			}
 		}

@@ -11,12 +11,16 @@ import (
 // demoKey is the one key of a sandbox without a configuration.
 const demoKey = "outcrop-demo"
 
-// demoModels are of families that differ: in how they reason, stream tools and order their blocks.
-var demoModels = [...]struct{ name, display, id string }{
-	{"claude-sonnet", "Claude Sonnet 4.5", "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
-	{"nova-lite", "Nova 2 Lite", "us.amazon.nova-2-lite-v1:0"},
-	{"llama", "Llama 3.3 70B", "us.meta.llama3-3-70b-instruct-v1:0"},
-	{"gpt-oss", "gpt-oss 120B", "openai.gpt-oss-120b-1:0"},
+// demoModels are of families that differ: in how they reason, stream tools and order their blocks; and one
+// of each kind of model that does not chat.
+var demoModels = [...]struct{ name, display, kind, id string }{
+	{"claude-sonnet", "Claude Sonnet 4.5", config.TypeChat, "us.anthropic.claude-sonnet-4-5-20250929-v1:0"},
+	{"nova-lite", "Nova 2 Lite", config.TypeChat, "us.amazon.nova-2-lite-v1:0"},
+	{"llama", "Llama 3.3 70B", config.TypeChat, "us.meta.llama3-3-70b-instruct-v1:0"},
+	{"gpt-oss", "gpt-oss 120B", config.TypeChat, "openai.gpt-oss-120b-1:0"},
+	{"titan-embed", "Titan Text Embeddings V2", config.TypeEmbedding, "amazon.titan-embed-text-v2:0"},
+	{"stable-image", "Stable Image Core", config.TypeChat, "stability.stable-image-core-v1:1"},
+	{"rerank", "Cohere Rerank 3.5", config.TypeRerank, "cohere.rerank-v3-5:0"},
 }
 
 func demoConfig() *config.Config {
@@ -26,9 +30,9 @@ func demoConfig() *config.Config {
 	}
 	for _, m := range demoModels {
 		features := config.DefaultFeatures()
-		features.ToolsSupported = true
+		features.ToolsSupported = m.kind == config.TypeChat && m.name != "stable-image"
 		cfg.Models = append(cfg.Models, config.Model{
-			Name: m.name, DisplayName: m.display, Type: "chat",
+			Name: m.name, DisplayName: m.display, Type: m.kind,
 			Endpoint: "bedrock:" + m.id, Bedrock: m.id, Features: features, MaxRetryAttempts: 1, Timeouts: config.DefaultTimeouts(),
 		})
 	}

@@ -11,6 +11,8 @@ type ModelID struct {
 	Path      string
 	// Base says that nobody calls the id: it is the model behind an ARN (baseModel).
 	Base bool
+	// Type is that of the model which has it.
+	Type string
 }
 
 // place is where a value stands, and its path.
@@ -38,8 +40,8 @@ func (c *Config) ModelIDs() []ModelID {
 		for _, u := range upstreams {
 			at := m.modelIDAt(u)
 			for _, id := range []ModelID{
-				{m.ModelID(u), at.file, at.line, at.col, hide.clean(at.path), false},
-				{u.BaseModel, u.baseModelAt.file, u.baseModelAt.line, u.baseModelAt.col, hide.clean(u.baseModelAt.path), true},
+				{m.ModelID(u), at.file, at.line, at.col, hide.clean(at.path), false, m.Type},
+				{u.BaseModel, u.baseModelAt.file, u.baseModelAt.line, u.baseModelAt.col, hide.clean(u.baseModelAt.path), true, m.Type},
 			} {
 				if message, _ := modelIDMistake(id.ID); message == "" && u.Weight > 0 && !slices.Contains(out, id) {
 					out = append(out, id)

@@ -88,7 +88,11 @@ func (r *Remote) Forward(w http.ResponseWriter, request *http.Request, body []by
 	if err != nil {
 		return err
 	}
-	resp, err := r.transport.RoundTrip(r.outgoing(request, body))
+	out := r.outgoing(request, body)
+	if id := w.Header().Get("X-Request-Id"); id != "" {
+		out.Header.Set("X-Request-Id", id) // one request, one id in both logs
+	}
+	resp, err := r.transport.RoundTrip(out)
 	if err != nil {
 		return unreachable(request.Context(), err)
 	}

@@ -82,6 +82,7 @@ func TestHeadersOfDIALCore(t *testing.T) {
 		URL: strings.Replace(server.URL, "http://", "http://user:pass@", 1), Endpoint: "http://up", ExtraData: secret.New(`{"region":"eu-west-1"}`), Features: "{}",
 	})
 	w := httptest.NewRecorder()
+	w.Header().Set("X-Request-Id", "one")
 	if err := remote.Forward(w, request, []byte("{}")); err != nil {
 		t.Fatal(err)
 	}
@@ -94,7 +95,7 @@ func TestHeadersOfDIALCore(t *testing.T) {
 	got.Del("Api-Key")
 	want := http.Header{
 		"Authorization": {"Basic dXNlcjpwYXNz"}, "X-Upstream-Endpoint": {"http://up"}, "X-Upstream-Extra-Data": {`{"region":"eu-west-1"}`},
-		"X-Dial-Deployment-Features": {"{}"}, "X-Conversation-Id": {"conversation"}, "Content-Type": {"application/json"}, "Content-Length": {"2"},
+		"X-Dial-Deployment-Features": {"{}"}, "X-Conversation-Id": {"conversation"}, "Content-Type": {"application/json"}, "Content-Length": {"2"}, "X-Request-Id": {"one"},
 	}
 	got.Del("User-Agent")
 	if diff := cmp.Diff(want, got); diff != "" {
