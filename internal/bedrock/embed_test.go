@@ -23,7 +23,7 @@ type vectorPlane struct {
 	mu     sync.Mutex
 	asked  []string // bodies
 	header []http.Header
-	answer func(body string) *http.Response
+	answer func(body string) (status int, errorType, text string)
 }
 
 func (p *vectorPlane) RoundTrip(r *http.Request) (*http.Response, error) {
@@ -35,10 +35,15 @@ func (p *vectorPlane) RoundTrip(r *http.Request) (*http.Response, error) {
 	p.asked = append(p.asked, string(body))
 	p.header = append(p.header, r.Header)
 	p.mu.Unlock()
-	return p.answer(string(body)), nil
+	status, errorType, text := p.answer(string(body))
+	resp := httpAnswer(status, errorType, text)
+	if status == http.StatusOK {
+		resp.Header.Set(headerInputTokens, "7")
+	}
+	return resp, nil
 }
 
-func planeOf(t *testing.T, id string, o ModelOptions, answer func(body string) *http.Response) (*Model, *vectorPlane) {
+func planeOf(t *testing.T, id string, o ModelOptions, answer func(body string) (int, string, string)) (*Model, *vectorPlane) {
 	t.Helper()
 	p := &vectorPlane{answer: answer}
 	m, err := testClient(t, Options{Transport: p}).Model(id, o)
@@ -48,13 +53,9 @@ func planeOf(t *testing.T, id string, o ModelOptions, answer func(body string) *
 	return m, p
 }
 
-// always is one answer, with a count of tokens in its header.
-func always(body string) func(string) *http.Response {
-	return func(string) *http.Response {
-		resp := httpAnswer(200, "", body)
-		resp.Header.Set(headerInputTokens, "7")
-		return resp
-	}
+// always is one answer.
+func always(body string) func(string) (int, string, string) {
+	return func(string) (int, string, string) { return http.StatusOK, "", body }
 }
 
 // textsOf is a request of these texts.
@@ -338,19 +339,19 @@ func TestErrorsOfEmbeddingsNameTheInput(t *testing.T) {
 		{titan2, "Malformed input request: #/dimensions: 300 is not a valid enum value", "dimensions"},
 	}
 	for _, tt := range tests {
-		m, _ := planeOf(t, tt.model, ModelOptions{}, func(body string) *http.Response {
+		m, _ := planeOf(t, tt.model, ModelOptions{}, func(body string) (int, string, string) {
 			if strings.Contains(body, "bad") {
-				return httpAnswer(400, "ValidationException", `{"message":"`+tt.text+`"}`)
+				return 400, "ValidationException", `{"message":"` + tt.text + `"}`
 			}
-			return always(`{"embedding":[1]}`)(body)
+			return 200, "", `{"embedding":[1]}`
 		})
 		_, err := m.Embed(t.Context(), textsOf("good", "bad"))
 		if e, ok := errors.AsType[*llm.Error](err); !ok || e.Param != tt.param || e.Message != tt.text {
 			t.Errorf("%s: %v, want it at %q", tt.text, err, tt.param)
 		}
 	}
-	m, _ := planeOf(t, titan1, ModelOptions{}, func(string) *http.Response {
-		return httpAnswer(403, "AccessDeniedException", `{"message":"User: x is not authorized"}`)
+	m, _ := planeOf(t, titan1, ModelOptions{}, func(string) (int, string, string) {
+		return 403, "AccessDeniedException", `{"message":"User: x is not authorized"}`
 	})
 	if _, err := m.Embed(t.Context(), textsOf("a")); llm.AsError(err).Param != "" || llm.AsError(err).Kind != llm.KindForbidden {
 		t.Errorf("an error about the account: %v", err)
@@ -429,6 +430,41 @@ func TestAModelDoesWhatItIsFor(t *testing.T) {
 			t.Errorf("%s: configuration %s", tt.id, schema)
 		}
 	}
+}
+
+// TestAnARNEmbedsOnceAWSSaysWhatItIs: without that the error says what the operator can do.
+func TestAnARNEmbedsOnceAWSSaysWhatItIs(t *testing.T) {
+	const arn = "arn:aws:bedrock:us-east-1:111122223333:application-inference-profile/abc123"
+	for _, tt := range []struct{ control, text string }{
+		{`{"models":[{"modelArn":"arn:aws:bedrock:us-east-1::foundation-model/amazon.titan-embed-text-v2:0"}]}`, ""},
+		{`{"models":[]}`, "The operator has to name it."},
+	} {
+		p := &vectorPlane{answer: always(`{"embedding":[1]}`)}
+		m, err := testClient(t, Options{Transport: controlled{p, tt.control}}).Model(arn, ModelOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := m.Embed(t.Context(), textsOf("a"))
+		switch {
+		case tt.text == "" && (err != nil || len(got.Vectors) != 1 || m.Kind() != models.Embedding):
+			t.Errorf("%v, %v, %s", got, err, m.Kind())
+		case tt.text != "" && (err == nil || !strings.Contains(err.Error(), tt.text)):
+			t.Errorf("without an answer of the control plane: %v", err)
+		}
+	}
+}
+
+// controlled is a transport whose control plane has one answer.
+type controlled struct {
+	http.RoundTripper
+	answer string
+}
+
+func (c controlled) RoundTrip(r *http.Request) (*http.Response, error) {
+	if r.Method == http.MethodGet {
+		return httpAnswer(http.StatusOK, "", c.answer), nil
+	}
+	return c.RoundTripper.RoundTrip(r)
 }
 
 // TestFanIsBoundedAndEnds: no more than fanWidth at once; the first error is the one, and the rest have

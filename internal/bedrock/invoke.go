@@ -41,10 +41,12 @@ func (t *traits) notChat() models.Kind {
 
 // wrongRoute is the error of a request that the model does not do, with the one that it does.
 func (t *traits) wrongRoute() error {
-	switch t.notChat() {
-	case models.Embedding:
+	switch kind := t.notChat(); {
+	case t.model.Base == "":
+		return llm.Invalid("model", "Which model is behind the deployment's ARN is not known. The operator has to name it.")
+	case kind == models.Embedding:
 		return llm.Invalid("model", "This model makes embeddings: send it requests to …/embeddings.")
-	case models.Rerank:
+	case kind == models.Rerank:
 		return llm.Invalid("model", "This model ranks documents: send it requests to …/rerank.")
 	default:
 		return llm.Invalid("model", "This model makes neither embeddings nor rankings: send it requests to …/chat/completions.")

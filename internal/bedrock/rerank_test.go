@@ -2,7 +2,6 @@ package bedrock
 
 import (
 	"errors"
-	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -77,11 +76,11 @@ func TestRankingsThatFail(t *testing.T) {
 		if tt.model != "" {
 			id = tt.model
 		}
-		m, p := planeOf(t, id, ModelOptions{}, func(string) *http.Response {
+		m, p := planeOf(t, id, ModelOptions{}, func(string) (int, string, string) {
 			if tt.status == 400 {
-				return httpAnswer(400, "ValidationException", tt.answer)
+				return 400, "ValidationException", tt.answer
 			}
-			return httpAnswer(tt.status, "", tt.answer)
+			return tt.status, "", tt.answer
 		})
 		_, err := m.Rerank(t.Context(), &tt.req)
 		if e, ok := errors.AsType[*llm.Error](err); !ok || e.Kind != tt.kind || e.Param != tt.param || !strings.Contains(e.Message, tt.text) {
