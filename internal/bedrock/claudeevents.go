@@ -57,7 +57,7 @@ func (d *messagesDecoder) frame(f sse.Frame) (events []llm.Event, done bool, err
 
 // chunk reads a frame of InvokeModelWithResponseStream.
 func (d *messagesDecoder) chunk(fr frame) (llm.Event, error) {
-	if fr.eventType != "chunk" {
+	if fr.eventType != eventChunk {
 		return nil, nil // the protocol says that what is not modelled is skipped
 	}
 	s := jsonscan.New(fr.payload)

@@ -11,12 +11,6 @@ import (
 	"outcrop/internal/llm"
 )
 
-// The paths of Anthropic's own API on the bedrock-mantle host.
-const (
-	nativePath      = "/anthropic/v1/messages"
-	nativeCountPath = "/anthropic/v1/messages/count_tokens"
-)
-
 // native is a Claude that answers the Messages API itself.
 type native struct {
 	model   *Model
@@ -103,11 +97,11 @@ func (n *native) target(whole bool) (to target, err error) {
 	c := n.model.client
 	switch {
 	case n.surface == SurfaceMantle:
-		to, err = newTarget(c.mantle+nativePath, serviceMantle)
+		to, err = newTarget(c.mantle+mantleMessages, serviceMantle)
 	case whole:
-		to, err = newTarget(c.base+"/model/"+escapeLabel(n.model.id)+"/invoke", serviceBedrock)
+		to, err = newTarget(c.base+"/model/"+escapeLabel(n.model.id)+pathInvoke, serviceBedrock)
 	default:
-		to, err = newTarget(c.base+"/model/"+escapeLabel(n.model.id)+"/invoke-with-response-stream", serviceBedrock)
+		to, err = newTarget(c.base+"/model/"+escapeLabel(n.model.id)+pathInvokeStream, serviceBedrock)
 	}
 	to.connect = n.model.options.Connect
 	return to, err
@@ -122,9 +116,9 @@ func (n *native) header(req *llm.MessagesRequest, edit *nativeEdit) (http.Header
 		return nil, err
 	}
 	if n.surface == SurfaceMantle {
-		h.Set("Anthropic-Version", "2023-06-01")
+		h.Set(headerVersion, anthropicVersion)
 		if len(edit.betas) > 0 {
-			h.Set("Anthropic-Beta", strings.Join(edit.betas, ","))
+			h.Set(headerBeta, strings.Join(edit.betas, ","))
 		}
 		return h, nil
 	}
@@ -134,11 +128,11 @@ func (n *native) header(req *llm.MessagesRequest, edit *nativeEdit) (http.Header
 		h.Set("X-Amzn-Bedrock-Accept", "application/json")
 	}
 	if edit.tier != "" {
-		h.Set("X-Amzn-Bedrock-Service-Tier", edit.tier)
+		h.Set(headerTier, edit.tier)
 	}
 	const member = `,"requestMetadata":`
 	if plan.addMetadata(req.Metadata); len(plan.body) > len(member) {
-		h.Set("X-Amzn-Bedrock-Request-Metadata", string(plan.body[len(member):]))
+		h.Set(headerMetadata, string(plan.body[len(member):]))
 	}
 	return h, nil
 }

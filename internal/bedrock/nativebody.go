@@ -13,11 +13,8 @@ import (
 	"outcrop/internal/llm"
 )
 
-// The versions of the Messages body that the runtime takes, and the members of the body that are not alike
-// on Anthropic's API and on Bedrock.
+// The members of the body that are not alike on Anthropic's API and on Bedrock.
 const (
-	nativeVersion = "bedrock-2023-05-31"
-
 	memberModel    = "model"
 	memberStream   = "stream"
 	memberVersion  = "anthropic_version"
@@ -248,7 +245,7 @@ func (e *nativeEdit) finish(n *native, stream bool) []byte {
 		return append(e.body, '}')
 	}
 	if !e.version {
-		e.add([]byte(`"` + memberVersion + `":"` + nativeVersion + `"`))
+		e.add([]byte(`"` + memberVersion + `":"` + bedrockVersion + `"`))
 	}
 	for i, flag := range e.betas {
 		if i == 0 {

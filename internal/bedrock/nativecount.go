@@ -52,7 +52,7 @@ func (n *native) countCall(req *llm.MessagesRequest, edit *nativeEdit) (*countCa
 			return nil, err
 		}
 		edit.keep(isPrompt)
-		to, err := newTarget(n.model.client.mantle+nativeCountPath, serviceMantle)
+		to, err := newTarget(n.model.client.mantle+mantleCount, serviceMantle)
 		return &countCall{to: to, body: edit.finish(n, false), header: header}, err
 	}
 	if !edit.limited {

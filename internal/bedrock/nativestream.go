@@ -13,32 +13,28 @@ import (
 	"outcrop/internal/sse"
 )
 
-// The types of the pieces. https://docs.claude.com/en/docs/build-with-claude/streaming
-const (
-	typeMessage = "message"
-	typeStop    = "message_stop"
-	typeError   = "error"
-)
+// typeMessage is the type of a reply that is not a stream.
+const typeMessage = "message"
 
 // pieceType returns the constant for a type that streams repeat, so that it costs no allocation.
 func pieceType(s string) string {
 	switch s {
-	case "content_block_delta":
-		return "content_block_delta"
-	case "content_block_start":
-		return "content_block_start"
-	case "content_block_stop":
-		return "content_block_stop"
-	case "message_start":
-		return "message_start"
-	case "message_delta":
-		return "message_delta"
-	case typeStop:
-		return typeStop
+	case blockDelta:
+		return blockDelta
+	case blockStart:
+		return blockStart
+	case blockStop:
+		return blockStop
+	case messageStart:
+		return messageStart
+	case messageDelta:
+		return messageDelta
+	case messageStop:
+		return messageStop
 	case typeMessage:
 		return typeMessage
-	case "ping":
-		return "ping"
+	case messagePing:
+		return messagePing
 	default:
 		return strings.Clone(s)
 	}
@@ -180,13 +176,13 @@ func (r *nativeReader) read(data []byte) (p llm.MessagesPiece, err error) {
 		return p, s.Err()
 	case p.Type == "":
 		return p, errNoEventType
-	case p.Type == typeError:
+	case p.Type == messageError:
 		return p, reported("", data)
 	case added:
 		data = withoutMetrics(data)
 	}
 	p.JSON = oneLine(data)
-	if p.Type == typeStop {
+	if p.Type == messageStop {
 		p.Last, p.Usage = true, r.usage
 	}
 	return p, nil
