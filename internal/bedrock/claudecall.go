@@ -18,6 +18,8 @@ import (
 // https://docs.claude.com/en/api/messages
 // https://docs.aws.amazon.com/bedrock/latest/userguide/model-parameters-anthropic-claude-messages.html
 const (
+	nativePath       = "/anthropic/v1/messages"
+	nativeCountPath  = nativePath + "/count_tokens"
 	anthropicVersion = "2023-06-01"         // of the header, on mantle
 	bedrockVersion   = "bedrock-2023-05-31" // of the body, for InvokeModel
 )

@@ -97,7 +97,7 @@ func (n *native) target(whole bool) (to target, err error) {
 	c := n.model.client
 	switch {
 	case n.surface == SurfaceMantle:
-		to, err = newTarget(c.mantle+mantleMessages, serviceMantle)
+		to, err = newTarget(c.mantle+nativePath, serviceMantle)
 	case whole:
 		to, err = newTarget(c.base+"/model/"+escapeLabel(n.model.id)+pathInvoke, serviceBedrock)
 	default:

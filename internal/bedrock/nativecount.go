@@ -18,7 +18,7 @@ func (n *native) CountMessages(ctx context.Context, req *llm.MessagesRequest) (l
 		return llm.Count{}, err
 	}
 	if !edit.asked {
-		return llm.Count{}, llm.Invalid(memberMessages, "The conversation is missing: messages is a list.")
+		return llm.Count{}, llm.Invalid(memberMessages, "The conversation is missing: a list of messages.")
 	}
 	ask, err := n.countCall(req, edit)
 	if err != nil {
@@ -52,7 +52,7 @@ func (n *native) countCall(req *llm.MessagesRequest, edit *nativeEdit) (*countCa
 			return nil, err
 		}
 		edit.keep(isPrompt)
-		to, err := newTarget(n.model.client.mantle+mantleCount, serviceMantle)
+		to, err := newTarget(n.model.client.mantle+nativeCountPath, serviceMantle)
 		return &countCall{to: to, body: edit.finish(n, false), header: header}, err
 	}
 	if !edit.limited {
