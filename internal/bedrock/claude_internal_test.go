@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
@@ -244,4 +245,32 @@ func FuzzMessages(f *testing.F) {
 			t.Fatalf("finished %t, failed %t", finished, failed)
 		}
 	})
+}
+
+// TestBlocksThatNoFixtureShows: what OpenAI's wire cannot say, and what is longer than a fixture should be.
+func TestBlocksThatNoFixtureShows(t *testing.T) {
+	pdf := llm.Blob{Bytes: []byte(samplePDF), Name: strings.Repeat("é", maxTitle)}
+	asked := func(parts ...llm.Part) *llm.ChatRequest {
+		return &llm.ChatRequest{Tools: []llm.Tool{{Name: "clock"}}, Messages: []llm.Message{
+			{Role: llm.RoleUser, Parts: []llm.Part{llm.Text{Text: "Go."}}},
+			{Role: llm.RoleAssistant, Index: 1, Parts: []llm.Part{llm.ToolCall{ID: "c1", Name: "clock", Args: "{}"}}},
+			{Role: llm.RoleTool, Index: 2, Parts: parts},
+		}}
+	}
+	for _, tt := range []struct {
+		name string
+		part llm.ToolResult
+		want string
+	}{
+		{"a failure has a text", llm.ToolResult{ID: "c1", Failed: true}, `"content":[{"type":"text","text":"` + failedText + `"}],"is_error":true}`},
+		{"a failure says why", llm.ToolResult{ID: "c1", Failed: true, Parts: []llm.Part{llm.Text{Text: "No."}}}, `"content":[{"type":"text","text":"No."}],"is_error":true}`},
+		{"a document in a result", llm.ToolResult{ID: "c1", Parts: []llm.Part{pdf}}, `"content":[{"type":"document","source":{"type":"base64","media_type":"application/pdf","data":"JVBERi0xLjQK"},"title":"` + strings.Repeat("é", maxTitle/2) + `"}]}`},
+	} {
+		if w := messagesFor(t, asked(tt.part)); !bytes.Contains(w.body, []byte(tt.want)) {
+			t.Errorf("%s: %s", tt.name, w.body)
+		}
+	}
+	if w := messagesFor(t, asked(llm.ToolResult{ID: "c1", Parts: []llm.Part{pdf}})); len(w.changed) != 1 || w.changed[0] != "messages[2].content" {
+		t.Errorf("a title that is cut is reported: %q", w.changed)
+	}
 }
