@@ -131,7 +131,7 @@ func chatter(t *testing.T, p *Process, s Settings) *Model {
 func say(t *testing.T, m *Model, text string) (string, time.Duration, error) {
 	t.Helper()
 	began := time.Now()
-	reply, err := llm.CollectOne(m.Chat(t.Context(), &llm.ChatRequest{Messages: ask(text)}))
+	reply, err := llm.CollectOne(m.Chat(t.Context(), &llm.ChatRequest{Messages: ask(text), Whole: true}))
 	if err != nil {
 		return "", time.Since(began), err
 	}
