@@ -52,7 +52,7 @@ func upstreamTable() table[upstreamDraft] {
 				}},
 			{"tier", "integer", "0", notEnforced, "lower tiers are asked first", firstAnswers,
 				func(l *loader, v spot, u *upstreamDraft) { l.count(v, math.MinInt32, &u.Tier) }},
-			{"endpoint", "URL", "", notEnforced, "address of the upstream", "AWS is asked at the region's own address, or at AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
+			{"endpoint", "URL", "", notEnforced, "address of the upstream", "AWS is asked at the region's own address, at aws_endpoint_url_bedrock_runtime of extraData or at AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
 				func(l *loader, v spot, u *upstreamDraft) { l.str(v, &u.Endpoint) }},
 			{"interfaces", "object", "", notServed, "values per dialect", "the values of the upstream itself count", nil},
 			{"baseUrl", "URL", "", notServed, "root of an adapter", "AWS is asked at the region's own address", nil},
