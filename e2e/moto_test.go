@@ -6,7 +6,6 @@ import (
 	"context"
 	"encoding/json"
 	"encoding/xml"
-	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -46,7 +45,7 @@ func TestARoleIsAssumedFromMoto(t *testing.T) {
 		_, scope, _ := strings.Cut(r.Header.Get("Authorization"), "Credential=")
 		id, _, _ := strings.Cut(scope, "/")
 		seen <- id
-		fmt.Fprint(w, `{"output":{"message":{"role":"assistant","content":[{"text":"Yes."}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2}}`)
+		_, _ = io.WriteString(w, `{"output":{"message":{"role":"assistant","content":[{"text":"Yes."}]}},"stopReason":"end_turn","usage":{"inputTokens":1,"outputTokens":1,"totalTokens":2}}`)
 	}))
 	defer bedrock.Close()
 	upstream := func(secret string) []any {

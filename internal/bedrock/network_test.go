@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -78,12 +79,12 @@ func (o *office) connect(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	o.connected.Go(func() {
-		defer here.Close()
-		_, _ = io.Copy(here, there)
+		_, _ = io.Copy(here, there) // until one of the two ends it
+		_ = here.Close()
 	})
 	o.connected.Go(func() {
-		defer there.Close()
 		_, _ = io.Copy(there, buffered)
+		_ = there.Close()
 	})
 }
 
@@ -225,6 +226,29 @@ func TestPrivateCA(t *testing.T) {
 	}
 }
 
+// TestPrivateCAOfTheDefaultChain: with AWS_CA_BUNDLE the SDK insists on an HTTP client of its own, which
+// must find the way too.
+func TestPrivateCAOfTheDefaultChain(t *testing.T) {
+	o := newOffice(t)
+	for name, value := range map[string]string{
+		"AWS_CA_BUNDLE": o.ca, "AWS_ENDPOINT_URL_STS": o.aws.URL, "AWS_REGION": "us-east-1",
+		"AWS_ROLE_ARN": roleOne, "AWS_WEB_IDENTITY_TOKEN_FILE": write(t, "token", webToken(t)),
+	} {
+		t.Setenv(name, value)
+	}
+	p, _, err := Load(t.Context(), os.Getenv, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	client, err := p.Client(role(Settings{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := who(t, client); got != "default chain (WebIdentityCredentials) > One" || len(o.protos) != 2 {
+		t.Errorf("got %s after %d calls of STS", got, len(o.protos))
+	}
+}
+
 // TestHTTPVersions: HTTP/1.1 unless HTTP/2 is asked for.
 func TestHTTPVersions(t *testing.T) {
 	yes, no := true, false
@@ -312,7 +336,7 @@ func TestSTSIsReachedLikeBedrock(t *testing.T) {
 	} {
 		transports, asked := newTransports(), ""
 		transports.make = func(route) (http.RoundTripper, error) {
-			return roundTripper(func(r *http.Request) (*http.Response, error) {
+			return respond(func(r *http.Request) (*http.Response, error) {
 				asked = r.URL.Host
 				return &http.Response{StatusCode: http.StatusForbidden, Body: http.NoBody, Header: http.Header{}, Request: r}, nil
 			}), nil
@@ -331,10 +355,6 @@ func TestSTSIsReachedLikeBedrock(t *testing.T) {
 		}
 	}
 }
-
-type roundTripper func(*http.Request) (*http.Response, error)
-
-func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
 
 // TestTransportsAreShared by equal networks, and closed after their last user.
 func TestTransportsAreShared(t *testing.T) {
@@ -381,7 +401,7 @@ func TestTransportsAreShared(t *testing.T) {
 }
 
 type idle struct {
-	roundTripper
+	respond
 	closed func()
 }
 

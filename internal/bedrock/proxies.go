@@ -24,11 +24,11 @@ type bypass struct {
 	port   string       // "" for every port
 }
 
-func newProxies(https, http, none string) (p proxies, err error) {
-	if p.https, err = proxyURL(https); err != nil {
+func newProxies(forHTTPS, forHTTP, none string) (p proxies, err error) {
+	if p.https, err = proxyURL(forHTTPS); err != nil {
 		return p, err
 	}
-	if p.http, err = proxyURL(http); err != nil {
+	if p.http, err = proxyURL(forHTTP); err != nil {
 		return p, err
 	}
 	for entry := range strings.SplitSeq(none, ",") {

@@ -2,7 +2,6 @@ package bedrock
 
 import (
 	"bytes"
-	"fmt"
 	"io"
 	"net/http"
 	"net/url"
@@ -82,14 +81,14 @@ func (s *stand) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Unlock()
 	switch {
 	case r.Host == "127.0.0.1":
-		fmt.Fprintf(w, `{"AccessKeyId": "PODKEY%d", "SecretAccessKey": "pod-secret", "Token": "tok", "Expiration": %q}`, pods, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		printTo(w, `{"AccessKeyId": "PODKEY%d", "SecretAccessKey": "pod-secret", "Token": "tok", "Expiration": %q}`, pods, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	case r.Host == "sts" && deny != "":
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, deny)
+		printTo(w, "%s", deny)
 	case refusal != "":
 		w.Header().Set("X-Amzn-Errortype", refusal)
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprint(w, `{"message":"no"}`)
+		printTo(w, "%s", `{"message":"no"}`)
 	default:
 		s.sandbox.ServeHTTP(w, r)
 	}

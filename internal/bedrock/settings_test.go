@@ -47,7 +47,7 @@ func TestKeyOfSettings(t *testing.T) {
 	if (Settings{RoleChain: []string{"a", "b"}}).Key() == (Settings{RoleChain: []string{"a b"}}).Key() {
 		t.Error("two roles are one")
 	}
-	if (Settings{APIKey: secret.New("a")}).Key() != (Settings{APIKey: secret.New("a")}).Key() {
+	if one, two := (Settings{APIKey: secret.New("a")}), (Settings{APIKey: secret.New("a")}); one.Key() != two.Key() {
 		t.Error("equal settings have two keys")
 	}
 }

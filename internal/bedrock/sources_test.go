@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -57,10 +58,10 @@ func newCloud(t *testing.T) *cloud {
 }
 
 func (c *cloud) handler(stand http.Handler) http.Handler {
-	credentials := func(w http.ResponseWriter, key, secret string) {
+	credentials := func(w http.ResponseWriter, key, hidden string) {
 		w.Header().Set("Content-Type", "application/json")
-		fmt.Fprintf(w, `{"Code": "Success", "AccessKeyId": %q, "SecretAccessKey": %q, "Token": %q, "Expiration": %q}`,
-			key, secret, strings.TrimSuffix(secret, "secret")+"token", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
+		printTo(w, `{"Code": "Success", "AccessKeyId": %q, "SecretAccessKey": %q, "Token": %q, "Expiration": %q}`,
+			key, hidden, strings.TrimSuffix(hidden, "secret")+"token", time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 	}
 	mux := http.NewServeMux()
 	mux.HandleFunc("GET /pod", func(w http.ResponseWriter, r *http.Request) {
@@ -69,10 +70,10 @@ func (c *cloud) handler(stand http.Handler) http.Handler {
 	})
 	mux.HandleFunc("PUT /latest/api/token", func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "21600")
-		fmt.Fprint(w, "metadata-token")
+		printTo(w, "%s", "metadata-token")
 	})
 	const roles = "/latest/meta-data/iam/security-credentials/"
-	mux.HandleFunc("GET "+roles, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprint(w, "node") })
+	mux.HandleFunc("GET "+roles, func(w http.ResponseWriter, _ *http.Request) { printTo(w, "%s", "node") })
 	mux.HandleFunc("GET "+roles+"node", func(w http.ResponseWriter, _ *http.Request) {
 		c.note("imds")
 		credentials(w, "NODEKEY", "node-secret")
@@ -94,6 +95,11 @@ func (c *cloud) notes() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return strings.Join(c.asked, ", ")
+}
+
+// printTo writes what a fake answers.
+func printTo(w io.Writer, format string, args ...any) {
+	_, _ = fmt.Fprintf(w, format, args...) // a client that left is not the fake's business
 }
 
 // webToken is an OpenID Connect token as Kubernetes gives it, good for an hour.

@@ -82,7 +82,7 @@ func (p route) transport() (*http.Transport, error) {
 	return t, nil
 }
 
-// local reaches the servers of credentials that stand on this machine or on its link: no proxy is asked
+// newLocal returns the transport to the servers of credentials on this machine's link: no proxy is asked
 // for them, and where there are none that is known soon.
 func newLocal() *http.Transport {
 	return &http.Transport{
@@ -95,7 +95,7 @@ func newLocal() *http.Transport {
 // caller is a transport as the SDK wants it.
 type caller struct {
 	transport http.RoundTripper
-	local     http.RoundTripper
+	local     http.RoundTripper // to addresses of the link
 }
 
 // Do implements aws.HTTPClient.

@@ -20,8 +20,8 @@ type Network struct {
 
 // Credentials says in words which credentials the upstream uses.
 func (u Upstream) Credentials() string {
-	const processs = "default chain"
-	from := source{words: processs}
+	const chain = "default chain"
+	from := source{words: chain}
 	if given := u.sources(); len(given) > 0 {
 		from = given[0]
 	}
@@ -32,7 +32,7 @@ func (u Upstream) Credentials() string {
 	for _, arn := range slices.Backward(u.RoleChain) {
 		role += " over " + arn
 	}
-	if from.words == processs {
+	if from.words == chain {
 		return role
 	}
 	return role + " assumed with " + from.words
