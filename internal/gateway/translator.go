@@ -7,6 +7,7 @@ import (
 	"iter"
 	"net/http"
 	"strings"
+	"time"
 
 	"outcrop/internal/anthropic"
 	"outcrop/internal/auth"
@@ -17,6 +18,9 @@ import (
 // translatorTree is where DIAL Core reaches the translator: with it, clients of Anthropic's API can use any
 // deployment of DIAL.
 const translatorTree = "/to-chat-completions/anthropic/"
+
+// translatorHeartbeat is after how much silence a stream gets a ping: nobody here knows the deployment's own.
+const translatorHeartbeat = 15 * time.Second
 
 // routeTranslator is the Messages API for deployments that DIAL Core has.
 func (g *Gateway) routeTranslator() {
@@ -58,7 +62,7 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 		write = anthropic.WriteStream
 	}
 	return write(x, reply, anthropic.Envelope{
-		ID: x.id, Model: name,
+		ID: x.id, Model: name, Heartbeat: translatorHeartbeat,
 		Header: func(h http.Header, _ *llm.Start) {
 			openai.SetHeaders(h, &openai.Envelope{Created: x.began, Ignored: shape.Ignored, Changed: shape.Changed}, &llm.Start{})
 		},
@@ -165,4 +169,30 @@ func (a aliases) restored(seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, 
 			}
 		}
 	}
+}
+
+// CoreHeader is what of a request's header goes on to DIAL Core: all but what is of this connection, and what
+// was meant for this server. The name of the client's program is replaced, since Core hears another one.
+func CoreHeader(request http.Header) http.Header {
+	h := request.Clone()
+	for name := range h {
+		if notForCore(name) {
+			h.Del(name)
+		}
+	}
+	h.Set("User-Agent", "anthropicMessages-to-openaiChatCompletions-translator")
+	return h
+}
+
+func notForCore(name string) bool {
+	switch http.CanonicalHeaderKey(name) {
+	case "Authorization", "X-Api-Key", "X-Upstream-Endpoint", "X-Upstream-Key", "X-Upstream-Extra-Data", "Anthropic-Version",
+		"Anthropic-Beta", "X-Dial-Deployment-Features", "X-Dial-Deployment-Id", "X-Dial-Override-Name", "X-Dial-Cache-Breakpoint-Path":
+		return true
+	case "Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive",
+		"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Cookie",
+		"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip":
+		return true
+	}
+	return false
 }
