@@ -25,9 +25,15 @@ type Archive struct {
 // update, the fixtures are rewritten to what was got.
 func Run(t *testing.T, update bool, run func(t *testing.T, a *Archive)) {
 	t.Helper()
+	RunIn(t, "testdata", update, run)
+}
+
+// RunIn is Run for the fixtures in another folder and the folders there.
+func RunIn(t *testing.T, folder string, update bool, run func(t *testing.T, a *Archive)) {
+	t.Helper()
 	var files []string
-	for _, pattern := range []string{"testdata/*.txtar", "testdata/*/*.txtar"} {
-		found, err := filepath.Glob(pattern)
+	for _, pattern := range []string{"*.txtar", "*/*.txtar"} {
+		found, err := filepath.Glob(filepath.Join(folder, pattern))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +43,7 @@ func Run(t *testing.T, update bool, run func(t *testing.T, a *Archive)) {
 		t.Fatal("no fixtures")
 	}
 	for _, file := range files {
-		t.Run(strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(file), "testdata/"), ".txtar"), func(t *testing.T) {
+		t.Run(strings.TrimSuffix(strings.TrimPrefix(filepath.ToSlash(file), folder+"/"), ".txtar"), func(t *testing.T) {
 			archive, err := txtar.ParseFile(file)
 			if err != nil {
 				t.Fatal(err)
