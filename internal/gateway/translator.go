@@ -170,29 +170,3 @@ func (a aliases) restored(seq iter.Seq2[llm.Event, error]) iter.Seq2[llm.Event, 
 		}
 	}
 }
-
-// CoreHeader is what of a request's header goes on to DIAL Core: all but what is of this connection, and what
-// was meant for this server. The name of the client's program is replaced, since Core hears another one.
-func CoreHeader(request http.Header) http.Header {
-	h := request.Clone()
-	for name := range h {
-		if notForCore(name) {
-			h.Del(name)
-		}
-	}
-	h.Set("User-Agent", "anthropicMessages-to-openaiChatCompletions-translator")
-	return h
-}
-
-func notForCore(name string) bool {
-	switch http.CanonicalHeaderKey(name) {
-	case "Authorization", "X-Api-Key", "X-Upstream-Endpoint", "X-Upstream-Key", "X-Upstream-Extra-Data", "Anthropic-Version",
-		"Anthropic-Beta", "X-Dial-Deployment-Features", "X-Dial-Deployment-Id", "X-Dial-Override-Name", "X-Dial-Cache-Breakpoint-Path":
-		return true
-	case "Accept", "Accept-Encoding", "Connection", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Keep-Alive",
-		"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade", "Cookie",
-		"Forwarded", "Via", "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto", "X-Real-Ip":
-		return true
-	}
-	return false
-}

@@ -54,7 +54,7 @@ func newTranslator(t *testing.T, core http.Handler) http.Handler {
 		o.Core = func(r *http.Request, deployment string) llm.ChatModel {
 			return client.Model{
 				URL:    "http://core/openai/deployments/" + url.PathEscape(deployment) + "/chat/completions?api-version=2024-10-21",
-				Header: gateway.CoreHeader(r.Header), HTTP: &http.Client{Transport: transport},
+				Header: http.Header{"Api-Key": r.Header.Values("Api-Key")}, HTTP: &http.Client{Transport: transport},
 			}
 		}
 	}
