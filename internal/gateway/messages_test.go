@@ -19,6 +19,7 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
+	"outcrop/internal/llm/llmtest"
 	"outcrop/internal/secret"
 )
 
@@ -143,7 +144,8 @@ func TestNativeCount(t *testing.T) {
 	}
 }
 
-// TestMessagesNaming: behind DIAL Core a header names the deployment; at the gateway it does not.
+// TestMessagesNaming: the body names the deployment; at the gateway a header that DIAL Core sets to what is
+// behind it does not.
 func TestMessagesNaming(t *testing.T) {
 	for _, tt := range []struct {
 		face   func(gateway.Options) (*gateway.Gateway, error)
@@ -152,7 +154,7 @@ func TestMessagesNaming(t *testing.T) {
 		want   int
 	}{
 		{gateway.New, "", "claude", 200}, {gateway.New, "nobody", "claude", 200}, {gateway.New, "claude", "nobody", 404},
-		{gateway.NewAdapter, "", "claude", 200}, {gateway.NewAdapter, "nobody", "claude", 404}, {gateway.NewAdapter, "claude", "nobody", 200},
+		{gateway.NewAdapter, "", "claude", 200}, {gateway.NewAdapter, "", "nobody", 404},
 	} {
 		v := &vendor{pieces: []llm.MessagesPiece{piece("message", true)}}
 		r := messagesRequest(t.Context(), "/anthropic/v1/messages", `{"model":"`+tt.model+`"}`)
@@ -189,6 +191,50 @@ func TestNativeFaults(t *testing.T) {
 				t.Errorf("after %d, %v: %d %s", after, fault, w.Code, body)
 			}
 		}
+	}
+}
+
+// TestTranslatedFaults is TestNativeFaults for a model of another wire, plain and as a stream.
+func TestTranslatedFaults(t *testing.T) {
+	events := []llm.Event{
+		llm.Start{Model: "m"}, llm.Pause{}, llm.ReasoningDelta{Text: "hm"}, llm.ReasoningDelta{Signature: "s"}, &llm.TextDelta{Text: "a"}, llm.Pause{},
+		llm.ToolCallStart{ID: "1", Name: "f"}, llm.ToolCallDelta{Args: `{"a":`}, llm.ToolCallStart{Index: 1, ID: "2", Name: "g"}, llm.ToolCallDelta{Args: "1}"},
+	}
+	for after := range len(events) + 1 {
+		for _, stream := range []bool{true, false} {
+			script := llmtest.Play(events[:after]...)
+			script.Steps = append(script.Steps, llmtest.Step{Err: &llm.Error{Kind: llm.KindRateLimited, Message: "Slow down."}})
+			w := httptest.NewRecorder()
+			newTranslated(t, script).ServeHTTP(w, messagesRequest(t.Context(), "/anthropic/v1/messages",
+				fmt.Sprintf(`{"model":"model","stream":%v,"messages":[{"role":"user","content":"a"}]}`, stream)))
+			begun := stream && after > 2
+			status := map[bool]int{true: http.StatusOK, false: http.StatusTooManyRequests}[begun]
+			body := w.Body.String()
+			if w.Code != status || !strings.Contains(body, `"type":"error","error":{"type":"rate_limit_error"`) || strings.Contains(body, "message_stop") ||
+				strings.Contains(body, "event: error") != begun || script.Open() != 0 {
+				t.Errorf("after %d, stream %v: %d %s", after, stream, w.Code, body)
+			}
+		}
+	}
+}
+
+// newTranslated is a gateway whose one deployment "model" chats.
+func newTranslated(t *testing.T, chat llm.ChatModel) http.Handler {
+	t.Helper()
+	visible, err := catalog.New([]*catalog.Deployment{{Name: "model", Chat: chat}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return newHandler(t, gateway.Options{Auth: anyone{}, Deployments: gateway.Fixed(visible), Log: slog.New(slog.DiscardHandler)})
+}
+
+// TestTranslatedClientGone: the model is left when the client has gone.
+func TestTranslatedClientGone(t *testing.T) {
+	script := llmtest.Play(&llm.TextDelta{Text: "a"}, llm.Pause{}, &llm.TextDelta{Text: "b"}, llm.Finish{Reason: llm.FinishStop})
+	newTranslated(t, script).ServeHTTP(gone{httptest.NewRecorder()}, messagesRequest(t.Context(), "/anthropic/v1/messages",
+		`{"model":"model","stream":true,"messages":[{"role":"user","content":"a"}]}`))
+	if script.Open() != 0 {
+		t.Error("the model was not left")
 	}
 }
 
