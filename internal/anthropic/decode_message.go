@@ -20,6 +20,7 @@ type message struct {
 	systems             []llm.Part
 	results             int
 	brief               bool   // clear_at: next_user_message
+	effortAt            int    // of output_config
 	effort              string // of a system message's output_config
 }
 
@@ -80,7 +81,7 @@ func (d *decoder) message(i int) {
 			m.contentAt = o.value
 			d.content(&m)
 		case "output_config":
-			m.effort = d.turnEffort()
+			m.effortAt, m.effort = o.value, d.turnEffort()
 		case "clear_at":
 			if m.brief = d.s.Kind() == '"' && d.s.String() == "next_user_message"; !m.brief {
 				d.ignored.add(o.value)
@@ -218,7 +219,11 @@ func (d *decoder) place(m *message, i int) {
 	if m.brief && role == llm.RoleSystem {
 		role = briefSystem
 	}
-	if m.effort != "" {
+	switch {
+	case m.effort == "":
+	case m.role != llm.RoleSystem:
+		d.ignored.add(m.effortAt)
+	default:
 		d.efforts = append(d.efforts, turnEffort{i, m.effort})
 	}
 	if len(d.parts) > 0 || m.results == 0 {

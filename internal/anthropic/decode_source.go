@@ -123,14 +123,7 @@ func base64Problem(s string) string {
 	if s == "" {
 		return "missing; expected base64"
 	}
-	trimmed := strings.TrimSuffix(strings.TrimSuffix(s, "="), "=")
-	for i := range len(trimmed) {
-		if c := trimmed[i]; (c|0x20 < 'a' || c|0x20 > 'z') && (c < '/' || c > '9') && c != '+' {
-			trimmed = ""
-			break
-		}
-	}
-	if len(s)%4 != 0 || trimmed == "" {
+	if !llm.IsBase64(s) {
 		return "the base64 is broken; expected the standard alphabet, padded, without line breaks"
 	}
 	return ""

@@ -79,7 +79,7 @@ func (s server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	fault, after, faulty := strings.Cut(text, "|")
 	frames := 0
 	if faulty {
-		fmt.Sscan(after, &frames)
+		_, _ = fmt.Sscan(after, &frames)
 		text = "text"
 	}
 	write := openai.WriteReply
@@ -111,28 +111,28 @@ func (s server) fail(w http.ResponseWriter, f llmtest.Fault, frames int, whole s
 		openai.WriteError(w, &llm.Error{Kind: llm.KindRateLimited, Message: "Slow down."})
 	case llmtest.ExceptionFirst:
 		if stream {
-			io.WriteString(w, `data: {"error":{"message":"No.","type":"rate_limit_error","code":"429"}}`+"\n\n")
+			_, _ = io.WriteString(w, `data: {"error":{"message":"No.","type":"rate_limit_error","code":"429"}}`+"\n\n")
 			return
 		}
 		openai.WriteError(w, &llm.Error{Kind: llm.KindUnavailable, Message: "No."})
 	case llmtest.ExceptionMiddle:
 		if stream {
-			io.WriteString(w, parts[0]+parts[1]+`data: {"error":{"message":"No.","type":"api_error","code":"upstream_error"}}`+"\n\n")
+			_, _ = io.WriteString(w, parts[0]+parts[1]+`data: {"error":{"message":"No.","type":"api_error","code":"upstream_error"}}`+"\n\n")
 			return
 		}
 		openai.WriteError(w, &llm.Error{Kind: llm.KindUpstream, Message: "No."})
 	case llmtest.EndedEarly:
 		if !stream {
-			io.WriteString(w, whole[:len(whole)/2])
+			_, _ = io.WriteString(w, whole[:len(whole)/2])
 			return
 		}
-		io.WriteString(w, strings.Join(parts[:frames], ""))
+		_, _ = io.WriteString(w, strings.Join(parts[:frames], ""))
 	case llmtest.CutBetween, llmtest.CutInside:
 		some := strings.Join(parts[:min(frames, len(parts))], "")
 		if f == llmtest.CutInside || !stream {
 			some = whole[:min(len(some)+10, len(whole)-3)]
 		}
-		io.WriteString(w, some)
+		_, _ = io.WriteString(w, some)
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	case llmtest.NoOutput:
@@ -198,7 +198,7 @@ func TestModelErrors(t *testing.T) {
 				w.Header().Set("Retry-After", tt.header)
 			}
 			w.WriteHeader(tt.status)
-			io.WriteString(w, tt.body)
+			_, _ = io.WriteString(w, tt.body)
 		}))
 		m := client.Model{URL: "http://core/", HTTP: &http.Client{Transport: transport}}
 		e := firstError(t, m.Chat(t.Context(), &llm.ChatRequest{}))
@@ -229,7 +229,7 @@ func TestModelSends(t *testing.T) {
 		if err := json.NewDecoder(r.Body).Decode(&body); err != nil {
 			t.Error(err)
 		}
-		io.WriteString(w, `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`)
+		_, _ = io.WriteString(w, `{"choices":[{"message":{"content":"hi"},"finish_reason":"stop"}]}`)
 	}))
 	m := client.Model{URL: "http://core/x", Header: http.Header{"Api-Key": {"k"}, "User-Agent": {"u"}}, HTTP: &http.Client{Transport: transport}}
 	reply, err := llm.CollectOne(m.Chat(context.Background(), &llm.ChatRequest{Whole: true, Messages: []llm.Message{{Role: llm.RoleUser, Parts: []llm.Part{llm.Text{Text: "a"}}}}}))

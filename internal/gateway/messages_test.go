@@ -78,7 +78,7 @@ func newNative(t *testing.T, v *vendor, timeouts catalog.Timeouts, face func(gat
 		t.Fatal(err)
 	}
 	g, err := face(gateway.Options{
-		Auth: keys, Deployments: gateway.Fixed(visible), Version: "test", Log: slog.New(slog.NewTextHandler(io.Discard, nil)), Metadata: true,
+		Auth: keys, Deployments: gateway.Fixed(visible), Version: "test", Log: slog.New(slog.DiscardHandler), Metadata: true,
 	})
 	if err != nil {
 		t.Fatal(err)

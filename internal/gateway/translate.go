@@ -31,6 +31,9 @@ func (g *Gateway) translate(r *http.Request, m *messages) (*translated, error) {
 		return nil, err
 	}
 	t := &translated{head: m.head, ignored: shape.Ignored, changed: shape.Changed}
+	for _, beta := range m.betas {
+		t.ignored = append(t.ignored, "anthropic-beta: "+beta) // they are flags of Anthropic's own API
+	}
 	if req.User != "" {
 		t.ignored = append(t.ignored, "metadata.user_id") // Bedrock hears only the operator's names of a caller
 	}

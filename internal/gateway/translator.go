@@ -55,6 +55,9 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 	if err := forCore(req, &shape); err != nil {
 		return x.refuse(err)
 	}
+	for _, beta := range betasOf(r.Header) {
+		shape.Ignored = append(shape.Ignored, "anthropic-beta: "+beta)
+	}
 	names := aliasTools(req)
 	reply := names.restored(model.Chat(r.Context(), req))
 	write := anthropic.WriteReply

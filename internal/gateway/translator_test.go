@@ -48,7 +48,7 @@ func newTranslator(t *testing.T, core http.Handler) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	o := gateway.Options{Auth: anyone{}, Deployments: gateway.Fixed(empty), Version: "test", Log: slog.New(slog.NewTextHandler(&bytes.Buffer{}, nil))}
+	o := gateway.Options{Auth: anyone{}, Deployments: gateway.Fixed(empty), Version: "test", Log: slog.New(slog.DiscardHandler)}
 	if core != nil {
 		transport := memnet.Serve(t, core)
 		o.Core = func(r *http.Request, deployment string) llm.ChatModel {

@@ -157,7 +157,7 @@ func (d *decoder) addFile(parts []llm.Part, f *file) []llm.Part {
 		f.url, f.urlAt = f.data, f.dataAt
 		return d.addURL(parts, f, f.place(member))
 	}
-	if !isBase64(f.data) {
+	if !llm.IsBase64(f.data) {
 		d.fail(f.dataAt, "", base64Words)
 		return parts
 	}
@@ -223,7 +223,7 @@ func parseDataURL(s string) (blob llm.Blob, problem string) {
 	if encoding := params[strings.LastIndexByte(params, ';')+1:]; !strings.EqualFold(strings.TrimSpace(encoding), "base64") {
 		return blob, "the data URL is not in base64; expected " + dataURLWords
 	}
-	if !isBase64(data) {
+	if !llm.IsBase64(data) {
 		return blob, "the data URL's base64 is empty or broken; expected the standard alphabet, padded, without line breaks"
 	}
 	return llm.Blob{MIME: mediaType(mime), Base64: data}, ""
@@ -307,7 +307,7 @@ func (d *decoder) attachment(f file) {
 // is text/markdown, unless the data can only be binary.
 func (d *decoder) addData(files []llm.Part, f *file, typed bool) []llm.Part {
 	at := f.place("data")
-	encoded := isBase64(f.data)
+	encoded := llm.IsBase64(f.data)
 	textual := isTextual(f.mime) || !typed
 	switch {
 	case !textual && !encoded:

@@ -64,13 +64,13 @@ func TestIsBase64(t *testing.T) {
 			text := []byte(strings.Repeat("A", 12))
 			text[at] = byte(c)
 			want := strings.IndexByte(alphabet, byte(c)) >= 0 || c == '=' && at == 11 // every byte of a word, and the rest
-			if got := isBase64(string(text)); got != want {
+			if got := llm.IsBase64(string(text)); got != want {
 				t.Errorf("%q: got %t", text, got)
 			}
 		}
 	}
 	for text, want := range map[string]bool{"": false, "A": false, "AA==": true, "AAA=": true, "A===": false, "====": false, "==": false, "AAAAAAAAAAAA====": false} {
-		if got := isBase64(text); got != want {
+		if got := llm.IsBase64(text); got != want {
 			t.Errorf("%q: got %t", text, got)
 		}
 	}

@@ -1,10 +1,10 @@
-package openai
+package llm
 
 import "strings"
 
-// isBase64 reports whether s is what llm.Blob.Base64 promises, and not empty. It looks at eight
+// IsBase64 reports whether s is what Blob.Base64 promises, and not empty. It looks at eight
 // bytes at a time, since s is most of a large body.
-func isBase64(s string) bool {
+func IsBase64(s string) bool {
 	if s == "" || len(s)%4 != 0 {
 		return false
 	}
