@@ -27,8 +27,9 @@ func WriteNative(w http.ResponseWriter, seq iter.Seq2[llm.MessagesPiece, error],
 		return writeWhole(w, seq, &env)
 	}
 	buf := buffers.Get().(*[]byte)
-	n := &native{w: w, out: sse.NewOut(w, *buf), env: &env}
-	n.out.Header = func(h http.Header) { env.setHeader(h, &n.first) }
+	n := &native{w: w, env: &env}
+	n.out.Open(w, *buf)
+	n.out.Header = n
 	defer func() {
 		*buf = n.out.Close()
 		putBuffer(buf)
@@ -55,12 +56,15 @@ func (e *Native) setHeader(h http.Header, first *llm.MessagesPiece) {
 // native is a stream of the vendor's own events on its way out.
 type native struct {
 	w      http.ResponseWriter
-	out    *sse.Out
+	out    sse.Out
 	env    *Native
 	first  llm.MessagesPiece
 	opened bool // the first event is written or held
 	ended  bool
 }
+
+// SetHeader implements sse.HeaderSetter.
+func (n *native) SetHeader(h http.Header) { n.env.setHeader(h, &n.first) }
 
 func (n *native) take(p *llm.MessagesPiece, err error) error {
 	gone := n.out.Take()
@@ -95,7 +99,7 @@ func (n *native) fail(err error) error {
 	if !n.opened && !n.out.Sent {
 		WriteError(n.w, err)
 	} else {
-		failStream(n.w, n.out, err)
+		failStream(n.w, &n.out, err)
 	}
 	return err
 }

@@ -42,9 +42,10 @@ const ping = "event: ping\n" + sse.Data + `{"type":"ping"}` + sse.End
 // an error of KindCanceled.
 func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
 	buf := buffers.Get().(*[]byte)
-	s := &stream{w: w, out: sse.NewOut(w, *buf), env: &env}
+	s := &stream{w: w, env: &env}
+	s.out.Open(w, *buf)
 	s.blocks.sink = s
-	s.out.Header = func(h http.Header) { env.setHeader(h, &s.start) }
+	s.out.Header = s
 	defer func() {
 		*buf = s.out.Close()
 		putBuffer(buf)
@@ -64,7 +65,7 @@ func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Env
 // stream is a reply on its way out; it is the sink of its blocks.
 type stream struct {
 	w        http.ResponseWriter
-	out      *sse.Out
+	out      sse.Out
 	env      *Envelope
 	blocks   blocks
 	start    llm.Start
@@ -74,6 +75,9 @@ type stream struct {
 	failed   bool
 	index    int // of the next block
 }
+
+// SetHeader implements sse.HeaderSetter.
+func (s *stream) SetHeader(h http.Header) { s.env.setHeader(h, &s.start) }
 
 // mayPing says whether a ping may go out, which is never before message_start.
 func (s *stream) mayPing() bool {
@@ -130,7 +134,7 @@ func (s *stream) fail(err error) error {
 	case !s.opened && !s.out.Sent:
 		WriteError(s.w, err)
 	default:
-		failStream(s.w, s.out, err)
+		failStream(s.w, &s.out, err)
 	}
 	return err
 }

@@ -45,12 +45,12 @@ func (s *stream) open() {
 	if !s.opened {
 		s.opened = true
 		for i := range max(1, s.env.Choices) {
-			s.buf = append(s.buf, s.numbered(i).delta...)
-			s.buf = append(s.buf, `"role":"assistant","content":""`...)
-			s.buf = append(s.buf, s.tail...)
+			s.out.Buf = append(s.out.Buf, s.numbered(i).delta...)
+			s.out.Buf = append(s.out.Buf, `"role":"assistant","content":""`...)
+			s.out.Buf = append(s.out.Buf, s.tail...)
 		}
 	}
-	s.buf = append(s.buf, s.choice.delta...)
+	s.out.Buf = append(s.out.Buf, s.choice.delta...)
 }
 
 func (s *stream) text(text string) {
@@ -71,10 +71,10 @@ func (s *stream) say(member, text string) {
 		return
 	}
 	s.open()
-	s.buf = append(s.buf, member...)
-	s.buf = jsonscan.AppendEscaped(s.buf, text)
-	s.buf = append(s.buf, '"')
-	s.buf = append(s.buf, s.tail...)
+	s.out.Buf = append(s.out.Buf, member...)
+	s.out.Buf = jsonscan.AppendEscaped(s.out.Buf, text)
+	s.out.Buf = append(s.out.Buf, '"')
+	s.out.Buf = append(s.out.Buf, s.tail...)
 }
 
 func (s *stream) callStart(e llm.ToolCallStart) {
@@ -82,20 +82,20 @@ func (s *stream) callStart(e llm.ToolCallStart) {
 	s.choice.hasArgs = append(s.choice.hasArgs, false)
 	s.open()
 	if s.env.Functions {
-		s.buf = append(s.buf, `"function_call":{"name":`...)
-		s.buf = jsonscan.AppendString(s.buf, e.Name)
-		s.buf = append(s.buf, `,"arguments":""}`...)
-		s.buf = append(s.buf, s.tail...)
+		s.out.Buf = append(s.out.Buf, `"function_call":{"name":`...)
+		s.out.Buf = jsonscan.AppendString(s.out.Buf, e.Name)
+		s.out.Buf = append(s.out.Buf, `,"arguments":""}`...)
+		s.out.Buf = append(s.out.Buf, s.tail...)
 		return
 	}
-	s.buf = append(s.buf, `"tool_calls":[{"index":`...)
-	s.buf = strconv.AppendInt(s.buf, int64(e.Index), 10)
-	s.buf = append(s.buf, `,"id":`...)
-	s.buf = jsonscan.AppendString(s.buf, e.ID)
-	s.buf = append(s.buf, `,"type":"function","function":{"name":`...)
-	s.buf = jsonscan.AppendString(s.buf, e.Name)
-	s.buf = append(s.buf, `,"arguments":""}}]`...)
-	s.buf = append(s.buf, s.tail...)
+	s.out.Buf = append(s.out.Buf, `"tool_calls":[{"index":`...)
+	s.out.Buf = strconv.AppendInt(s.out.Buf, int64(e.Index), 10)
+	s.out.Buf = append(s.out.Buf, `,"id":`...)
+	s.out.Buf = jsonscan.AppendString(s.out.Buf, e.ID)
+	s.out.Buf = append(s.out.Buf, `,"type":"function","function":{"name":`...)
+	s.out.Buf = jsonscan.AppendString(s.out.Buf, e.Name)
+	s.out.Buf = append(s.out.Buf, `,"arguments":""}}]`...)
+	s.out.Buf = append(s.out.Buf, s.tail...)
 }
 
 func (s *stream) callArgs(index int, args string) {
@@ -107,23 +107,23 @@ func (s *stream) callArgs(index int, args string) {
 	end := `"}}]`
 	if s.env.Functions {
 		end = `"}`
-		s.buf = append(s.buf, `"function_call":{"arguments":"`...)
+		s.out.Buf = append(s.out.Buf, `"function_call":{"arguments":"`...)
 	} else {
-		s.buf = append(s.buf, `"tool_calls":[{"index":`...)
-		s.buf = strconv.AppendInt(s.buf, int64(index), 10)
-		s.buf = append(s.buf, `,"function":{"arguments":"`...)
+		s.out.Buf = append(s.out.Buf, `"tool_calls":[{"index":`...)
+		s.out.Buf = strconv.AppendInt(s.out.Buf, int64(index), 10)
+		s.out.Buf = append(s.out.Buf, `,"function":{"arguments":"`...)
 	}
-	s.buf = jsonscan.AppendEscaped(s.buf, args)
-	s.buf = append(s.buf, end...)
-	s.buf = append(s.buf, s.tail...)
+	s.out.Buf = jsonscan.AppendEscaped(s.out.Buf, args)
+	s.out.Buf = append(s.out.Buf, end...)
+	s.out.Buf = append(s.out.Buf, s.tail...)
 }
 
 func (s *stream) blob(b *llm.BlobOut) {
 	s.open()
-	s.buf = append(s.buf, `"custom_content":{"attachments":[`...)
-	s.buf = appendAttachment(s.buf, b, s.choice.blobs)
-	s.buf = append(s.buf, "]}"...)
-	s.buf = append(s.buf, s.tail...)
+	s.out.Buf = append(s.out.Buf, `"custom_content":{"attachments":[`...)
+	s.out.Buf = appendAttachment(s.out.Buf, b, s.choice.blobs)
+	s.out.Buf = append(s.out.Buf, "]}"...)
+	s.out.Buf = append(s.out.Buf, s.tail...)
 	s.choice.blobs++
 }
 
@@ -145,24 +145,24 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 	last = s.unfinished == 0
 
 	s.open()
-	s.buf = append(s.buf, `},"finish_reason":"`...)
-	s.buf = append(s.buf, finishWord(e.Reason, s.env)...)
-	s.buf = append(s.buf, `"}]`...)
+	s.out.Buf = append(s.out.Buf, `},"finish_reason":"`...)
+	s.out.Buf = append(s.out.Buf, finishWord(e.Reason, s.env)...)
+	s.out.Buf = append(s.out.Buf, `"}]`...)
 	if s.env.IncludeUsage {
-		s.buf = append(s.buf, `,"usage":null`...)
+		s.out.Buf = append(s.out.Buf, `,"usage":null`...)
 		if last {
-			s.buf = append(s.buf, "}"+sse.End...)
-			s.buf = append(s.buf, s.head...)
-			s.buf = append(s.buf, `,"choices":[],"usage":`...)
-			s.buf = appendUsage(s.buf, s.usage)
+			s.out.Buf = append(s.out.Buf, "}"+sse.End...)
+			s.out.Buf = append(s.out.Buf, s.head...)
+			s.out.Buf = append(s.out.Buf, `,"choices":[],"usage":`...)
+			s.out.Buf = appendUsage(s.out.Buf, s.usage)
 		}
 	}
 	if last {
-		s.buf = appendEnd(s.buf, s.tier(), s.env)
+		s.out.Buf = appendEnd(s.out.Buf, s.tier(), s.env)
 	}
-	s.buf = append(s.buf, "}"+sse.End...)
+	s.out.Buf = append(s.out.Buf, "}"+sse.End...)
 	if last {
-		s.buf = append(s.buf, sse.Done...)
+		s.out.Buf = append(s.out.Buf, sse.Done...)
 	}
 	return last
 }
@@ -177,9 +177,9 @@ func (s *stream) finalDelta(more []byte) {
 		return
 	}
 	s.open()
-	s.buf = appendAnnotations(s.buf, s.choice.citations)
-	s.buf = appendCustom(s.buf, &c)
-	s.buf = append(s.buf, s.tail...)
+	s.out.Buf = appendAnnotations(s.out.Buf, s.choice.citations)
+	s.out.Buf = appendCustom(s.out.Buf, &c)
+	s.out.Buf = append(s.out.Buf, s.tail...)
 }
 
 // tier is the first choice's that has one, as in a plain reply.

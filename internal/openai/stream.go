@@ -1,17 +1,12 @@
 package openai
 
 import (
-	"errors"
 	"iter"
 	"net/http"
-	"time"
 
 	"outcrop/internal/llm"
 	"outcrop/internal/sse"
 )
-
-// flushAt is how many bytes of frames are held back at most.
-const flushAt = 16 << 10
 
 // WriteStream answers with a stream of chat.completion.chunk frames that ends with [DONE].
 //
@@ -35,10 +30,12 @@ func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Env
 	buf := getBuffer()
 	s := newStream(w, &env, *buf)
 	defer func() {
-		*buf = s.close()
+		*buf = s.out.Close()
 		putBuffer(buf)
 	}()
-	s.wake()
+	if env.Heartbeat > 0 {
+		s.out.Beat(env.Heartbeat, heartbeat, s.mayBeat)
+	}
 	for event, err := range seq {
 		if err := s.take(event, err); err != nil {
 			return err
@@ -50,25 +47,16 @@ func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Env
 	return nil
 }
 
-// stream is a reply on its way out. The handler's goroutine adds events, and the heart's timer writes
-// a comment where there are none; turn keeps them apart.
+// stream is a reply on its way out.
 type stream struct {
-	turn    turn
-	heart   *time.Timer // nil without heartbeats
-	quiet   int         // how many looks of the heart in a row have seen nothing written
-	wrote   bool        // since the heart's last look
-	gone    error       // of a heartbeat that could not be written
-	closed  bool        // the handler returns; the response is no longer ours
 	w       http.ResponseWriter
-	flusher *http.ResponseController
+	out     sse.Out
 	env     *Envelope
-	buf     []byte
 	head    []byte // of every chunk, up to its choices
 	tail    string // of a chunk with a delta, after what it says
 	started bool   // the Start has come
 	start   llm.Start
 	opened  bool // a chunk is written or held
-	sent    bool // something is written: the status is fixed
 
 	choice     *choice // whose the events are
 	first      choice  // number 0
@@ -78,7 +66,9 @@ type stream struct {
 }
 
 func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
-	s := &stream{turn: newTurn(), w: w, flusher: http.NewResponseController(w), env: env, buf: buf}
+	s := &stream{w: w, env: env}
+	s.out.Open(w, buf)
+	s.out.Header = s
 	s.head = appendHead(append(make([]byte, 0, 192), sse.Data...), "chat.completion.chunk", env)
 	s.tail = `},"finish_reason":null}]}` + sse.End
 	if env.IncludeUsage {
@@ -90,13 +80,16 @@ func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
 	return s
 }
 
+// SetHeader implements sse.HeaderSetter.
+func (s *stream) SetHeader(h http.Header) { SetHeaders(h, s.env, &s.start) }
+
 // take takes what the sequence yields. Its error ends the reply.
 func (s *stream) take(event llm.Event, err error) error {
-	s.turn.take()
-	defer s.turn.give()
+	gone := s.out.Take()
+	defer s.out.Give()
 	switch {
-	case s.gone != nil:
-		return s.gone
+	case gone != nil:
+		return clientGone(gone)
 	case err != nil:
 		return s.fail(err)
 	default:
@@ -107,57 +100,8 @@ func (s *stream) take(event llm.Event, err error) error {
 // heartbeat is a comment, which clients skip: proxies close a connection that is silent for long.
 const heartbeat = ": waiting for the model" + sse.End
 
-// looks is how often the heart looks in the time that it waits for: to note the time of every write
-// would cost more than the write's bytes.
-const looks = 4
-
-// shortestLook keeps a heart that is to beat all the time from doing nothing else.
-const shortestLook = 10 * time.Millisecond
-
-func (s *stream) look() time.Duration { return max(s.env.Heartbeat/looks, shortestLook) }
-
-// wake starts the heart, if there is to be one.
-func (s *stream) wake() {
-	s.turn.take() // the first look may come before the timer is known
-	defer s.turn.give()
-	if s.env.Heartbeat > 0 {
-		s.heart = time.AfterFunc(s.look(), s.beat)
-	}
-}
-
-// beat writes a heartbeat when it is time, once the Start has told what the headers have to say. From
-// then on the status is fixed.
-func (s *stream) beat() {
-	s.turn.take()
-	defer s.turn.give()
-	if s.closed || s.unfinished == 0 || s.gone != nil {
-		return
-	}
-	s.quiet++
-	if s.wrote {
-		s.quiet = 0
-	}
-	s.wrote = false
-	if s.quiet >= looks && (s.started || s.opened) {
-		s.buf = append(s.buf, heartbeat...)
-		if s.gone = s.flush(); s.gone != nil {
-			return
-		}
-		s.quiet, s.wrote = 0, false
-	}
-	s.heart.Reset(s.look())
-}
-
-// close ends the heart and returns the buffer.
-func (s *stream) close() []byte {
-	s.turn.take()
-	defer s.turn.give()
-	s.closed = true
-	if s.heart != nil {
-		s.heart.Stop()
-	}
-	return s.buf
-}
+// mayBeat says whether a heartbeat may go out: once the Start has told what the headers have to say.
+func (s *stream) mayBeat() bool { return s.unfinished > 0 && (s.started || s.opened) }
 
 // add takes one event. Its error ends the reply: the client is gone, or cannot be told this.
 func (s *stream) add(event llm.Event) error {
@@ -191,7 +135,7 @@ func (s *stream) add(event llm.Event) error {
 	case llm.Start:
 		s.started, s.start = true, e
 	}
-	if len(s.buf) >= flushAt {
+	if len(s.out.Buf) >= sse.FlushAt {
 		return s.flush()
 	}
 	return nil
@@ -199,24 +143,7 @@ func (s *stream) add(event llm.Event) error {
 
 // flush sends what is held; its error says that the client is gone.
 func (s *stream) flush() error {
-	if len(s.buf) == 0 {
-		return nil
-	}
-	if !s.sent {
-		s.sent = true
-		h := s.w.Header()
-		h.Set("Content-Type", sse.ContentType)
-		h.Set("Cache-Control", "no-cache")
-		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
-		SetHeaders(h, s.env, &s.start)
-	}
-	s.wrote = true
-	_, err := s.w.Write(s.buf)
-	s.buf = s.buf[:0]
-	if err == nil {
-		err = s.flusher.Flush()
-	}
-	if err != nil && !errors.Is(err, http.ErrNotSupported) {
+	if err := s.out.Flush(); err != nil {
 		return clientGone(err)
 	}
 	return nil
@@ -226,12 +153,12 @@ func (s *stream) flush() error {
 func (s *stream) fail(err error) error {
 	switch {
 	case s.unfinished == 0:
-	case !s.opened && !s.sent:
+	case !s.opened && !s.out.Sent:
 		WriteError(s.w, err)
 	default:
-		s.buf = append(s.buf, sse.Data...)
-		s.buf = appendError(s.buf, llm.AsError(err))
-		s.buf = append(s.buf, sse.End...)
+		s.out.Buf = append(s.out.Buf, sse.Data...)
+		s.out.Buf = appendError(s.out.Buf, llm.AsError(err))
+		s.out.Buf = append(s.out.Buf, sse.End...)
 		// Whether or not the client is still there, err is why the reply ended.
 		_ = s.flush()
 	}

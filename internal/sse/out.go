@@ -16,14 +16,17 @@ const FlushAt = 16 << 10
 type Out struct {
 	Buf  []byte
 	Sent bool // something is written: the status is fixed
-	// Header sets the reply's header right before the first byte goes out.
-	Header func(http.Header)
+	// Header is asked right before the first byte goes out; nil has nothing to say.
+	Header HeaderSetter
 
 	w       http.ResponseWriter
 	flusher *http.ResponseController
 	turn    turn
 	heart   heart
 }
+
+// HeaderSetter says in a reply's header what there is to say.
+type HeaderSetter interface{ SetHeader(h http.Header) }
 
 // heart is a timer that looks now and then whether anything has been written.
 type heart struct {
@@ -37,9 +40,9 @@ type heart struct {
 	closed bool
 }
 
-// NewOut returns a stream that will be written to w, with buf for its frames.
-func NewOut(w http.ResponseWriter, buf []byte) *Out {
-	return &Out{Buf: buf, w: w, flusher: http.NewResponseController(w), turn: turn{next: make(chan struct{}, 1)}}
+// Open makes o a stream that will be written to w, with buf for its frames.
+func (o *Out) Open(w http.ResponseWriter, buf []byte) {
+	o.Buf, o.w, o.flusher, o.turn.next = buf, w, http.NewResponseController(w), make(chan struct{}, 1)
 }
 
 // looks is how often the heart looks in the time that it waits for: to note the time of every write would
@@ -114,7 +117,7 @@ func (o *Out) Flush() error {
 		h.Set("Cache-Control", "no-cache")
 		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
 		if o.Header != nil {
-			o.Header(h)
+			o.Header.SetHeader(h)
 		}
 	}
 	o.heart.wrote = true

@@ -1,4 +1,4 @@
-package openai
+package sse
 
 import (
 	"sync"
@@ -8,7 +8,7 @@ import (
 )
 
 func TestTurnIsHadByOneAtATime(t *testing.T) {
-	turns, count := newTurn(), 0
+	turns, count := &turn{next: make(chan struct{}, 1)}, 0
 	var all sync.WaitGroup
 	for range 8 {
 		all.Go(func() {
@@ -27,7 +27,7 @@ func TestTurnIsHadByOneAtATime(t *testing.T) {
 
 func TestTimePassesWhileOneWaitsForATurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		turns, began := newTurn(), time.Now()
+		turns, began := &turn{next: make(chan struct{}, 1)}, time.Now()
 		turns.take()
 		var waited time.Duration
 		var all sync.WaitGroup
