@@ -24,8 +24,8 @@ import (
 type Options struct {
 	// Client makes the client of an upstream; equal settings are asked for once.
 	Client func(bedrock.Settings) (*bedrock.Client, error)
-	// Extra reads the text of X-Upstream-Extra-Data. Its error is for the client: an *llm.Error whose Param
-	// is the field, or one whose text quotes no value.
+	// Extra reads the text of X-Upstream-Extra-Data. Its error is for the client and quotes no value: an
+	// *llm.Error whose Param is the field, with which its message begins, or any other.
 	Extra func(doc string) (Upstream, error)
 
 	// ClaudeClient is the choice of an upstream that makes none.
@@ -44,6 +44,8 @@ type Options struct {
 
 	// Core is the address of AI DIAL Core; nil without one. Then files stay in the replies.
 	Core *url.URL
+	// APIVersion is the api-version of chats that Core is asked.
+	APIVersion string
 	// CoreTransport reaches it; nil for a usual one.
 	CoreTransport http.RoundTripper
 	// Fetch gets the files that requests name by URL; its Origin is Core.
@@ -90,7 +92,7 @@ func New(o Options) (http.Handler, error) {
 		o.CacheSize = usualCacheSize
 	}
 	a := &adapter{
-		Options: o, core: newCore(o.Core, o.CoreTransport, o.CacheSize), salt: make([]byte, 16),
+		Options: o, core: newCore(&o), salt: make([]byte, 16),
 		upstreams: newCache[digest, *Upstream](o.CacheSize), clients: newCache[digest, *bedrock.Client](o.CacheSize),
 		deployments: newCache[deploymentKey, ready](o.CacheSize),
 		users:       newCache[digest, any](o.CacheSize), notices: newNotices(o.Log),
@@ -110,7 +112,7 @@ func New(o Options) (http.Handler, error) {
 		Auth: a, Deployments: a, Log: o.Log, Version: o.Version, Fetch: fetch.New(o.Fetch),
 	}
 	if a.core != nil {
-		options.Store = a.core.store
+		options.Store, options.Core = a.core.store, a.core.chat
 	}
 	return gateway.NewAdapter(options)
 }

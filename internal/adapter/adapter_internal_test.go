@@ -39,7 +39,7 @@ func TestCallersAreToldApart(t *testing.T) {
 			t.Errorf("two callers are both %s", one)
 		}
 	}
-	if name("/anthropic/v1/messages") == name("/anthropic/v1/messages") {
+	if first := name("/anthropic/v1/messages"); first == name("/anthropic/v1/messages") {
 		t.Error("two callers without a key have one name")
 	}
 	b := &adapter{salt: []byte("another")}

@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"outcrop/internal/client"
 	"outcrop/internal/llm"
 )
 
@@ -31,21 +32,23 @@ const (
 
 // core is the AI DIAL Core that DIAL_URL names, asked with the key of each request.
 type core struct {
-	base      *url.URL
-	transport http.RoundTripper
-	folders   *cache[digest, string] // by key
+	base       *url.URL
+	apiVersion string
+	transport  http.RoundTripper
+	folders    *cache[digest, string] // by key
 }
 
 // newCore returns nil when there is none.
-func newCore(base *url.URL, transport http.RoundTripper, keys int) *core {
-	if base == nil {
+func newCore(o *Options) *core {
+	if o.Core == nil {
 		return nil
 	}
+	transport := o.CoreTransport
 	if transport == nil {
 		// No proxy: Core is a neighbour, and is sent the caller's key.
 		transport = &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 50 * time.Second, MaxResponseHeaderBytes: 64 << 10}
 	}
-	return &core{base: base, transport: transport, folders: newCache[digest, string](keys)}
+	return &core{base: o.Core, apiVersion: o.APIVersion, transport: transport, folders: newCache[digest, string](o.CacheSize)}
 }
 
 // address is a path of Core's.
@@ -81,6 +84,38 @@ func (c *core) ask(req *http.Request, key string, into any) error {
 	}
 	return nil
 }
+
+// chat is a deployment that Core has, asked in the name of who asks here.
+func (c *core) chat(r *http.Request, deployment string) llm.ChatModel {
+	query := url.Values{"api-version": {c.apiVersion}}
+	return client.Model{
+		URL:    c.address("/openai/deployments/" + url.PathEscape(deployment) + "/chat/completions?" + query.Encode()),
+		Header: forwarded(r.Header), HTTP: &http.Client{Transport: c.transport},
+	}
+}
+
+// forwarded are the headers that go on to Core: not those that are about this connection or this body, nor
+// what Core tells its adapters, nor what Anthropic's clients tell Anthropic.
+func forwarded(header http.Header) http.Header {
+	out := make(http.Header, len(header))
+	for name, values := range header {
+		switch name {
+		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
+			"Accept", "Accept-Encoding", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Origin", "Referer",
+			"Authorization", "X-Api-Key", "Cookie", "User-Agent",
+			"X-Dial-Deployment-Id", "X-Dial-Deployment-Features", "X-Dial-Override-Name", "X-Dial-Cache-Breakpoint-Path":
+		default:
+			if !strings.HasPrefix(name, "X-Upstream-") && !strings.HasPrefix(name, "Anthropic-") && !strings.HasPrefix(name, "X-Stainless-") {
+				out[name] = values
+			}
+		}
+	}
+	out.Set("User-Agent", translatorAgent)
+	return out
+}
+
+// translatorAgent is what DIAL's translator calls itself; Core's operators may look for it.
+const translatorAgent = "anthropicMessages-to-openaiChatCompletions-translator"
 
 // get is ask for a GET. The request that first needs the answer may leave while others wait for it.
 func (c *core) get(ctx context.Context, path, key string, into any) error {

@@ -60,7 +60,7 @@ func newFakeCore(t *testing.T) (*fakeCore, *core) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return fake, newCore(base, nil, 8)
+	return fake, newCore(&Options{Core: base, CacheSize: 8})
 }
 
 func TestStore(t *testing.T) {

@@ -67,8 +67,6 @@ type Environment struct {
 	// Options has what the variables say of the adapter; the rest of it is for others to fill in.
 	Options Options
 	Region  string // "" for none
-	// APIVersion is the api-version of calls to Core.
-	APIVersion string
 	// KeepAlive is how long an idle connection is kept; 0 when nothing is said.
 	KeepAlive time.Duration
 	Level     slog.Level
@@ -101,12 +99,12 @@ func ReadEnvironment(environ []string) (*Environment, error) {
 			v.values[name] = value
 		}
 	}
-	e := &Environment{APIVersion: v.get("DIAL_API_VERSION", usualAPIVersion), KeepAlive: v.seconds("TIMEOUT_KEEP_ALIVE", 0), Level: v.level()}
+	e := &Environment{KeepAlive: v.seconds("TIMEOUT_KEEP_ALIVE", 0), Level: v.level()}
 	timeout := v.seconds("REQUEST_TIMEOUT_SECONDS", usualTimeout)
 	e.Options = Options{
 		ClaudeClient: v.claudeClient(), ClaudeMaxTokens: v.number("CLAUDE_DEFAULT_MAX_TOKENS"), Compatible: v.compatible(),
 		Tags: v.tags(), SessionName: v.get("AWS_ROLE_SESSION_NAME", usualSessionName), ProcessRole: v.values["AWS_ASSUME_ROLE_ARN"] != "",
-		Core: v.address("DIAL_URL"), CacheSize: v.number("CLIENT_CACHE_MAX_SIZE"),
+		Core: v.address("DIAL_URL"), APIVersion: v.get("DIAL_API_VERSION", usualAPIVersion), CacheSize: v.number("CLIENT_CACHE_MAX_SIZE"),
 		Timeouts: catalog.Timeouts{FirstToken: timeout, InterToken: timeout, Whole: timeout, Total: max(longestAnswer, timeout), Heartbeat: heartbeat},
 	}
 	e.Region = v.region()

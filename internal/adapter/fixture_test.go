@@ -181,7 +181,12 @@ func (w *world) servers(t testing.TB) http.HandlerFunc {
 		call := r.Method + " http://" + r.Host + r.URL.EscapedPath()
 		w.mu.Lock()
 		defer w.mu.Unlock()
-		fmt.Fprintf(&w.asked, "%s (Api-Key: %s)\n", call, r.Header.Get("Api-Key"))
+		fmt.Fprintf(&w.asked, "%s (Api-Key: %s)\n", strings.TrimSuffix(call+"?"+r.URL.RawQuery, "?"), r.Header.Get("Api-Key"))
+		for name := range r.Header {
+			if name == "Authorization" || name == "X-Api-Key" || strings.HasPrefix(name, "X-Upstream-") {
+				t.Errorf("%s was sent %s", r.Host, name)
+			}
+		}
 		text := w.answers("server " + call)
 		if text == nil {
 			out.WriteHeader(http.StatusNotFound)

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"sync"
@@ -38,7 +39,7 @@ func (n *notices) warn(message string, args ...any) {
 	}
 	n.mu.Unlock()
 	if due {
-		n.log.Warn(message, args...)
+		n.log.Log(context.Background(), slog.LevelWarn, message, args...) //nolint:sloglint // the callers' messages are constants
 	}
 }
 

@@ -139,17 +139,16 @@ func (a *adapter) upstream(ctx context.Context, key digest, text string) (*Upstr
 	})
 }
 
-// extraError names the header beside the field.
+// extraError names the header beside the field, with which the message begins.
 func extraError(err error) error {
 	e := llm.Error{Kind: llm.KindInvalid, Message: err.Error()}
 	if own, ok := err.(*llm.Error); ok { //nolint:errorlint // what Extra promises
 		e = *own
 	}
-	e.Message = headerExtra + ": " + e.Message
 	if e.Param == "" {
-		e.Param = headerExtra
+		e.Message, e.Param = headerExtra+": "+e.Message, headerExtra
 	} else {
-		e.Param = headerExtra + "." + e.Param
+		e.Message, e.Param = headerExtra+"."+e.Message, headerExtra+"."+e.Param
 	}
 	return &e
 }

@@ -17,11 +17,12 @@ import (
 // naming finds which deployment a Messages request is for.
 type naming func(r *http.Request, head *anthropic.Head) string
 
-// namedInBody is DIAL Core's way: model names the deployment.
+// namedInBody is the usual way: model names the deployment. Core has put its override's name there for a
+// server behind it.
 func namedInBody(_ *http.Request, head *anthropic.Head) string { return head.Model }
 
-// namedInHeader is the way of what stands behind DIAL Core, which has put its own name of the model into the
-// body.
+// namedInHeader is for who asks Core again: the header has Core's own name of the deployment, whatever an
+// override has made of the body's.
 func namedInHeader(r *http.Request, head *anthropic.Head) string {
 	if name := r.Header.Get("X-Dial-Deployment-Id"); name != "" {
 		return name

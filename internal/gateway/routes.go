@@ -53,7 +53,7 @@ func (g *Gateway) routeAdapter() {
 
 	g.known("GET /openai/models", g.handleModels)
 
-	g.routeMessages(namedInHeader)
+	g.routeMessages(namedInBody)
 	g.routeTranslator()
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)

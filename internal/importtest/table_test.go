@@ -60,7 +60,7 @@ func table() []row {
 			floor: 4, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "llm", "openai"},
 			external: []string{"github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
-		{floor: 5, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "fetch", "gateway", "llm"}},
+		{floor: 5, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "client", "fetch", "gateway", "llm"}},
 		{floor: 6, pkg: "cmd/outcrop", everything: true},
 		{floor: 5, pkg: "bench"},
 		{floor: 5, pkg: "bench/coldstart"},
