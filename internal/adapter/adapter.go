@@ -88,20 +88,8 @@ type adapter struct {
 // New returns the handler of the adapter. Its error says which option, or which setting of the process,
 // is wrong. It calls nobody.
 func New(o Options) (http.Handler, error) {
-	if o.CacheSize <= 0 {
-		o.CacheSize = usualCacheSize
-	}
-	a := &adapter{
-		Options: o, core: newCore(&o), salt: make([]byte, 16),
-		upstreams: newCache[digest, *Upstream](o.CacheSize), clients: newCache[digest, *bedrock.Client](o.CacheSize),
-		deployments: newCache[deploymentKey, ready](o.CacheSize),
-		users:       newCache[digest, any](o.CacheSize), notices: newNotices(o.Log),
-	}
-	a.clients.drop = drop
-	if _, err := rand.Read(a.salt); err != nil {
-		return nil, err
-	}
-	if err := a.list(); err != nil {
+	a, err := newAdapter(o)
+	if err != nil {
 		return nil, err
 	}
 	if o.Tags.needsUser() && o.Core == nil {
@@ -115,6 +103,23 @@ func New(o Options) (http.Handler, error) {
 		options.Store, options.Core = a.core.store, a.core.chat
 	}
 	return gateway.NewAdapter(options)
+}
+
+func newAdapter(o Options) (*adapter, error) {
+	if o.CacheSize <= 0 {
+		o.CacheSize = usualCacheSize
+	}
+	a := &adapter{
+		Options: o, core: newCore(&o), salt: make([]byte, 16),
+		upstreams: newCache[digest, *Upstream](o.CacheSize), clients: newCache[digest, *bedrock.Client](o.CacheSize),
+		deployments: newCache[deploymentKey, ready](o.CacheSize),
+		users:       newCache[digest, any](o.CacheSize), notices: newNotices(o.Log),
+	}
+	a.clients.drop = (*bedrock.Client).Close // requests that have it go on
+	if _, err := rand.Read(a.salt); err != nil {
+		return nil, err
+	}
+	return a, a.list()
 }
 
 // list makes what GET /openai/models shows, and finds out the region of the process.

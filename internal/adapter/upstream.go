@@ -211,13 +211,6 @@ func (a *adapter) client(ctx context.Context, s bedrock.Settings) (*bedrock.Clie
 	})
 }
 
-// drop closes the idle connections of a client that is no longer kept. Requests that have it go on.
-func drop(client *bedrock.Client) {
-	if c, ok := any(client).(interface{ Close() }); ok {
-		c.Close()
-	}
-}
-
 // unusable is the error of settings that no client can be made of. What is wrong may name files and hosts
 // of the operator's: it is for the log.
 func unusable(err error) error {
