@@ -63,8 +63,8 @@ func FormatReply(r *httptest.ResponseRecorder) string {
 
 // formatLog leaves out what every line has.
 func formatLog(log string) string {
-	_, rest, any := strings.Cut(log, " level=")
-	if !any {
+	_, rest, logged := strings.Cut(log, " level=")
+	if !logged {
 		return ""
 	}
 	return "level=" + rest
