@@ -117,7 +117,7 @@ type noting struct {
 // Read implements io.Reader.
 func (n *noting) Read(p []byte) (int, error) {
 	count, err := n.Reader.Read(p)
-	if err != nil && err != io.EOF { //nolint:errorlint // a wrapped end is a failure
+	if err != nil && err != io.EOF {
 		n.err = err
 	}
 	return count, err

@@ -57,7 +57,7 @@ func WriteImages(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Ima
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	env.SetHeaders(h, choices[0].Start)
+	env.setHeaders(h, choices[0].Start)
 	if _, err := w.Write(*buf); err != nil {
 		return clientGone(err)
 	}
@@ -97,7 +97,7 @@ func (env *ImageEnvelope) appendImage(dst []byte, out *llm.BlobOut) []byte {
 }
 
 // setHeaders is Envelope's with the paths of a request for images.
-func (env *ImageEnvelope) SetHeaders(h http.Header, start llm.Start) {
+func (env *ImageEnvelope) setHeaders(h http.Header, start llm.Start) {
 	paths := func(list []string) []string {
 		out := make([]string, len(list))
 		for i, path := range list {
@@ -173,7 +173,7 @@ func (s *imageStream) write(frame []byte) error {
 		h.Set("Content-Type", sse.ContentType)
 		h.Set("Cache-Control", "no-cache")
 		h.Set("X-Accel-Buffering", "no") // nginx would collect the frames
-		s.env.SetHeaders(h, s.start)
+		s.env.setHeaders(h, s.start)
 	}
 	_, err := s.w.Write(frame)
 	if err == nil {

@@ -132,9 +132,9 @@ func masked(b llm.Blob) *llm.ChatRequest {
 }
 
 func TestConvertMask(t *testing.T) {
-	clear := image.NewNRGBA(image.Rect(0, 0, 3, 1))
-	clear.SetNRGBA(0, 0, color.NRGBA{200, 0, 0, 255})
-	clear.SetNRGBA(1, 0, color.NRGBA{200, 0, 0, 100})
+	seeThrough := image.NewNRGBA(image.Rect(0, 0, 3, 1))
+	seeThrough.SetNRGBA(0, 0, color.NRGBA{200, 0, 0, 255})
+	seeThrough.SetNRGBA(1, 0, color.NRGBA{200, 0, 0, 100})
 	palette := image.NewPaletted(image.Rect(0, 0, 2, 1), color.Palette{color.NRGBA{9, 9, 9, 255}, color.NRGBA{}})
 	palette.SetColorIndex(1, 0, 1)
 	deep := image.NewNRGBA64(image.Rect(0, 0, 2, 1))
@@ -143,7 +143,7 @@ func TestConvertMask(t *testing.T) {
 		name string
 		mask image.Image
 		want []byte
-	}{{"half and half", clear, []byte{0, 155, 255}}, {"a palette", palette, []byte{0, 255}}, {"16 bits", deep, []byte{0, 255}}} {
+	}{{"half and half", seeThrough, []byte{0, 155, 255}}, {"a palette", palette, []byte{0, 255}}, {"16 bits", deep, []byte{0, 255}}} {
 		t.Run(tt.name, func(t *testing.T) {
 			for _, blob := range []llm.Blob{{Bytes: encodePNG(t, tt.mask)}, {Base64: base64.StdEncoding.EncodeToString(encodePNG(t, tt.mask))}} {
 				req := masked(blob)
