@@ -176,7 +176,7 @@ func readExtra(trust bool, log *slog.Logger) func(string) (adapter.Upstream, err
 		}
 		return adapter.Upstream{
 			Settings: settings(u, u.Region), Model: modelOptions(config.Model{Timeouts: config.DefaultTimeouts()}, u),
-			ModelID: u.ModelID, ClaudeClient: adapter.ClaudeClient(u.ClaudeClient),
+			ModelID: u.ModelID,
 		}, nil
 	}
 }

@@ -29,7 +29,7 @@ type Options struct {
 	Extra func(doc string) (Upstream, error)
 
 	// ClaudeClient is the choice of an upstream that makes none.
-	ClaudeClient ClaudeClient
+	ClaudeClient string
 	// ClaudeMaxTokens is max_tokens of a request for Claude that has none; 0 leaves it to the model.
 	ClaudeMaxTokens int
 	// Compatible maps deployment ids to those of the models that they behave like.

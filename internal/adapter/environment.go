@@ -10,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"outcrop/internal/bedrock"
 	"outcrop/internal/catalog"
 )
 
@@ -180,10 +181,12 @@ func (v *variables) level() slog.Level {
 	return slog.LevelInfo
 }
 
-func (v *variables) claudeClient() ClaudeClient {
-	client, err := ParseClaudeClient(v.get("AWS_CLAUDE_DEFAULT_CLIENT", ""))
-	if err != nil {
-		v.wrong("AWS_CLAUDE_DEFAULT_CLIENT", err.Error())
+func (v *variables) claudeClient() string {
+	client := v.get("AWS_CLAUDE_DEFAULT_CLIENT", bedrock.ClaudeLegacy)
+	switch client {
+	case bedrock.ClaudeLegacy, bedrock.ClaudeMantle, bedrock.ClaudeConverse:
+	default:
+		v.wrong("AWS_CLAUDE_DEFAULT_CLIENT", "must be one of legacy, mantle, converse")
 	}
 	return client
 }

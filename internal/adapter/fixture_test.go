@@ -209,8 +209,8 @@ func readExtra(doc string) (adapter.Upstream, error) {
 			Region: u.Region, APIKey: u.Key, AccessKeyID: u.AccessKeyID, SecretAccessKey: u.SecretAccessKey, SessionToken: u.SessionToken,
 			AssumeRoleARN: u.AssumeRoleARN, ExternalID: u.ExternalID, RoleSessionName: u.RoleSessionName,
 		},
-		Model:   bedrock.ModelOptions{BaseModel: u.BaseModel, Surface: u.Surface},
-		ModelID: u.ModelID, ClaudeClient: adapter.ClaudeClient(u.ClaudeClient),
+		Model:   bedrock.ModelOptions{BaseModel: u.BaseModel, Surface: u.Surface, Claude: u.ClaudeClient},
+		ModelID: u.ModelID,
 	}
 	if g := u.Guardrail; g.ID != "" {
 		out.Model.Guardrail = &bedrock.Guardrail{ID: g.ID, Version: g.Version, Trace: g.Trace, StreamProcessingMode: g.StreamProcessingMode}

@@ -1,6 +1,7 @@
 package adapter
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -28,39 +29,12 @@ const (
 	userRetry = 10 * time.Second
 )
 
-// ClaudeClient says how Claude is called, in the words of AWS_CLAUDE_DEFAULT_CLIENT.
-type ClaudeClient string
-
-// The choices. The zero value is ClaudeLegacy.
-const (
-	// ClaudeLegacy is Converse for chats, and InvokeModel for bodies of Anthropic's API.
-	ClaudeLegacy ClaudeClient = "legacy"
-	// ClaudeMantle is Anthropic's API on the bedrock-mantle host.
-	ClaudeMantle ClaudeClient = "mantle"
-	// ClaudeConverse is Converse for everything.
-	ClaudeConverse ClaudeClient = "converse"
-)
-
-// ParseClaudeClient reads a choice; "" is ClaudeLegacy.
-func ParseClaudeClient(word string) (ClaudeClient, error) {
-	switch c := ClaudeClient(word); c {
-	case "":
-		return ClaudeLegacy, nil
-	case ClaudeLegacy, ClaudeMantle, ClaudeConverse:
-		return c, nil
-	default:
-		return "", fmt.Errorf("must be one of legacy, mantle, converse")
-	}
-}
-
 // Upstream is what X-Upstream-Extra-Data says.
 type Upstream struct {
 	Settings bedrock.Settings
 	Model    bedrock.ModelOptions
 	// ModelID is called in place of the deployment's id; "" for that.
 	ModelID string
-	// ClaudeClient is "" for the process's choice.
-	ClaudeClient ClaudeClient
 }
 
 // deploymentKey tells deployments apart.
@@ -234,28 +208,14 @@ func (a *adapter) deployment(client *bedrock.Client, name string, u *Upstream) (
 	if options.BaseModel == "" {
 		options.BaseModel = a.Compatible[name]
 	}
-	claude := u.ClaudeClient
-	if claude == "" {
-		claude = a.ClaudeClient
-	}
-	isClaude := strings.Contains(id, claudeIDs) || strings.Contains(options.BaseModel, claudeIDs)
-	if options.Surface == "" && isClaude {
-		switch claude {
-		case ClaudeMantle:
-			options.Surface = bedrock.SurfaceMantle
-		case ClaudeConverse:
-			options.Surface = bedrock.SurfaceConverse
-		}
-	}
+	options.Claude = cmp.Or(options.Claude, a.ClaudeClient)
 	model, err := client.Model(id, options)
 	if err != nil {
 		return nil, err
 	}
 	d := &catalog.Deployment{Name: name, Timeouts: a.Timeouts}
 	able(d, model, strings.HasPrefix(id, "arn:") && options.BaseModel == "")
-	if claude == ClaudeConverse {
-		d.Messages = nil
-	}
+	isClaude := strings.Contains(id, claudeIDs) || strings.Contains(options.BaseModel, claudeIDs)
 	if isClaude && a.ClaudeMaxTokens > 0 {
 		d.Info.Defaults = fmt.Appendf(nil, `{"max_tokens":%d}`, a.ClaudeMaxTokens)
 	}
