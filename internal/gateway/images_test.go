@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 
@@ -187,10 +188,10 @@ type broken struct{}
 func (broken) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // cannedImage is a Bedrock that draws.
-type cannedImage struct{ called bool }
+type cannedImage struct{ called atomic.Bool } // choices are asked for side by side
 
 func (c *cannedImage) RoundTrip(r *http.Request) (*http.Response, error) {
-	c.called = true
+	c.called.Store(true)
 	if body, err := io.ReadAll(r.Body); err != nil || !json.Valid(body) {
 		return nil, fmt.Errorf("Bedrock was sent %q, %w", body, err)
 	}
@@ -217,18 +218,18 @@ func FuzzImages(f *testing.F) {
 		if route != "edits" {
 			route = "generations"
 		}
-		aws.called = false
+		aws.called.Store(false)
 		r := imageRequest(t.Context(), route, "", bytes.NewReader(body))
 		r.Header["Content-Type"] = []string{contentType}
 		w := httptest.NewRecorder()
 		handler.ServeHTTP(w, r)
 		stream := strings.HasPrefix(w.Header().Get("Content-Type"), "text/event-stream")
 		switch {
-		case w.Code >= 400 && w.Code != http.StatusInternalServerError && !aws.called:
+		case w.Code >= 400 && w.Code != http.StatusInternalServerError && !aws.called.Load():
 			if _, err := readRefused(w.Body.Bytes()); err != nil {
 				t.Fatal(err)
 			}
-		case w.Code != http.StatusOK || !aws.called:
+		case w.Code != http.StatusOK || !aws.called.Load():
 			t.Fatalf("%d %s", w.Code, w.Body)
 		case !stream && !json.Valid(w.Body.Bytes()), stream && !strings.HasSuffix(w.Body.String(), "}\n\n"):
 			t.Fatalf("%s", w.Body)
