@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -72,10 +73,10 @@ func load(ctx context.Context, getenv func(string) string, catalogue *models.Cat
 // sdk reads the AWS configuration as the SDK does; more options go first.
 func (p *Process) sdk(ctx context.Context, transport http.RoundTripper, region string, more ...func(*config.LoadOptions) error) (aws.Config, error) {
 	client := caller{transport: transport, local: p.local}
-	options := append(more[:len(more):len(more)],
+	options := slices.Concat(more, []func(*config.LoadOptions) error{
 		config.WithLogger(logging.Nop{}), // what the SDK would print to standard error comes back as an error anyway
 		config.WithCredentialsCacheOptions(func(o *aws.CredentialsCacheOptions) { o.ExpiryWindow = 0 }), // the wallet has one
-	)
+	})
 	if region != "" {
 		options = append(options, config.WithRegion(region))
 	}
