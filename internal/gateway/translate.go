@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"strings"
 
 	"outcrop/internal/anthropic"
 	"outcrop/internal/llm"
@@ -176,13 +177,20 @@ func (t *translated) write(x *exchange, reply iter.Seq2[llm.Event, error]) error
 		ID: x.id, Model: t.Name, Heartbeat: t.Timeouts.Heartbeat,
 		Header: func(h http.Header, start *llm.Start) {
 			told := llm.Start{Ignored: t.paths(start.Ignored), Changed: t.paths(start.Changed), CachedFor: start.CachedFor}
-			if start.Cached != "" {
-				told.Cached = t.head.Cached
-			}
+			told.Cached = t.cached(start)
 			changed := slices.DeleteFunc(slices.Clone(t.changed), func(path string) bool { return slices.Contains(told.Ignored, path) })
 			openai.SetHeaders(h, &openai.Envelope{Created: x.began, Ignored: t.ignored, Changed: changed}, &told)
 		},
 	})
+}
+
+// cached is the client's last breakpoint that was passed on, as exactly as it is known.
+func (t *translated) cached(start *llm.Start) string {
+	path := anthropic.Path(start.Cached)
+	if path != "" && strings.HasPrefix(t.head.Cached, path) {
+		return t.head.Cached
+	}
+	return path
 }
 
 // paths are the client's own words for members of a chat.
