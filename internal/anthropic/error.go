@@ -101,8 +101,9 @@ func errorText(e *llm.Error) string {
 		text = strings.TrimPrefix(text, cut(e.Param)+": ")
 		text = cut(path) + ": " + text
 	}
-	if e.Kind == llm.KindContextLength {
-		return "prompt is too long: " + text // by these words Claude Code knows that it must compact
+	const tooLong = "prompt is too long"
+	if e.Kind == llm.KindContextLength && !strings.HasPrefix(text, tooLong) {
+		return tooLong + ": " + text // by these words Claude Code knows that it must compact
 	}
 	return text
 }

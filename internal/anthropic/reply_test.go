@@ -222,6 +222,7 @@ func TestErrorText(t *testing.T) {
 		{llm.Error{Message: "Too small.", Param: "custom_fields.configuration.thinking.budget_tokens"}, "thinking.budget_tokens: Too small."},
 		{llm.Error{Message: "response_format.json_schema.schema: bad.", Param: "response_format.json_schema.schema"}, "output_config.format.schema: bad."},
 		{llm.Error{Kind: llm.KindContextLength, Message: "300 tokens."}, "prompt is too long: 300 tokens."},
+		{llm.Error{Kind: llm.KindContextLength, Message: "prompt is too long: 300 tokens > 200"}, "prompt is too long: 300 tokens > 200"},
 	} {
 		if got := errorText(&tt.e); got != tt.want {
 			t.Errorf("got %q, want %q", got, tt.want)

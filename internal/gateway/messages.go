@@ -14,40 +14,6 @@ import (
 	"outcrop/internal/openai"
 )
 
-// naming finds which deployment a Messages request is for.
-type naming func(r *http.Request, head *anthropic.Head) string
-
-// namedInBody is the usual way: model names the deployment. Core has put its override's name there for a
-// server behind it.
-func namedInBody(_ *http.Request, head *anthropic.Head) string { return head.Model }
-
-// namedInHeader is for who asks Core again: the header has Core's own name of the deployment, whatever an
-// override has made of the body's.
-func namedInHeader(r *http.Request, head *anthropic.Head) string {
-	if name := r.Header.Get("X-Dial-Deployment-Id"); name != "" {
-		return name
-	}
-	return head.Model
-}
-
-// routeMessages is Anthropic's API, with Anthropic's errors. What it has not is told in them too, batches
-// among it.
-func (g *Gateway) routeMessages(name naming) {
-	for operation, h := range map[string]func(x *exchange, r *http.Request, m *messages) error{
-		"": g.messages, "/count_tokens": g.countMessages,
-	} {
-		g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages"+operation, func(x *exchange, r *http.Request, caller auth.Caller) error {
-			m, release, err := g.readMessages(x, r, caller, name)
-			if err != nil {
-				return x.refuse(err)
-			}
-			defer release()
-			return h(x, r, m)
-		})
-	}
-	g.noMessages("/anthropic/")
-}
-
 // noMessages answers for the rest of a tree in Anthropic's words.
 func (g *Gateway) noMessages(tree string) {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
@@ -73,13 +39,13 @@ type messages struct {
 }
 
 // readMessages reads as much of a request as its deployment needs. The error is for the client.
-func (g *Gateway) readMessages(x *exchange, r *http.Request, caller auth.Caller, name naming) (m *messages, release func(), err error) {
+func (g *Gateway) readMessages(x *exchange, r *http.Request, caller auth.Caller) (m *messages, release func(), err error) {
 	m = &messages{caller: caller, betas: betasOf(r.Header)}
 	if m.body, release, err = g.readBody(x, r); err != nil {
 		return nil, nil, err
 	}
 	if m.head, err = anthropic.Peek(m.body); err == nil {
-		err = g.findMessages(x, r, m, name(r, &m.head))
+		err = g.findMessages(x, r, m, m.head.Model)
 	}
 	if err != nil {
 		release()
@@ -116,8 +82,14 @@ func betasOf(h http.Header) (betas []string) {
 	return betas
 }
 
-// messages answers as the model's own API does, or as the model does that the request is translated for.
-func (g *Gateway) messages(x *exchange, r *http.Request, m *messages) error {
+// handleMessages answers as the model's own API does, or as the model does that the request is translated
+// for. The body's model names the deployment: Core has put its override's name there for a server behind it.
+func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Caller) error {
+	m, release, err := g.readMessages(x, r, caller)
+	if err != nil {
+		return x.refuse(err)
+	}
+	defer release()
 	if m.native != nil {
 		return g.passMessages(x, r, m)
 	}
@@ -131,8 +103,13 @@ func (g *Gateway) messages(x *exchange, r *http.Request, m *messages) error {
 	return t.write(x, t.renamed(reply))
 }
 
-// countMessages counts the tokens of a request's prompt.
-func (g *Gateway) countMessages(x *exchange, r *http.Request, m *messages) error {
+// handleCountMessages counts the tokens of a request's prompt.
+func (g *Gateway) handleCountMessages(x *exchange, r *http.Request, caller auth.Caller) error {
+	m, release, err := g.readMessages(x, r, caller)
+	if err != nil {
+		return x.refuse(err)
+	}
+	defer release()
 	count, err := g.countOf(r, m)
 	if err != nil {
 		return x.refuse(err)

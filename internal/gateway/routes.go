@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 
+	"outcrop/internal/anthropic"
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
@@ -32,7 +33,9 @@ func (g *Gateway) routeGateway() {
 	g.known("GET /openai/deployments/{name...}", g.handleDeployment)
 	g.known("GET /v1/user/info", g.handleUserInfo)
 
-	g.routeMessages(namedInBody)
+	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages", g.handleMessages)
+	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages/count_tokens", g.handleCountMessages)
+	g.noMessages("/anthropic/") // batches among it
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
 	g.named("POST /openai/deployments", "embeddings", g.embeddings)
@@ -53,8 +56,11 @@ func (g *Gateway) routeAdapter() {
 
 	g.known("GET /openai/models", g.handleModels)
 
-	g.routeMessages(namedInBody)
-	g.routeTranslator()
+	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages", g.handleMessages)
+	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages/count_tokens", g.handleCountMessages)
+	g.noMessages("/anthropic/") // batches among it
+	g.knownIn(anthropic.WriteError, "POST "+translatorTree+"v1/messages", g.handleTranslator)
+	g.noMessages(translatorTree)
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
 	g.named("POST /openai/deployments", "embeddings", g.embeddings)

@@ -22,10 +22,13 @@ const translatorTree = "/to-chat-completions/anthropic/"
 // translatorHeartbeat is after how much silence a stream gets a ping: nobody here knows the deployment's own.
 const translatorHeartbeat = 15 * time.Second
 
-// routeTranslator is the Messages API for deployments that DIAL Core has.
-func (g *Gateway) routeTranslator() {
-	g.knownIn(anthropic.WriteError, "POST "+translatorTree+"v1/messages", g.handleTranslator)
-	g.noMessages(translatorTree)
+// namedByCore is the deployment's name: the header has Core's own, whatever an override has made of the
+// body's.
+func namedByCore(r *http.Request, model string) string {
+	if name := r.Header.Get("X-Dial-Deployment-Id"); name != "" {
+		return name
+	}
+	return model
 }
 
 // handleTranslator asks DIAL Core what a Messages request asks. Core has the deployment's defaults, limits
@@ -40,7 +43,7 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 	if err != nil {
 		return x.refuse(err)
 	}
-	name := namedInHeader(r, &anthropic.Head{Model: shape.Model})
+	name := namedByCore(r, shape.Model)
 	if name == "" {
 		return x.refuse(llm.Invalid("model", "model must name a deployment."))
 	}
