@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"outcrop/internal/anthropic"
 	"outcrop/internal/bedrock"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
@@ -31,7 +32,9 @@ func TestTheCompatibilityPageIsWhatTheCodeDoes(t *testing.T) {
 	}
 	want := string(page)
 	for _, table := range []struct{ name, text string }{
-		{"fields", fieldTable()},
+		{"fields", fieldTable(openai.Fields())},
+		{"embedding fields", fieldTable(openai.EmbeddingFields())},
+		{"messages fields", messagesTable()},
 		{"features", featureTable(t)},
 	} {
 		open, end := "<!-- table "+table.name+" -->\n", "<!-- end "+table.name+" -->"
@@ -53,15 +56,26 @@ func TestTheCompatibilityPageIsWhatTheCodeDoes(t *testing.T) {
 	}
 }
 
-func fieldTable() string {
+const fieldHead = "| member | what becomes of it | note |\n| --- | --- | --- |\n"
+
+func fieldTable(fields []openai.Field) string {
 	var b strings.Builder
-	b.WriteString("| member | what becomes of it | note |\n| --- | --- | --- |\n")
-	for _, f := range openai.Fields() {
+	b.WriteString(fieldHead)
+	for _, f := range fields {
 		fate := f.Fate.String()
 		if f.Fate == openai.ByModel {
 			fate += ": " + f.Feature.String()
 		}
 		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Path, fate, f.Note)
+	}
+	return b.String()
+}
+
+func messagesTable() string {
+	var b strings.Builder
+	b.WriteString(fieldHead)
+	for _, f := range anthropic.Fields() {
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", f.Path, f.Fate, f.Note)
 	}
 	return b.String()
 }
