@@ -155,6 +155,7 @@ type call struct {
 	format     *format
 	statistics *openai.Statistics
 	unasked    bool // that there be one tool call is the server's wish
+	dial       bool // Gateway.dial
 }
 
 // asked is who asks, and for which deployment; "" leaves that to the body.
@@ -233,10 +234,11 @@ func (g *Gateway) resolve(x *exchange, r *http.Request, caller auth.Caller, name
 	return newServed(d, g.log)
 }
 
-// complete adds to a request what the server knows: the deployment's defaults, and who asks.
+// complete adds to a request what the server knows: the deployment's defaults, who asks, and what stands
+// before this server.
 func (g *Gateway) complete(s *served, caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
 	c := s.complete(req, shape)
-	c.owner = owner{caller.Project, s.Name}
+	c.owner, c.dial = owner{caller.Project, s.Name}, g.dial
 	req.Metadata = g.metadata(s, caller)
 	return c
 }
@@ -333,7 +335,7 @@ func (c *call) write(x *exchange, reply iter.Seq2[llm.Event, error]) error {
 func (c *call) envelope(x *exchange) openai.Envelope {
 	return openai.Envelope{
 		ID: x.id, Model: c.Name, Created: x.began, Ignored: c.shape.Ignored, Changed: c.shape.Changed,
-		IncludeUsage: c.shape.IncludeUsage, Functions: c.shape.Functions, Choices: c.shape.N, Statistics: c.statistics,
+		IncludeUsage: c.shape.IncludeUsage, DIAL: c.dial, Functions: c.shape.Functions, Choices: c.shape.N, Statistics: c.statistics,
 		Heartbeat: c.Timeouts.Heartbeat,
 	}
 }

@@ -16,6 +16,8 @@ type choice struct {
 	blobs     int    // how many there were
 	citations []llm.Citation
 	thoughts  llm.Thoughts
+	stages    int  // how many there were
+	thinking  bool // the last of them is open
 	tier      string
 }
 
@@ -54,17 +56,24 @@ func (s *stream) open() {
 }
 
 func (s *stream) text(text string) {
-	s.choice.endThought()
+	s.endThought()
 	s.say(`"content":"`, text)
 }
 
 // reasoning tells the text at once, and the proofs at the end of the choice.
 func (s *stream) reasoning(e llm.ReasoningDelta) {
 	s.choice.thoughts.Add(e, len(s.choice.hasArgs))
+	if s.env.DIAL && e.Text != "" {
+		s.think(e.Text)
+		return
+	}
 	s.say(`"reasoning_content":"`, e.Text)
 }
 
-func (c *choice) endThought() { c.thoughts.End(len(c.hasArgs)) }
+func (s *stream) endThought() {
+	s.choice.thoughts.End(len(s.choice.hasArgs))
+	s.endStage()
+}
 
 func (s *stream) say(member, text string) {
 	if text == "" {
@@ -78,7 +87,7 @@ func (s *stream) say(member, text string) {
 }
 
 func (s *stream) callStart(e llm.ToolCallStart) {
-	s.choice.endThought()
+	s.endThought()
 	s.choice.hasArgs = append(s.choice.hasArgs, false)
 	s.open()
 	if s.env.Functions {
@@ -148,7 +157,8 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 	s.out.Buf = append(s.out.Buf, `},"finish_reason":"`...)
 	s.out.Buf = append(s.out.Buf, finishWord(e.Reason, s.env)...)
 	s.out.Buf = append(s.out.Buf, `"}]`...)
-	if s.env.IncludeUsage {
+	switch {
+	case s.env.IncludeUsage:
 		s.out.Buf = append(s.out.Buf, `,"usage":null`...)
 		if last {
 			s.out.Buf = append(s.out.Buf, "}"+sse.End...)
@@ -156,6 +166,9 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 			s.out.Buf = append(s.out.Buf, `,"choices":[],"usage":`...)
 			s.out.Buf = appendUsage(s.out.Buf, s.usage)
 		}
+	case s.env.DIAL && last:
+		s.out.Buf = append(s.out.Buf, `,"usage":`...)
+		s.out.Buf = appendUsage(s.out.Buf, s.usage)
 	}
 	if last {
 		s.out.Buf = appendEnd(s.out.Buf, s.tier(), s.env)
@@ -171,7 +184,7 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 // clients may stop at that one. Annotations come together, as OpenAI sends them: its Node client keeps
 // those of one chunk only, and its Python client joins no lists whose members have no index.
 func (s *stream) finalDelta(more []byte) {
-	s.choice.endThought()
+	s.endThought()
 	c := custom{thoughts: s.choice.thoughts.Blocks, more: members(more)}
 	if c.empty() && len(s.choice.citations) == 0 {
 		return

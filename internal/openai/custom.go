@@ -19,11 +19,12 @@ const unnumbered = -1
 type custom struct {
 	blobs    []llm.BlobOut
 	thoughts []llm.Reasoning
+	stages   bool   // the thoughts are stages too
 	more     []byte // what stands between the braces of llm.Finish.Custom
 }
 
 func (c *custom) empty() bool {
-	return len(c.blobs) == 0 && len(c.more) == 0 && !slices.ContainsFunc(c.thoughts, isSealed)
+	return len(c.blobs) == 0 && len(c.more) == 0 && !slices.ContainsFunc(c.thoughts, isSealed) && !c.hasStages()
 }
 
 // appendCustom appends the member custom_content, after a comma if there is something before it; or
@@ -39,6 +40,9 @@ func appendCustom(dst []byte, c *custom) []byte {
 			dst = appendAttachment(dst, &c.blobs[i], unnumbered)
 		}
 		dst = append(dst, ']')
+	}
+	if c.hasStages() {
+		dst = appendStages(comma(dst), c.thoughts)
 	}
 	if slices.ContainsFunc(c.thoughts, isSealed) {
 		dst = appendState(comma(dst), c.thoughts)

@@ -83,6 +83,7 @@ type eventReader struct {
 	calls   []int // the wire's indices of the tool calls
 	stages  map[int]bool
 	thought strings.Builder // that was yielded
+	ways    [2]int          // how much of it has come as reasoning_content, and as stages
 	refused bool
 	reason  string
 	usage   llm.Usage
@@ -146,7 +147,7 @@ func (e *eventReader) delta(d *Delta) {
 	if proofs {
 		e.proofs(thoughts, 0)
 	} else {
-		e.think(d.Reasoning)
+		e.think(asReasoning, d.Reasoning)
 		e.stage(d.Custom)
 	}
 	e.say(d.Content)
@@ -180,11 +181,22 @@ func (e *eventReader) say(text string) {
 	}
 }
 
-func (e *eventReader) think(text string) {
-	if text != "" {
-		e.thought.WriteString(text)
-		e.emit(llm.ReasoningDelta{Text: text})
+// The ways in which thinking comes. DIAL's adapters tell the same text in both.
+const (
+	asReasoning = iota
+	asStage
+)
+
+// think yields what the other way has not told yet.
+func (e *eventReader) think(way int, text string) {
+	e.ways[way] += len(text)
+	more := e.ways[way] - e.thought.Len()
+	if more <= 0 {
+		return
 	}
+	text = strings.ToValidUTF8(text[len(text)-more:], "")
+	e.thought.WriteString(text)
+	e.emit(llm.ReasoningDelta{Text: text})
 }
 
 // stage takes as thinking the stages that an application calls so.
@@ -201,7 +213,7 @@ func (e *eventReader) stage(c *CustomContent) {
 			e.stages[s.Index] = slices.ContainsFunc([]string{"think", "thought", "reason"}, func(word string) bool { return strings.Contains(name, word) })
 		}
 		if e.stages[s.Index] {
-			e.think(s.Content)
+			e.think(asStage, s.Content)
 		}
 	}
 }

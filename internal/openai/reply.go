@@ -115,7 +115,7 @@ func appendMessage(dst []byte, r *llm.Reply, env *Envelope) []byte {
 		dst = appendToolCalls(dst, r.ToolCalls)
 	}
 	dst = appendAnnotations(dst, r.Citations)
-	return appendCustom(dst, &custom{blobs: r.Blobs, thoughts: r.Reasoning, more: members(r.Finish.Custom)})
+	return appendCustom(dst, &custom{blobs: r.Blobs, thoughts: r.Reasoning, stages: env.DIAL, more: members(r.Finish.Custom)})
 }
 
 // appendReasoning joins what a client would join from the chunks.
