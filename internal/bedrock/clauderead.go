@@ -197,6 +197,8 @@ func (d *messagesDecoder) usage(s *jsonscan.Scanner) {
 			u.CacheWrite = count(s)
 		case key == "cache_creation":
 			u.CacheWrite1h = readDetail(s, "ephemeral_1h_input_tokens")
+		case key == "output_tokens_details":
+			u.Reasoning = readDetail(s, "thinking_tokens")
 		case key == "service_tier":
 			d.extras.tier = s.String()
 			if d.extras.tier == "standard" {
