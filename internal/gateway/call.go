@@ -155,7 +155,7 @@ type call struct {
 	format     *format
 	statistics *openai.Statistics
 	unasked    bool // that there be one tool call is the server's wish
-	dial       bool // Gateway.dial
+	dial       bool // it came by DIAL's route, which names the deployment
 }
 
 // asked is who asks, and for which deployment; "" leaves that to the body.
@@ -195,6 +195,7 @@ func (g *Gateway) callOf(x *exchange, a asked, s *served, d decoded) (*call, err
 		return nil, llm.Invalid("model", "The deployment "+s.Name+" does not chat.")
 	}
 	c := g.complete(s, a.caller, req, shape)
+	c.dial = a.name != ""
 	var err error
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err
@@ -234,11 +235,10 @@ func (g *Gateway) resolve(x *exchange, r *http.Request, caller auth.Caller, name
 	return newServed(d, g.log)
 }
 
-// complete adds to a request what the server knows: the deployment's defaults, who asks, and what stands
-// before this server.
+// complete adds to a request what the server knows: the deployment's defaults, and who asks.
 func (g *Gateway) complete(s *served, caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
 	c := s.complete(req, shape)
-	c.owner, c.dial = owner{caller.Project, s.Name}, g.dial
+	c.owner = owner{caller.Project, s.Name}
 	req.Metadata = g.metadata(s, caller)
 	return c
 }

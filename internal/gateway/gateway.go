@@ -71,7 +71,6 @@ type Gateway struct {
 	core        func(r *http.Request, deployment string) llm.ChatModel
 	vault       *vault
 	tell        bool   // Options.Metadata
-	dial        bool   // replies go to a DIAL Core
 	chatRoutes  string // where chats go, for who has lost the way
 	served      map[*catalog.Deployment]*served
 	bodies      sync.Pool // of *[]byte
@@ -93,7 +92,6 @@ func New(o Options) (*Gateway, error) {
 func NewAdapter(o Options) (*Gateway, error) {
 	g, err := newGateway(o)
 	if err == nil {
-		g.dial = true
 		g.routeAdapter()
 	}
 	return g, err

@@ -32,9 +32,9 @@ type Envelope struct {
 	Ignored      []string  // Shape.Ignored; the Start's are added
 	Changed      []string  // what the server itself changed; the Start's are added
 	IncludeUsage bool      // Shape.IncludeUsage; WriteReply always tells the usage
-	// DIAL says that the client is an AI DIAL Core, which reads a reply as DIAL's adapters write it: a
-	// stream's last chunk has the usage even if nobody asked, or Core would count nothing, and thinking
-	// is a stage too, which is what its users see.
+	// DIAL says that the reply goes by DIAL's own route, where its Core and its clients read a reply as DIAL's
+	// adapters write it: a stream's last chunk has the usage even if nobody asked, or Core would count
+	// nothing, and thinking is a stage too, which is what its users see.
 	DIAL bool
 	// Functions says that the client asked with the legacy functions: the call is told as function_call.
 	// A second call has no place there and fails the reply.
