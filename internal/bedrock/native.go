@@ -159,8 +159,9 @@ func (r *nativeReader) fail(ctx context.Context, err error) {
 	r.yield(llm.MessagesPiece{}, r.model.advise(e))
 }
 
-// pass yields a piece of JSON; done says that it was the last or that the reader has left.
-func (r *nativeReader) pass(data []byte) (done bool, err error) {
+// pass yields a piece of JSON, which came from body; done says that it was the last or that the reader has
+// left, who is not kept until the upstream says more.
+func (r *nativeReader) pass(data []byte, body io.Reader) (done bool, err error) {
 	p, err := r.read(data)
 	if err != nil {
 		return true, err
@@ -169,7 +170,13 @@ func (r *nativeReader) pass(data []byte) (done bool, err error) {
 		r.begun = true
 		p.ID, p.Ignored = r.id, r.ignored
 	}
-	return !r.yield(p, nil) || p.Last, nil
+	if !r.yield(p, nil) {
+		return true, nil
+	}
+	if p.Last {
+		finish(body)
+	}
+	return p.Last, nil
 }
 
 var (

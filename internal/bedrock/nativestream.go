@@ -69,14 +69,13 @@ func (r *nativeReader) frames(ctx context.Context, body io.Reader) {
 		data, err := r.decode(fr.payload)
 		done := false
 		if err == nil {
-			done, err = r.pass(data)
+			done, err = r.pass(data, body)
 		}
 		if err != nil {
 			r.fail(ctx, err)
 			return
 		}
 		if done {
-			finish(body)
 			return
 		}
 	}
@@ -136,14 +135,13 @@ func (r *nativeReader) events(ctx context.Context, body io.Reader) {
 		err = streamError(f)
 		done := false
 		if err == nil {
-			done, err = r.pass(f.Data)
+			done, err = r.pass(f.Data, body)
 		}
 		if err != nil {
 			r.fail(ctx, err)
 			return
 		}
 		if done {
-			finish(body)
 			return
 		}
 	}
