@@ -63,8 +63,8 @@ func (f *imageForm) add(part *multipart.Part) error {
 	switch {
 	case name == "":
 		return llm.Invalid("", "A part of the form has no name.")
-	case bare == "image" && len(f.files.images) == maxInputs:
-		return llm.Invalid("image", "image: too many images; at most "+strconv.Itoa(maxInputs)+" are accepted.")
+	case bare == "image" && len(f.files.images) == maxEditImages:
+		return llm.Invalid("image", "image: too many images; at most "+strconv.Itoa(maxEditImages)+" are accepted.")
 	case name == maskName && f.files.mask != nil:
 		return llm.Invalid(maskName, "mask: given twice.")
 	case bare == "image", name == maskName:

@@ -201,6 +201,21 @@ func TestImagePath(t *testing.T) {
 	}
 }
 
+// TestImagesOfAForm: a form holds as many images as the JSON body, and no more.
+func TestImagesOfAForm(t *testing.T) {
+	form := func(n int) string {
+		return strings.Repeat("--XX\r\nContent-Disposition: form-data; name=\"image[]\"; filename=\"a\"\r\n\r\nb\r\n", n) + "--XX--\r\n"
+	}
+	req, _, err := DecodeImageForm(strings.NewReader(form(maxEditImages)), "XX")
+	if err != nil || len(req.Messages[0].Parts) != maxEditImages {
+		t.Errorf("%d images: %+v, %v", maxEditImages, req, err)
+	}
+	_, _, err = DecodeImageForm(strings.NewReader(form(maxEditImages+1)), "XX")
+	if e := llm.AsError(err); e.Param != "image" || e.Message != "image: too many images; at most 16 are accepted." {
+		t.Errorf("one more: %+v", e)
+	}
+}
+
 // FuzzImageForm: whatever comes as a form is a request or the client's mistake.
 func FuzzImageForm(f *testing.F) {
 	for _, seed := range []string{
