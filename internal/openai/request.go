@@ -62,6 +62,9 @@ func (w *requestWriter) sampling() {
 	}
 	w.number("temperature", w.req.Sampling.Temperature)
 	w.number("top_p", w.req.Sampling.TopP)
+	if seed := w.req.Sampling.Seed; seed != nil {
+		w.raw(`,"seed":` + strconv.FormatInt(*seed, 10))
+	}
 	for i, stop := range w.req.Stop {
 		w.raw([...]string{`,"stop":[`, `,`}[min(i, 1)])
 		w.quote(stop)
@@ -76,6 +79,9 @@ func (w *requestWriter) answer() {
 	w.member("reasoning_effort", w.req.Effort)
 	w.member("service_tier", w.req.Tier)
 	w.member("user", w.req.User)
+	if w.req.NoAutoCache {
+		w.raw(`,"prompt_cache_options":{"mode":"explicit"}`)
+	}
 	switch f := &w.req.Format; f.Kind {
 	case llm.FormatJSON:
 		w.raw(`,"response_format":{"type":"json_object"}`)

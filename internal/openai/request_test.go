@@ -53,7 +53,7 @@ func TestRequestRoundTrip(t *testing.T) {
 		`{"role":"assistant","content":"b","tool_calls":[{"id":"1","type":"function","function":{"name":"f","arguments":"{\"a\":1}"}}]},` +
 		`{"role":"tool","tool_call_id":"1","content":"r","custom_fields":{"cache_breakpoint":{}}}],` +
 		`"tools":[{"type":"function","function":{"name":"f","description":"d","parameters":{"type":"object"},"strict":true}}],` +
-		`"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false,"max_completion_tokens":9,"temperature":0.5,"top_p":0.25,` +
+		`"tool_choice":{"type":"function","function":{"name":"f"}},"parallel_tool_calls":false,"max_completion_tokens":9,"temperature":0.5,"top_p":0.25,"seed":-7,"user":"u","prompt_cache_options":{"mode":"explicit"},` +
 		`"stop":["x","y"],"reasoning_effort":"low","service_tier":"flex","response_format":{"type":"json_schema","json_schema":{"name":"n","description":"d","schema":{"a":1},"strict":true}},` +
 		`"custom_fields":{"configuration":{"a":1}},"stream":true}`
 	req, _, err := DecodeChat([]byte(body))
