@@ -137,6 +137,9 @@ func TestAStreamIsNotHeldBack(t *testing.T) {
 		}
 		next <- struct{}{}
 	}
+	if lines.Scan() { // to the end, or leaving would be what ends the answer
+		t.Errorf("the stream goes on with %q", lines.Text())
+	}
 }
 
 func TestWhatGoesWrong(t *testing.T) {
