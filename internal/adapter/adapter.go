@@ -190,7 +190,12 @@ func (a *adapter) user(ctx context.Context, header http.Header) any {
 		a.notices.warn("session tags from UserInfo are skipped: the request has no Api-Key")
 		return nil
 	}
-	user, err := a.users.get(ctx, sha256.Sum256([]byte(key+"\x00"+header.Get("Authorization"))), func() (made[any], error) {
+	// Core's keys are good for one request; a token that it forwards (forwardAuthToken) stays the user's own.
+	who := "key " + key
+	if token := header.Get("Authorization"); token != "" {
+		who = "token " + token
+	}
+	user, err := a.users.get(ctx, sha256.Sum256([]byte(who)), func() (made[any], error) {
 		var user any
 		if err := a.core.get(ctx, "/v1/user/info", key, &user); err != nil {
 			a.notices.warn("session tags from UserInfo are skipped: GET /v1/user/info failed", "error", err)
