@@ -92,6 +92,7 @@ type estimate struct {
 	Prompt    int     `json:"prompt"`
 	MaxAnswer int     `json:"max_answer,omitempty"` // 0: the model's own limit, which is not known
 	Choices   int     `json:"choices"`
+	Images    int     `json:"images,omitempty"` // that are made
 	PromptUSD float64 `json:"prompt_usd,omitempty"`
 	MostUSD   float64 `json:"most_usd,omitempty"` // with the longest answers
 	Priced    bool    `json:"priced"`
@@ -316,7 +317,14 @@ func (x *explanation) price(ctx context.Context, model *bedrock.Model, req *llm.
 	}
 	x.Tokens = estimate{Prompt: count.Tokens, MaxAnswer: longest(x.Body), Choices: p.choices}
 	known, ok := p.catalogue.Lookup(p.id)
-	if !ok || known.Prices == nil || known.Prices.Input == 0 {
+	switch {
+	case !ok || known.Prices == nil:
+		return nil
+	case known.Prices.PerImage > 0:
+		x.Tokens.Priced, x.Tokens.Images = true, p.choices
+		x.Tokens.MostUSD = float64(p.choices) * known.Prices.PerImage
+		return nil
+	case known.Prices.Input == 0:
 		return nil
 	}
 	const million = 1e6
@@ -335,11 +343,12 @@ func longest(body []byte) int {
 		Completion int `json:"max_completion_tokens"`
 		Output     int `json:"max_output_tokens"`
 		Pegasus    int `json:"maxOutputTokens"`
+		Claude     int `json:"max_tokens"`
 	}
 	if json.Unmarshal(body, &bound) != nil {
 		return 0
 	}
-	return cmp.Or(bound.Inference.MaxTokens, bound.Completion, bound.Output, bound.Pegasus)
+	return cmp.Or(bound.Inference.MaxTokens, bound.Completion, bound.Output, bound.Pegasus, bound.Claude)
 }
 
 // text is the report for people: what is asked, then what is to be known of it.
@@ -390,9 +399,12 @@ func (e estimate) text() string {
 	if e.MaxAnswer > 0 {
 		fmt.Fprintf(&b, ", at most %d of an answer", e.MaxAnswer)
 	}
-	if e.Priced {
+	switch {
+	case e.Images > 0:
+		fmt.Fprintf(&b, "; $%.6f for %s", e.MostUSD, counted(e.Images, "image"))
+	case e.Priced:
 		fmt.Fprintf(&b, "; about $%.6f for the prompt, at most $%.6f in all", e.PromptUSD, e.MostUSD)
-	} else {
+	default:
 		b.WriteString("; no price is known")
 	}
 	b.WriteString(" (an estimate, without caching; nothing was sent)\n")

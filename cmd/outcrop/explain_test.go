@@ -35,6 +35,12 @@ func TestExplainShowsWhatWouldBecomeOfARequest(t *testing.T) {
 		{"another surface", `{"messages":[{"role":"user","content":"Hi"}]}`, []string{"--region", "us-east-1", "qwen.qwen3-32b"}, 0, []string{
 			"surface      mantle", "POST https://bedrock-mantle.us-east-1.api.aws/v1/chat/completions", "no price is known",
 		}},
+		{"images", `{"n":2,"messages":[{"role":"user","content":"A cat"}]}`, []string{"--region", "us-east-1", "stability.stable-image-core-v1:1"}, 0, []string{
+			"surface      invoke, in one piece", "/invoke", `"prompt": "A cat"`, "$0.080000 for 2 images",
+		}},
+		{"Claude in its own words", `{"messages":[{"role":"user","content":"Hi"}],"max_tokens":77}`, []string{"--region", "us-east-1", "anthropic.claude-haiku-4-5"}, 0, []string{
+			"surface      mantle", "/anthropic/v1/messages", "at most 77 of an answer",
+		}},
 		{"functions", `{"messages":[{"role":"user","content":"Hi"}],"functions":[{"name":"f"}]}`, []string{"--region", "us-east-1", claude}, 0, []string{
 			`"disable_parallel_tool_use": true`, "ignored  nothing",
 		}},
