@@ -97,9 +97,12 @@ func (r *Remote) Forward(w http.ResponseWriter, request *http.Request, body []by
 		return unreachable(request.Context(), err)
 	}
 	defer func() { _ = resp.Body.Close() }() // what was wrong with the answer has been told
-	h := w.Header()
+	if resp.StatusCode < http.StatusOK || resp.StatusCode/100 == 3 {
+		return misled(resp.StatusCode)
+	}
+	h, between := w.Header(), nominated(resp.Header)
 	for name, values := range resp.Header {
-		if !isPrivate(name) {
+		if !isPrivate(name) && !slices.Contains(between, name) {
 			h[name] = values
 		}
 	}
@@ -107,11 +110,20 @@ func (r *Remote) Forward(w http.ResponseWriter, request *http.Request, body []by
 	return relay(request.Context(), w, resp.Body)
 }
 
+// misled is the error of an answer that sends the caller elsewhere. It is not passed on: the caller's HTTP
+// client would take its key there.
+func misled(status int) error {
+	return &llm.Error{
+		Kind: llm.KindUpstream, Err: fmt.Errorf("the deployment's server answered with status %d, which is not followed: correct the endpoint of the model", status),
+		Message: "The deployment's server answered with a redirect. The operator has to correct the deployment's endpoint.",
+	}
+}
+
 // outgoing is the request to the other server.
 func (r *Remote) outgoing(in *http.Request, body []byte) *http.Request {
-	header := make(http.Header, len(in.Header)+len(r.header))
+	header, between := make(http.Header, len(in.Header)+len(r.header)), nominated(in.Header)
 	for name, values := range in.Header {
-		if !isPrivate(name) && !isCredential(name) && !isCores(name) {
+		if !isPrivate(name) && !isCredential(name) && !isCores(name) && !slices.Contains(between, name) {
 			header[name] = values
 		}
 	}
@@ -135,9 +147,19 @@ func (r *Remote) outgoing(in *http.Request, body []byte) *http.Request {
 func isPrivate(name string) bool {
 	return slices.Contains([]string{
 		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Content-Length", "Accept-Encoding", "Content-Encoding", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
+		"Upgrade", "Content-Length", "Accept-Encoding", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
 		"X-Request-Id",
 	}, name)
+}
+
+// nominated are the headers that a sender adds to those, by its Connection header.
+func nominated(h http.Header) (names []string) {
+	for _, value := range h["Connection"] {
+		for name := range strings.SplitSeq(value, ",") {
+			names = append(names, http.CanonicalHeaderKey(strings.TrimSpace(name)))
+		}
+	}
+	return names
 }
 
 // isCredential says whether a header is what the caller proves itself with, which is nobody else's
