@@ -73,6 +73,7 @@ func remoteDeployment(m config.Model, transport http.RoundTripper) (*catalog.Dep
 	remote, err := proxy.New(proxy.Options{
 		URL: m.URL, Endpoint: upstream.Endpoint, Key: upstream.Key, ExtraData: upstream.Foreign,
 		OverrideName: m.OverrideName, Defaults: m.Defaults, Features: string(features), Transport: transport,
+		Total: m.Timeouts.Total, Silence: m.Timeouts.InterToken,
 	})
 	if err != nil {
 		return nil, err

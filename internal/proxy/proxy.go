@@ -2,7 +2,6 @@ package proxy
 
 import (
 	"bytes"
-	"context"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -33,6 +32,9 @@ type Options struct {
 	// Features is the deployment's, one JSON object, as X-DIAL-DEPLOYMENT-FEATURES, or "".
 	Features  string
 	Transport http.RoundTripper
+	// Total is how long an answer may take, Silence how long nothing may come of one that has begun; 0 is
+	// without bound.
+	Total, Silence time.Duration
 }
 
 // Remote is a deployment of another server. It is safe for concurrent use.
@@ -41,6 +43,8 @@ type Remote struct {
 	header    http.Header // what every request gets
 	edit      edit
 	transport http.RoundTripper
+	total     time.Duration
+	silence   time.Duration
 }
 
 // New checks the options; it calls nobody.
@@ -49,7 +53,7 @@ func New(o Options) (*Remote, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the endpoint is not an http or https URL")
 	}
-	r := &Remote{url: u, header: http.Header{}, transport: o.Transport}
+	r := &Remote{url: u, header: http.Header{}, transport: o.Transport, total: o.Total, silence: o.Silence}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		request := http.Request{Header: r.header}
@@ -88,13 +92,15 @@ func (r *Remote) Forward(w http.ResponseWriter, request *http.Request, body []by
 	if err != nil {
 		return err
 	}
-	out := r.outgoing(request, body)
+	clock := newClock(request.Context(), r.total)
+	defer clock.stop()
+	out := r.outgoing(request, body).WithContext(clock.ctx)
 	if id := w.Header().Get("X-Request-Id"); id != "" {
 		out.Header.Set("X-Request-Id", id) // one request, one id in both logs
 	}
 	resp, err := r.transport.RoundTrip(out)
 	if err != nil {
-		return unreachable(request.Context(), err)
+		return clock.explain(err, "Failed to connect to the deployment's server.")
 	}
 	defer func() { _ = resp.Body.Close() }() // what was wrong with the answer has been told
 	if resp.StatusCode < http.StatusOK || resp.StatusCode/100 == 3 {
@@ -107,7 +113,8 @@ func (r *Remote) Forward(w http.ResponseWriter, request *http.Request, body []by
 		}
 	}
 	w.WriteHeader(resp.StatusCode)
-	return relay(request.Context(), w, resp.Body)
+	clock.watch(r.silence)
+	return relay(clock, w, resp)
 }
 
 // misled is the error of an answer that sends the caller elsewhere. It is not passed on: the caller's HTTP
@@ -135,12 +142,11 @@ func (r *Remote) outgoing(in *http.Request, body []byte) *http.Request {
 	if target.RawQuery == "" {
 		target.RawQuery = in.URL.RawQuery
 	}
-	out := &http.Request{
+	return &http.Request{
 		Method: http.MethodPost, URL: &target, Host: target.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
 	}
-	return out.WithContext(in.Context())
 }
 
 // isPrivate says whether a header is between two neighbours only (RFC 9110, 7.6.1).
@@ -177,12 +183,13 @@ func isCores(name string) bool {
 }
 
 // relay copies an answer as it comes: what has been read is written and flushed at once.
-func relay(ctx context.Context, w http.ResponseWriter, body io.Reader) error {
-	control := http.NewResponseController(w)
+func relay(c *clock, w http.ResponseWriter, resp *http.Response) error {
+	control, end := http.NewResponseController(w), endingOf(resp)
 	buffer := make([]byte, 32<<10)
 	for {
-		n, err := body.Read(buffer)
+		n, err := c.read(resp.Body, buffer)
 		if n > 0 {
+			end.take(buffer[:n])
 			if _, err := w.Write(buffer[:n]); err != nil {
 				return gone(err)
 			}
@@ -191,23 +198,14 @@ func relay(ctx context.Context, w http.ResponseWriter, body io.Reader) error {
 			}
 		}
 		switch {
-		case err == io.EOF:
+		case err == io.EOF && end.reached():
 			return nil
-		case err != nil && ctx.Err() != nil:
-			return gone(ctx.Err())
 		case err != nil:
-			return &llm.Error{Kind: llm.KindUpstream, Message: "The answer of the deployment's server broke off.", Err: err}
+			return c.explain(err, "The answer of the deployment's server broke off.")
 		}
 	}
 }
 
 func gone(err error) error {
 	return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: err}
-}
-
-func unreachable(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return gone(ctx.Err())
-	}
-	return &llm.Error{Kind: llm.KindUpstream, Message: "Failed to connect to the deployment's server.", Err: err}
 }

@@ -116,6 +116,7 @@ func TestAStreamIsNotHeldBack(t *testing.T) {
 			_ = http.NewResponseController(w).Flush()
 			<-next
 		}
+		_, _ = io.WriteString(w, "data: [DONE]\n\n")
 	}))
 	defer server.Close()
 	remote := remoteOf(t, proxy.Options{URL: server.URL})
@@ -137,7 +138,7 @@ func TestAStreamIsNotHeldBack(t *testing.T) {
 		}
 		next <- struct{}{}
 	}
-	if lines.Scan() { // to the end, or leaving would be what ends the answer
+	if !lines.Scan() || lines.Text() != "data: [DONE]" || !lines.Scan() || lines.Scan() { // to the end, or leaving would be what ends the answer
 		t.Errorf("the stream goes on with %q", lines.Text())
 	}
 }
