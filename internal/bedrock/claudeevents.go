@@ -60,22 +60,13 @@ func (d *messagesDecoder) chunk(fr frame) (llm.Event, error) {
 	if fr.eventType != eventChunk {
 		return nil, nil // the protocol says that what is not modelled is skipped
 	}
-	s := jsonscan.New(fr.payload)
-	var encoded []byte
-	s.Object()
-	for key, ok := s.Member(); ok; key, ok = s.Member() {
-		if key == "bytes" {
-			encoded = bytes.Trim(s.Raw(), `"`)
-		} else {
-			s.Skip()
-		}
-	}
-	if s.Err() != nil {
-		return nil, fmt.Errorf("chunk: %w", s.Err())
+	encoded, err := chunkBytes(fr.payload)
+	if err != nil {
+		return nil, err
 	}
 	own := d.keep(base64.StdEncoding.DecodedLen(len(encoded)))
 	n, err := base64.StdEncoding.Decode(own, encoded)
-	if err != nil || n == 0 {
+	if err != nil {
 		return nil, errNoChunk
 	}
 	if err := d.event(own[:n]); err != nil || len(d.events) == 0 {

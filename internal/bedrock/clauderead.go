@@ -172,7 +172,7 @@ func (d *messagesDecoder) about(s *jsonscan.Scanner, key string) {
 	case key == "usage":
 		d.usage(s)
 	case key == "amazon-bedrock-guardrailAction":
-		d.filtered = s.String() == "INTERVENED"
+		d.filtered = s.String() == "INTERVENED" || d.filtered // a later event may say NONE of itself
 	case key == "amazon-bedrock-trace":
 		d.extras.trace = s.Raw()
 	default:

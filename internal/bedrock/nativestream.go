@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/base64"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 
@@ -89,8 +90,20 @@ func finish(body io.Reader) {
 	_ = err // whatever it is, the reply was whole
 }
 
-// decode takes the JSON out of a chunk: {"bytes":"<base64>"}, beside which other members stand.
+// decode takes the JSON out of a chunk.
 func (r *nativeReader) decode(payload []byte) ([]byte, error) {
+	encoded, err := chunkBytes(payload)
+	if err != nil {
+		return nil, err
+	}
+	if r.buf, err = base64.StdEncoding.AppendDecode(r.buf[:0], encoded); err != nil {
+		return nil, errNoChunk
+	}
+	return r.buf, nil
+}
+
+// chunkBytes is the base64 in the payload of a chunk: {"bytes":"<base64>"}, beside which other members stand.
+func chunkBytes(payload []byte) ([]byte, error) {
 	s := jsonscan.New(payload)
 	var encoded []byte
 	s.Object()
@@ -102,7 +115,7 @@ func (r *nativeReader) decode(payload []byte) ([]byte, error) {
 		}
 	}
 	if s.End(); s.Err() != nil {
-		return nil, s.Err()
+		return nil, fmt.Errorf("chunk: %w", s.Err())
 	}
 	if len(encoded) < 3 {
 		return nil, errNoChunk
@@ -111,11 +124,7 @@ func (r *nativeReader) decode(payload []byte) ([]byte, error) {
 	if bytes.IndexByte(encoded, '\\') >= 0 {
 		encoded = bytes.ReplaceAll(encoded, []byte(`\/`), []byte(`/`)) // the one escape that base64 can have
 	}
-	var err error
-	if r.buf, err = base64.StdEncoding.AppendDecode(r.buf[:0], encoded); err != nil {
-		return nil, errNoChunk
-	}
-	return r.buf, nil
+	return encoded, nil
 }
 
 // events yields the pieces of a stream of server-sent events.
