@@ -315,8 +315,8 @@ func (d *decoder) addData(files []llm.Part, f *file, typed bool) []llm.Part {
 		return files
 	case !textual:
 	case encoded && holdsText(f.data):
-	case encoded && !typed && len(f.data) >= shortestBinary:
-		return append(files, llm.Blob{Name: f.name, Base64: f.data, At: at})
+	case encoded && len(f.data) >= shortestBinary:
+		return append(files, llm.Blob{MIME: f.mime, Name: f.name, Base64: f.data, At: at})
 	default:
 		return append(files, llm.Blob{MIME: orMarkdown(f.mime), Name: f.name, Bytes: []byte(f.data), At: at})
 	}
@@ -326,8 +326,8 @@ func (d *decoder) addData(files []llm.Part, f *file, typed bool) []llm.Part {
 	return append(files, llm.Blob{MIME: f.mime, Name: f.name, Base64: f.data, At: at})
 }
 
-// shortestBinary is from how many characters on an untyped text without a single space or sign is
-// taken for base64.
+// shortestBinary is from how many characters on a text without a single space or sign is taken for
+// base64, although it holds no UTF-8.
 const shortestBinary = 64
 
 func orMarkdown(mime string) string {
