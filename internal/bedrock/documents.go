@@ -35,7 +35,7 @@ func textFormat(declared, name string, head []byte) string {
 		return "txt"
 	}
 	switch strings.TrimPrefix(strings.TrimPrefix(media, "application/"), "x-") {
-	case "json", "xml", "yaml", "toml", "javascript", "typescript", "python", "python-code", "sh", "sql", "ndjson", "jsonl", "json-lines", "graphql":
+	case "json", "xml", "yaml", "toml", "javascript", "typescript", "python", "python-code", "sh", "sql", "ndjson", "jsonl", "json-lines", "graphql", "rtf":
 		return "txt"
 	}
 	return ""

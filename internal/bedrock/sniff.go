@@ -97,7 +97,6 @@ var magics = [...]struct {
 	{0, "II*\x00", fileType{what: "a TIFF image"}},
 	{0, "MM\x00*", fileType{what: "a TIFF image"}},
 	{0, "\x1f\x8b", fileType{what: "a gzip archive"}},
-	{0, "{\\rtf", fileType{what: "an RTF document"}},
 }
 
 // sniff says what a file is. What was declared decides only between kinds that bytes cannot tell
