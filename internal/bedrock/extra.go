@@ -96,8 +96,12 @@ func (c *converse) addGuardrail() error {
 	if g.Trace != "" {
 		c.body = append(append(append(c.body, `,"trace":"`...), g.Trace...), '"')
 	}
-	if g.StreamProcessingMode != "" && !c.whole { // Converse does not know it
-		c.body = append(append(append(c.body, `,"streamProcessingMode":"`...), g.StreamProcessingMode...), '"')
+	switch mode := g.StreamProcessingMode; {
+	case mode == "":
+	case !c.whole:
+		c.body = append(append(append(c.body, `,"streamProcessingMode":"`...), mode...), '"')
+	case g == c.config.guardrail: // Converse does not know it
+		c.ignore(configPath+".guardrailConfig.streamProcessingMode", "the answer is not asked for as a stream")
 	}
 	c.body = append(c.body, '}')
 	return nil
