@@ -141,6 +141,11 @@ func pointPath(home string, at llm.Place) string {
 	return home + "." + string(at)
 }
 
+// pointField is pointPath for a message's point.
+func pointField(m *llm.Message, p llm.CachePoint) string {
+	return pointPath("messages["+strconv.Itoa(m.Index)+"]", p.At)
+}
+
 // refusesPoint says why a point cannot be sent, or "".
 func (c *converse) refusesPoint(p point) string {
 	switch {

@@ -127,7 +127,7 @@ func (w *chatWriter) texts(m *llm.Message, parts []llm.Part) (texts []string, er
 		case llm.Text:
 			texts = append(texts, p.Text)
 		case llm.CachePoint:
-			w.plan.ignore(placeField(m, p.At), cacheWhy)
+			w.plan.ignore(pointField(m, p), cacheWhy)
 		case llm.Blob:
 			return nil, llm.Invalid(placeField(m, p.At), "On this model's API files can stand in user messages only.")
 		case llm.Link:
@@ -177,7 +177,7 @@ func (w *chatWriter) user(m *llm.Message) error {
 	first := len(w.body)
 	for _, part := range m.Parts {
 		if at, ok := part.(llm.CachePoint); ok {
-			w.plan.ignore(placeField(m, at.At), cacheWhy)
+			w.plan.ignore(pointField(m, at), cacheWhy)
 			continue
 		}
 		if len(w.body) > first {
@@ -280,7 +280,7 @@ func (w *chatWriter) toolMessage(m *llm.Message) error {
 		result, ok := part.(llm.ToolResult)
 		if !ok {
 			if point, ok := part.(llm.CachePoint); ok {
-				w.plan.ignore(placeField(m, point.At), cacheWhy)
+				w.plan.ignore(pointField(m, point), cacheWhy)
 				continue
 			}
 			return llm.Invalid(messageField(m, "content"), "A tool message cannot hold content of this kind.")

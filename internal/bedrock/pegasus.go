@@ -158,7 +158,7 @@ func (w *pegasusWriter) part(m *llm.Message, part llm.Part, label string, seen *
 		w.prompt.WriteString(label + p.Text)
 		return nil
 	case llm.CachePoint:
-		w.plan.ignore(placeField(m, p.At), cacheWhy)
+		w.plan.ignore(pointField(m, p), cacheWhy)
 		return nil
 	case llm.Reasoning:
 		w.plan.ignore(messageField(m, "reasoning_content"), replyWhy)

@@ -117,7 +117,7 @@ func (w *responsesWriter) content(m *llm.Message, parts []llm.Part, files bool) 
 	first := len(w.chat.body)
 	for _, part := range parts {
 		if point, ok := part.(llm.CachePoint); ok {
-			w.chat.plan.ignore(placeField(m, point.At), cacheWhy)
+			w.chat.plan.ignore(pointField(m, point), cacheWhy)
 			continue
 		}
 		if len(w.chat.body) > first {
@@ -189,7 +189,7 @@ func (w *responsesWriter) assistant(m *llm.Message) error {
 			w.text(p.Args)
 			w.raw(`}`)
 		case llm.CachePoint:
-			w.chat.plan.ignore(placeField(m, p.At), cacheWhy)
+			w.chat.plan.ignore(pointField(m, p), cacheWhy)
 		default:
 			return llm.Invalid(messageField(m, "content"), "An assistant message cannot hold content of this kind.")
 		}
@@ -226,7 +226,7 @@ func (w *responsesWriter) reasoning(m *llm.Message, r llm.Reasoning) {
 func (w *responsesWriter) results(m *llm.Message) error {
 	for _, part := range m.Parts {
 		if point, ok := part.(llm.CachePoint); ok {
-			w.chat.plan.ignore(placeField(m, point.At), cacheWhy)
+			w.chat.plan.ignore(pointField(m, point), cacheWhy)
 			continue
 		}
 		result, ok := part.(llm.ToolResult)

@@ -96,7 +96,7 @@ func (w *stabilityWriter) read(*llm.ChatRequest) error {
 		case llm.Text:
 			w.texts = append(w.texts, p.Text)
 		case llm.CachePoint:
-			w.plan.ignore(placeField(w.message, p.At), "image models have no prompt cache")
+			w.plan.ignore(pointField(w.message, p), "image models have no prompt cache")
 		case llm.Blob:
 			if err := w.take(p); err != nil {
 				return err
