@@ -44,6 +44,7 @@ func classify(k llm.Kind) class {
 		llm.KindTimeout:     {http.StatusGatewayTimeout, "timeout_error"},
 		llm.KindCanceled:    {StatusClientClosed, "api_error"},
 		llm.KindTruncation:  {http.StatusBadRequest, invalid},
+		llm.KindEndOfLife:   {http.StatusNotFound, "not_found_error"},
 	}
 	if int(k) < len(classes) {
 		return classes[k]

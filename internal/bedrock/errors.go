@@ -194,6 +194,8 @@ func classify(e *awsError) error {
 	switch {
 	case isOurCredentials(e):
 		out.Kind, out.Message = llm.KindUpstream, textCredentials
+	case strings.Contains(e.message, "reached the end of its life"):
+		out.Kind = llm.KindEndOfLife
 	case isModelID(e):
 		out.Kind, out.Message = llm.KindNotFound, textNotFound+" Bedrock says: "+out.Message
 	case out.Kind == llm.KindForbidden && strings.Contains(e.message, "did not allow prompt caching"):

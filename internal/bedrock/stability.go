@@ -410,7 +410,7 @@ func endOfLife(m *models.Model) error {
 		text += ", since " + m.Lifecycle.EOL
 	}
 	return &llm.Error{
-		Kind: llm.KindNotFound, Message: text + ". The operator has to choose another, such as stability.sd3-5-large-v1:0.", Err: errEndOfLife,
+		Kind: llm.KindEndOfLife, Message: text + ". The operator has to choose another, such as stability.sd3-5-large-v1:0.", Err: errEndOfLife,
 	}
 }
 

@@ -23,13 +23,18 @@ type refused struct {
 	Code    *string
 }
 
-// readRefused reads a reply that must be an error in OpenAI's shape: one object, error, with its four members.
+// readRefused reads a reply that must be an error in OpenAI's shape: one object, error, with its four
+// members, and DIAL's fifth where users may read the message.
 func readRefused(body []byte) (refused, error) {
 	var shape map[string]map[string]json.RawMessage
 	if err := json.Unmarshal(body, &shape); err != nil {
 		return refused{}, err
 	}
-	if len(shape) != 1 || len(shape["error"]) != 4 {
+	members := shape["error"]
+	if shown, ok := members["display_message"]; ok && string(shown) == string(members["message"]) {
+		delete(members, "display_message")
+	}
+	if len(shape) != 1 || len(members) != 4 {
 		return refused{}, fmt.Errorf("not {error:{message,type,param,code}}: %.300q", body)
 	}
 	var reply struct{ Error refused }

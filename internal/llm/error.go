@@ -26,13 +26,14 @@ const (
 	KindTimeout              // the upstream took too long
 	KindCanceled             // the client went away
 	KindTruncation           // what may not be left out is longer than max_prompt_tokens
+	KindEndOfLife            // the upstream has ended the model
 )
 
 // String names the kind for logs.
 func (k Kind) String() string {
 	names := [...]string{
 		"internal", "invalid", "context_length", "content_filter", "unauthenticated", "forbidden", "not_found", "no_route",
-		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled", "truncation",
+		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled", "truncation", "end_of_life",
 	}
 	if int(k) < len(names) {
 		return names[k]

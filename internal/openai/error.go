@@ -3,6 +3,7 @@ package openai
 import (
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"outcrop/internal/jsonscan"
@@ -40,6 +41,7 @@ func classify(k llm.Kind) class {
 		llm.KindTimeout:         {http.StatusGatewayTimeout, "api_error", "upstream_timeout"},
 		llm.KindCanceled:        {StatusClientClosed, "api_error", "client_closed_request"},
 		llm.KindTruncation:      {http.StatusBadRequest, "invalid_request_error", "truncate_prompt_error"}, // DIAL's word
+		llm.KindEndOfLife:       {http.StatusNotFound, "invalid_request_error", "model_not_found"},
 	}
 	if int(k) < len(classes) {
 		return classes[k]
@@ -51,7 +53,8 @@ func classify(k llm.Kind) class {
 func Status(k llm.Kind) int { return classify(k).status }
 
 // WriteError answers a request with a failure: its status, Retry-After (in whole seconds, at least 1;
-// always there for a rate limit) and {"error":{"message","type","param","code"}}. Of an error that is
+// always there for a rate limit) and {"error":{"message","type","param","code"}}, with DIAL's
+// display_message where the message is one for users. Of an error that is
 // no *llm.Error the client learns only that the server failed. Nothing may have been written to w.
 func WriteError(w http.ResponseWriter, err error) {
 	e := llm.AsError(err)
@@ -75,7 +78,26 @@ func appendError(dst []byte, e *llm.Error) []byte {
 	dst = appendNullable(dst, e.Param)
 	dst = append(dst, `,"code":`...)
 	dst = appendNullable(dst, c.code)
+	if isForUsers(e) {
+		dst = append(dst, `,"display_message":`...)
+		dst = jsonscan.AppendString(dst, e.Message)
+	}
 	return append(dst, "}}"...)
+}
+
+// isForUsers says whether the user of a chat can do something about a failure: write or attach something
+// else, or choose another model. DIAL's chat shows the display_message of an error, and of others only
+// that there was one.
+func isForUsers(e *llm.Error) bool {
+	switch e.Kind {
+	case llm.KindContextLength, llm.KindContentFilter, llm.KindTruncation, llm.KindEndOfLife:
+		return true
+	case llm.KindInvalid, llm.KindTooLarge:
+		// Of a message its files; that its role is missing is not its writer's doing.
+		return strings.HasPrefix(e.Param, "messages[") && (strings.Contains(e.Param, ".content[") || strings.Contains(e.Param, ".attachments["))
+	default:
+		return false
+	}
 }
 
 func appendNullable(dst []byte, s string) []byte {

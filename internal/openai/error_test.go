@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http/httptest"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,6 +33,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		{504, "api_error", "upstream_timeout"},
 		{499, "api_error", "client_closed_request"},
 		{400, "invalid_request_error", "truncate_prompt_error"},
+		{404, "invalid_request_error", "model_not_found"},
 	}
 	kind := llm.Kind(0)
 	for ; kind.String() != "unknown"; kind++ {
@@ -51,16 +53,45 @@ func TestEveryKindHasAStatus(t *testing.T) {
 	}
 }
 
+// TestDisplayMessage: what the user of a chat can do something about is written for them too.
+func TestDisplayMessage(t *testing.T) {
+	for _, tt := range []struct {
+		e     llm.Error
+		shown bool
+	}{
+		{llm.Error{Kind: llm.KindContextLength, Param: "messages"}, true},
+		{llm.Error{Kind: llm.KindContentFilter}, true},
+		{llm.Error{Kind: llm.KindTruncation, Param: "max_prompt_tokens"}, true},
+		{llm.Error{Kind: llm.KindEndOfLife}, true},
+		{llm.Error{Kind: llm.KindInvalid, Param: "messages[2].content[1].image_url.url"}, true},
+		{llm.Error{Kind: llm.KindTooLarge, Param: "messages[0].content[1]"}, true},
+		{llm.Error{Kind: llm.KindInvalid, Param: "messages[0].custom_content.attachments[0].type"}, true},
+		{llm.Error{Kind: llm.KindInvalid, Param: "messages[0].role"}, false},
+		{llm.Error{Kind: llm.KindInvalid, Param: "tools[0].function"}, false},
+		{llm.Error{Kind: llm.KindTooLarge}, false},
+		{llm.Error{Kind: llm.KindUpstream}, false},
+		{llm.Error{Kind: llm.KindNotFound}, false},
+		{llm.Error{Kind: llm.KindRateLimited}, false},
+	} {
+		tt.e.Message = "So \"it\" is."
+		w := httptest.NewRecorder()
+		WriteError(w, &tt.e)
+		if got := strings.HasSuffix(w.Body.String(), `,"display_message":"So \"it\" is."}}`+"\n"); got != tt.shown {
+			t.Errorf("%v: shown is %v in %s", &tt.e, got, w.Body)
+		}
+	}
+}
+
 func TestWriteErrorBody(t *testing.T) {
 	w := httptest.NewRecorder()
 	secret := errors.New("arn:aws:iam::123456789012:role/x")
-	WriteError(w, fmt.Errorf("wrapped: %w", &llm.Error{Kind: llm.KindInvalid, Message: "a \"b\"\n", Param: "messages[0]", Err: secret}))
+	WriteError(w, fmt.Errorf("wrapped: %w", &llm.Error{Kind: llm.KindInvalid, Message: "a \"b\"\n", Param: "tools[0]", Err: secret}))
 	var body map[string]map[string]any
 	if err := json.Unmarshal(w.Body.Bytes(), &body); err != nil {
 		t.Fatal(err)
 	}
 	e := body["error"]
-	if len(body) != 1 || len(e) != 4 || e["message"] != "a \"b\"\n" || e["type"] != "invalid_request_error" || e["param"] != "messages[0]" || e["code"] != nil {
+	if len(body) != 1 || len(e) != 4 || e["message"] != "a \"b\"\n" || e["type"] != "invalid_request_error" || e["param"] != "tools[0]" || e["code"] != nil {
 		t.Errorf("got %s", w.Body)
 	}
 	if w.Code != 400 || w.Header().Get("Content-Type") != "application/json" || w.Header().Get("Retry-After") != "" {

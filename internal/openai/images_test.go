@@ -41,7 +41,7 @@ func TestWriteImages(t *testing.T) {
 	stop := llm.Finish{Reason: llm.FinishStop}
 	filtered := &llm.Error{Kind: llm.KindContentFilter, Message: "No.", Param: "messages[0].content"}
 	const noImages = `502 {"error":{"message":"The model answered without an image.","type":"api_error","param":null,"code":"upstream_error"}}` + "\n"
-	const no = `{"message":"No.","type":"invalid_request_error","param":"prompt","code":"content_filter"}}`
+	const no = `{"message":"No.","type":"invalid_request_error","param":"prompt","code":"content_filter","display_message":"No."}}`
 	event := func(kind, rest string) string {
 		return "event: " + kind + "\ndata: {\"type\":\"" + kind + `",` + rest + "}\n\n"
 	}
