@@ -156,11 +156,11 @@ func (t *traits) longDocument(format string) bool {
 
 // link writes a file that stays in S3, whose name is all that is known of it.
 func (c *converse) link(p *place, l llm.Link) error {
-	if !strings.HasPrefix(l.URL, "s3://") {
-		return &llm.Error{Kind: llm.KindInternal, Message: "The server did not fetch the file.", Err: fmt.Errorf("a link at %s reached the adapter", p.path(""))}
-	}
 	if p.assistant {
 		return llm.Invalid("", userMediaOnly)
+	}
+	if !strings.HasPrefix(l.URL, "s3://") {
+		return &llm.Error{Kind: llm.KindInternal, Message: "The server did not fetch the file.", Err: fmt.Errorf("a link at %s reached the adapter", p.path(""))}
 	}
 	if c.traits.converse.S3Media != models.Yes {
 		return llm.Invalid("", "This model takes no s3: URLs: send the file's bytes as a data URL, or an https: URL.")

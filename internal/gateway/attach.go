@@ -88,10 +88,14 @@ func blob(l llm.Link, file fetch.File) llm.Blob {
 	return b
 }
 
-// linksOf finds the files of a chat that are to be fetched.
+// linksOf finds the files of a chat that are to be fetched. Those of the assistant are not: no model takes
+// them. A model that reads the last message alone answers although an earlier picture of its is gone.
 func linksOf(req *llm.ChatRequest) (links []link) {
 	for i := range req.Messages {
 		m := &req.Messages[i]
+		if m.Role == llm.RoleAssistant {
+			continue
+		}
 		links = appendLinks(links, m.Index, m.Parts)
 		for _, p := range m.Parts {
 			if result, ok := p.(llm.ToolResult); ok {
