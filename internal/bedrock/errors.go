@@ -194,7 +194,7 @@ func classify(e *awsError) error {
 	switch {
 	case isOurCredentials(e):
 		out.Kind, out.Message = llm.KindUpstream, textCredentials
-	case strings.Contains(e.message, "reached the end of its life"):
+	case saysEndOfLife(e.message):
 		out.Kind = llm.KindEndOfLife
 	case isModelID(e):
 		out.Kind, out.Message = llm.KindNotFound, textNotFound+" Bedrock says: "+out.Message
@@ -209,6 +209,8 @@ func classify(e *awsError) error {
 		}
 	case out.Kind == llm.KindUnavailable:
 		out.RetryAfter = e.retry
+	case out.Kind == llm.KindInvalid && strings.Contains(e.message, "contains filtered words"):
+		out.Kind = llm.KindContentFilter // what image models say of a prompt
 	case out.Kind == llm.KindInvalid && isContextLength(e):
 		out.Kind = llm.KindContextLength
 	case out.Kind == llm.KindInternal:
@@ -333,7 +335,12 @@ func saysContextLength(message string) bool {
 // isModelID knows the errors that blame the model id, which is the operator's, not the client's.
 func isModelID(e *awsError) bool {
 	return e.code == "model_not_found" || saysModelID(e.message) ||
-		e.code == "not_found_error" && strings.Contains(e.message, "model") // Anthropic's, which has no code of its own for it
+		// Anthropic's, which has no code of its own for it.
+		e.code == "not_found_error" && strings.Contains(e.message, "model") && !saysEndOfLife(e.message)
+}
+
+func saysEndOfLife(message string) bool {
+	return strings.Contains(message, "reached the end of its life")
 }
 
 // saysModelID knows their texts. The last is bedrock-mantle's about a model that is on another of its
