@@ -3,13 +3,18 @@ package fixturetest
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 )
+
+// leaves is a header that no server sees: after how long the client leaves.
+const leaves = "Leaves-After"
 
 // exchange sends a request and returns the reply as text.
 func exchange(t *testing.T, handler http.Handler, text []byte) string {
@@ -18,13 +23,25 @@ func exchange(t *testing.T, handler http.Handler, text []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx := t.Context()
+	if patience := request.Header.Get(leaves); patience != "" {
+		d, err := time.ParseDuration(patience)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var leave context.CancelFunc
+		ctx, leave = context.WithCancel(ctx)
+		defer leave()
+		time.AfterFunc(d, leave)
+		request.Header.Del(leaves)
+	}
 	recorder := httptest.NewRecorder()
 	defer func() {
 		if p := recover(); p != nil {
 			t.Errorf("panic: %v", p)
 		}
 	}()
-	handler.ServeHTTP(recorder, request.WithContext(t.Context()))
+	handler.ServeHTTP(recorder, request.WithContext(ctx))
 	return FormatReply(recorder)
 }
 

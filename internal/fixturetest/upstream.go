@@ -153,7 +153,8 @@ func (u *Upstream) line(w http.ResponseWriter, line string) {
 	}
 }
 
-// waited does the line "wait" of a script, which is also over when the client leaves.
+// waited does the line "wait" of a script, which is also over, and said to be, when the client
+// leaves.
 func (u *Upstream) waited(r *http.Request, line string) bool {
 	text, ok := strings.CutPrefix(strings.TrimSpace(line), "wait ")
 	if !ok {
@@ -166,6 +167,9 @@ func (u *Upstream) waited(r *http.Request, line string) bool {
 	select {
 	case <-time.After(d):
 	case <-r.Context().Done():
+		u.turn.Lock()
+		defer u.turn.Unlock()
+		u.got += "left\n"
 	}
 	return true
 }
