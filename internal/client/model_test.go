@@ -187,6 +187,10 @@ func TestModelErrors(t *testing.T) {
 		{503, "", `{"error":{"message":"Full."}}`, llm.Error{Kind: llm.KindUnavailable, Message: "Full."}},
 		{529, "", `{"error":{"message":"Full."}}`, llm.Error{Kind: llm.KindUnavailable, Message: "Full."}},
 		{504, "", `{"error":{"message":"Late."}}`, llm.Error{Kind: llm.KindTimeout, Message: "Late."}},
+		{400, "", `{"error":{"message":"Bad.","type":null,"param":{},"code":400}}`, llm.Error{Kind: llm.KindInvalid, Message: "Bad."}},
+		{403, "", `{"error":"No."}`, llm.Error{Kind: llm.KindForbidden, Message: "No."}},
+		{200, "", `{"error":{"message":"Wait.","code":429}}`, llm.Error{Kind: llm.KindRateLimited, Message: "Wait."}},
+		{500, "", `{"error":[]}`, llm.Error{Kind: llm.KindUpstream, Message: "The server that has the deployment answered with status 500."}},
 		{500, "", `<html>secret</html>`, llm.Error{Kind: llm.KindUpstream, Message: "The server that has the deployment answered with status 500."}},
 		{302, "", ``, llm.Error{Kind: llm.KindUpstream, Message: "The server that has the deployment cannot be reached."}},
 	} {
@@ -202,6 +206,9 @@ func TestModelErrors(t *testing.T) {
 		}))
 		m := client.Model{URL: "http://core/", HTTP: &http.Client{Transport: transport}}
 		e := firstError(t, m.Chat(t.Context(), &llm.ChatRequest{}))
+		if text := fmt.Sprint(e.Err); e.Err == nil || strings.Contains(text, tt.want.Message) { // the cause is what a log says
+			t.Errorf("%d %s: the cause is %q", tt.status, tt.body, text)
+		}
 		e.Err = nil
 		if *e != tt.want {
 			t.Errorf("%d %s: got %+v", tt.status, tt.body, *e)

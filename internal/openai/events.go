@@ -4,6 +4,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"net/http"
@@ -343,14 +344,20 @@ func (e *eventReader) finish() {
 	e.stopped = true
 }
 
-// FaultError is a failure that another server told, with the status it came with, or 0 within a stream.
+// FaultError is a failure that another server told, with the status it came with, or 0 within an answer.
+// Its text, which may quote the prompt, is for the client and not for the log.
 func FaultError(status int, f *Fault) *llm.Error {
-	e := &llm.Error{Kind: kindOf(status, f), Message: f.Message, Param: f.Param}
+	e := &llm.Error{Kind: kindOf(status, f), Message: f.Message, Param: f.Param, Err: errTold}
+	if status != 0 {
+		e.Err = fmt.Errorf("%w, with status %d", errTold, status)
+	}
 	if e.Message == "" {
 		e.Message = "The upstream failed."
 	}
 	return e
 }
+
+var errTold = errors.New("another server's failure, which the client is told")
 
 // kindOf is the kind of failure: by the words of classify, then by the status, or by the code of DIAL, which
 // is a status too.

@@ -178,6 +178,36 @@ type Fault struct {
 	Code    string `json:"code"`
 }
 
+// UnmarshalJSON takes the forms that servers give it: a code that is a number, as DIAL's applications and
+// proxies write it, and an error that is only its text.
+func (f *Fault) UnmarshalJSON(data []byte) error {
+	var members struct {
+		Message, Type, Param, Code json.RawMessage
+	}
+	if text := word(data); text != "" {
+		f.Message = text
+		return nil
+	}
+	if err := json.Unmarshal(data, &members); err != nil {
+		return err
+	}
+	f.Message, f.Type, f.Param, f.Code = word(members.Message), word(members.Type), word(members.Param), word(members.Code)
+	return nil
+}
+
+// word is a JSON string's text, or a number as it is written; "" of everything else.
+func word(value json.RawMessage) string {
+	var text string
+	if json.Unmarshal(value, &text) == nil {
+		return text
+	}
+	var number json.Number
+	if json.Unmarshal(value, &number) == nil {
+		return number.String()
+	}
+	return ""
+}
+
 // ModelList is the answer of GET /openai/models.
 type ModelList struct {
 	Data []Model `json:"data"`
