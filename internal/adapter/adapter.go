@@ -100,7 +100,7 @@ func New(o Options) (http.Handler, error) {
 		Auth: a, Deployments: a, Log: o.Log, Version: o.Version, Fetch: fetch.New(o.Fetch),
 	}
 	if a.core != nil {
-		options.Store, options.Core = a.core.store, a.core.chat
+		options.Store, options.Core, options.CoreTimeouts = a.core.store, a.core.chat, o.Timeouts
 	}
 	return gateway.NewAdapter(options)
 }

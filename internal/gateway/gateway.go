@@ -31,6 +31,8 @@ type Options struct {
 	// Core gives the chat of a deployment at the DIAL Core that stands before this server, for the request's
 	// caller; without one, Messages requests cannot be translated for it.
 	Core func(r *http.Request, deployment string) llm.ChatModel
+	// CoreTimeouts bound those chats; the heartbeat is the server's own.
+	CoreTimeouts catalog.Timeouts
 	// Metadata says that the upstream is told, for its own bill, whose request it is and through which
 	// deployment.
 	Metadata bool
@@ -69,6 +71,7 @@ type Gateway struct {
 	fetch       *fetch.Fetcher
 	store       func(ctx context.Context, credentials http.Header, file llm.Blob) (string, error)
 	core        func(r *http.Request, deployment string) llm.ChatModel
+	coreLimits  catalog.Timeouts
 	vault       *vault
 	tell        bool   // Options.Metadata
 	chatRoutes  string // where chats go, for who has lost the way
@@ -100,7 +103,7 @@ func NewAdapter(o Options) (*Gateway, error) {
 func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
-		tell:   o.Metadata,
+		coreLimits: o.CoreTimeouts, tell: o.Metadata,
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{},
 	}
 	g.bodies.New = func() any { return new([]byte) }

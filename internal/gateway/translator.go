@@ -48,6 +48,9 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 		return x.refuse(llm.Invalid("model", "model must name a deployment."))
 	}
 	x.deployment = name
+	if name == "." || name == ".." { // in a path they would be steps of it
+		return x.refuse(&llm.Error{Kind: llm.KindNotFound, Param: "model", Message: "There is no deployment of this name."})
+	}
 	if g.core == nil {
 		return x.refuse(errNoCore())
 	}
@@ -62,7 +65,7 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 		shape.Ignored = append(shape.Ignored, "anthropic-beta: "+beta)
 	}
 	names := aliasTools(req)
-	reply := names.restored(model.Chat(r.Context(), req))
+	reply := names.restored(withTimeouts(model, g.coreLimits).Chat(r.Context(), req))
 	write := anthropic.WriteReply
 	if shape.Stream {
 		write = anthropic.WriteStream

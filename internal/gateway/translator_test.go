@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"io"
 	"log/slog"
 	"maps"
 	"net/http"
@@ -11,6 +12,7 @@ import (
 	"strings"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
@@ -42,7 +44,7 @@ func coreHeaders(r *http.Request) string {
 }
 
 // newTranslator is an adapter in front of a DIAL Core, or without one.
-func newTranslator(t *testing.T, core http.Handler) http.Handler {
+func newTranslator(t *testing.T, core http.Handler, with ...func(*gateway.Options)) http.Handler {
 	t.Helper()
 	empty, err := catalog.New(nil)
 	if err != nil {
@@ -57,6 +59,9 @@ func newTranslator(t *testing.T, core http.Handler) http.Handler {
 				Header: http.Header{"Api-Key": r.Header.Values("Api-Key")}, HTTP: &http.Client{Transport: transport},
 			}
 		}
+	}
+	for _, set := range with {
+		set(&o)
 	}
 	g, err := gateway.NewAdapter(o)
 	if err != nil {
@@ -86,6 +91,55 @@ func TestTranslatorWithoutCore(t *testing.T) {
 					t.Errorf("%d %s", w.Code, w.Body)
 				}
 			})
+		}
+	}
+}
+
+// TestTranslatorTimeouts: a Core that never answers, or falls silent, is a timeout: as a status while there
+// can be one, else as an error at the end of the stream.
+func TestTranslatorTimeouts(t *testing.T) {
+	for _, tt := range []struct {
+		name, stream, said string
+		after              time.Duration
+		status             int
+	}{
+		{"whole", "false", "", 3 * time.Minute, http.StatusGatewayTimeout},
+		{"nothing of a stream", "true", "", time.Minute, http.StatusGatewayTimeout},
+		{"half of a stream", "true", `data: {"choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n", 2 * time.Minute, http.StatusOK},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				core := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					_, _ = io.Copy(io.Discard, r.Body) // a server notices no sooner that its client has left
+					if tt.said != "" {
+						w.Header().Set("Content-Type", "text/event-stream")
+						_, _ = w.Write([]byte(tt.said))
+						_ = http.NewResponseController(w).Flush()
+					}
+					<-r.Context().Done()
+				})
+				limits := catalog.Timeouts{FirstToken: time.Minute, InterToken: 2 * time.Minute, Whole: 3 * time.Minute, Total: time.Hour}
+				began, w := time.Now(), httptest.NewRecorder()
+				newTranslator(t, core, func(o *gateway.Options) { o.CoreTimeouts = limits }).ServeHTTP(w, messagesRequest(t.Context(),
+					"/to-chat-completions/anthropic/v1/messages", `{"model":"m","stream":`+tt.stream+`,"messages":[{"role":"user","content":"a"}]}`))
+				if w.Code != tt.status || !strings.Contains(w.Body.String(), `"timeout_error"`) || time.Since(began) != tt.after {
+					t.Errorf("after %v: %d %s", time.Since(began), w.Code, w.Body)
+				}
+			})
+		})
+	}
+}
+
+// TestTranslatorStaysInItsPath: a name that would be a step of the path is no deployment's.
+func TestTranslatorStaysInItsPath(t *testing.T) {
+	core := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { t.Errorf("Core was asked for %s", r.URL.Path) })
+	for _, name := range []string{".", ".."} {
+		r := messagesRequest(t.Context(), "/to-chat-completions/anthropic/v1/messages", `{"model":"m","messages":[{"role":"user","content":"a"}]}`)
+		r.Header.Set("X-Dial-Deployment-Id", name)
+		w := httptest.NewRecorder()
+		newTranslator(t, core).ServeHTTP(w, r)
+		if w.Code != http.StatusNotFound || !strings.Contains(w.Body.String(), `"not_found_error"`) {
+			t.Errorf("%s: %d %s", name, w.Code, w.Body)
 		}
 	}
 }
