@@ -158,6 +158,21 @@ func TestCredentialsOfAnUpstream(t *testing.T) {
 	}
 }
 
+// Of two texts of extraData one may be a stranger's: which one counts is not for the order to say.
+func TestExtraDataComesOnce(t *testing.T) {
+	w := newWorld(t)
+	w.aws = http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("Bedrock was asked") })
+	handler := w.adapter(t, []string{"AWS_DEFAULT_REGION=us-east-1"}, io.Discard)
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/openai/deployments/us.amazon.nova-lite-v1:0/chat/completions",
+		strings.NewReader(`{"messages":[{"role":"user","content":"Hi"}]}`))
+	r.Header = http.Header{"Content-Type": {"application/json"}, "Api-Key": {"k"}, "X-Upstream-Extra-Data": {keys(1), keys(2)}}
+	recorder := httptest.NewRecorder()
+	handler.ServeHTTP(recorder, r)
+	if recorder.Code != http.StatusBadRequest || !strings.Contains(recorder.Body.String(), "came twice") || strings.Contains(recorder.Body.String(), "AKIA") {
+		t.Errorf("%d %s", recorder.Code, recorder.Body)
+	}
+}
+
 // What no client can be made of is an error that tells nothing of this machine, which the log does.
 func TestAnUpstreamThatCannotBeCalled(t *testing.T) {
 	var log bytes.Buffer

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io"
 	"mime/multipart"
+	"net"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -24,6 +25,8 @@ import (
 const (
 	// askTimeout bounds a question to Core, whose answer a request waits for.
 	askTimeout = 5 * time.Second
+	// dialTimeout is how long a connection to Core may take.
+	dialTimeout = 10 * time.Second
 	// maxCoreReply is the longest answer of Core's, in bytes.
 	maxCoreReply = 1 << 20
 	// folderTTL is how long a folder of a key is remembered.
@@ -46,7 +49,10 @@ func newCore(o *Options) *core {
 	transport := o.CoreTransport
 	if transport == nil {
 		// No proxy: Core is a neighbour, and is sent the caller's key.
-		transport = &http.Transport{MaxIdleConnsPerHost: 64, IdleConnTimeout: 50 * time.Second, MaxResponseHeaderBytes: 64 << 10}
+		transport = &http.Transport{
+			DialContext: (&net.Dialer{Timeout: dialTimeout}).DialContext, TLSHandshakeTimeout: dialTimeout,
+			MaxIdleConnsPerHost: 64, IdleConnTimeout: 50 * time.Second, MaxResponseHeaderBytes: 64 << 10,
+		}
 	}
 	return &core{base: o.Core, apiVersion: o.APIVersion, transport: transport, folders: newCache[digest, string](o.CacheSize)}
 }

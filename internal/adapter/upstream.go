@@ -53,6 +53,12 @@ func (a *adapter) Resolve(r *http.Request, _ auth.Caller, name string) (*catalog
 			Message: "X-Upstream-Key is refused: it asks for Anthropic's own API, and this adapter calls Amazon Bedrock only. Remove key from the upstream in DIAL Core's configuration; credentials of AWS belong into its extraData.",
 		}
 	}
+	if len(r.Header[headerExtra]) > 1 {
+		return nil, &llm.Error{
+			Kind: llm.KindInvalid, Param: headerExtra,
+			Message: "X-Upstream-Extra-Data came twice: DIAL Core sends it once, and what else there is may be a client's. Have what stands before Core remove it from requests.",
+		}
+	}
 	key := deploymentKey{name: name}
 	text := r.Header.Get(headerExtra)
 	if text != "" {
