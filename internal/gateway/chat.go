@@ -7,6 +7,7 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 	"time"
 
 	"outcrop/internal/auth"
@@ -92,8 +93,12 @@ func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release f
 	return body, release, nil
 }
 
-// openBody lets a body come in that is not announced to be too long.
+// openBody lets a body come in that is not announced to be too long, nor compressed: what is small may become
+// large.
 func (x *exchange) openBody(r *http.Request) error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return &llm.Error{Kind: llm.KindUnsupportedType, Message: "The body is compressed, as its Content-Encoding says: send it as it is, without that header."}
+	}
 	if r.ContentLength > maxBody {
 		return errTooLarge()
 	}

@@ -89,7 +89,7 @@ func transfers() []wireCase {
 		{"a chunk that is longer than it says", chunked + "5\r\n" + goodBody + "\r\n0\r\n\r\n", http.StatusBadRequest, ""},
 		{"a line of chunk extensions without end", chunked + "5;" + strings.Repeat("a", 100_000), http.StatusBadRequest, ""},
 		{"announced as larger than we take", head + "Content-Length: 99999999999\r\n\r\n" + goodBody, http.StatusRequestEntityTooLarge, "request_too_large"},
-		{"compressed", head + gzipped, http.StatusBadRequest, ""},
+		{"compressed", head + gzipped, http.StatusUnsupportedMediaType, "unsupported_media_type"},
 	}
 }
 

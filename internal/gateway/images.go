@@ -49,7 +49,7 @@ func (g *Gateway) imageEdits(x *exchange, r *http.Request, caller auth.Caller, n
 		return g.draw(x, asked{r, caller, name}, req, shape)
 	}
 	body, release, err := g.readBody(x, r)
-	if e, ok := errors.AsType[*llm.Error](err); ok && e.Kind == llm.KindUnsupportedType {
+	if e, ok := errors.AsType[*llm.Error](err); ok && e.Kind == llm.KindUnsupportedType && media != "application/json" {
 		e.Message = "Only multipart/form-data and application/json are supported: set the Content-Type header."
 	}
 	if err != nil {
