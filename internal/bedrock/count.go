@@ -20,6 +20,10 @@ const (
 	countsKept = 1024
 	// countPause is how long a refused permission to count is not tried again.
 	countPause = 5 * time.Minute
+	// countTimeout is how long a count is waited for: a chat may wait for several of them, and an estimate is
+	// better than none. slowPause is how long nobody waits again after that.
+	countTimeout = 10 * time.Second
+	slowPause    = 30 * time.Second
 )
 
 // counter is what a model remembers of CountTokens. The zero value is ready.
@@ -73,6 +77,12 @@ func (c *counter) open() bool {
 
 // refused remembers why AWS did not count, where the next request would fare no better.
 func (c *counter) refused(err error) {
+	if err == errSlowCount { //nolint:errorlint // askCount's own
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.until = time.Now().Add(slowPause)
+		return
+	}
 	cause, ok := errors.AsType[*awsError](err)
 	if !ok {
 		return
@@ -130,7 +140,10 @@ func (m *Model) ownCount(ctx context.Context, v *view, req *llm.ChatRequest) (to
 	return 0, false, nil
 }
 
-var errNoCount = errors.New("the answer holds no inputTokens")
+var (
+	errNoCount   = errors.New("the answer holds no inputTokens")
+	errSlowCount = errors.New("AWS did not count in time")
+)
 
 // countCall is a request as a call that counts it.
 type countCall struct {
@@ -156,8 +169,18 @@ func (m *Model) countBase(v *view, body []byte) (*countCall, error) {
 	return &countCall{to: to, body: body}, err
 }
 
-// askCount asks AWS, or Anthropic's API on AWS.
+// askCount asks AWS, or Anthropic's API on AWS, and waits for so long.
 func (m *Model) askCount(ctx context.Context, call *countCall) (tokens int, err error) {
+	timed, cancel := context.WithTimeout(ctx, countTimeout)
+	defer cancel()
+	tokens, err = m.ownAnswer(timed, call)
+	if err != nil && timed.Err() != nil && ctx.Err() == nil {
+		return 0, errSlowCount
+	}
+	return tokens, err
+}
+
+func (m *Model) ownAnswer(ctx context.Context, call *countCall) (tokens int, err error) {
 	resp, err := m.client.send(ctx, call.to, call.body, call.header)
 	if err != nil {
 		return 0, err

@@ -73,6 +73,34 @@ func TestClaudeIsCountedByAWS(t *testing.T) {
 	}
 }
 
+// TestACountIsNotWaitedForLong: then there is an estimate, and for a while nobody waits again.
+func TestACountIsNotWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		m, err := testClient(t, Options{Transport: respond(func(r *http.Request) (*http.Response, error) {
+			asked++
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		})}).Model(claudeID, ModelOptions{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for i, after := range []time.Duration{countTimeout, 0, countTimeout} {
+			began := time.Now()
+			got, err := m.CountTokens(t.Context(), question("Hi."))
+			if err != nil || got.Exact || got.Tokens == 0 || time.Since(began) != after {
+				t.Errorf("%d: after %v: %v, %v", i, time.Since(began), got, err)
+			}
+			if i == 1 {
+				time.Sleep(slowPause)
+			}
+		}
+		if asked != 2 {
+			t.Errorf("asked %d times", asked)
+		}
+	})
+}
+
 func TestCountsAreForgottenInTurn(t *testing.T) {
 	m, p := counterOf(t, claudeID, func(n int) (int, string, string) { return 200, "", fmt.Sprintf(`{"inputTokens":%d}`, n) })
 	for i := range countsKept + 1 {
