@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"outcrop/internal/llm"
 )
@@ -83,4 +84,29 @@ func FuzzNativePiece(f *testing.F) {
 			t.Errorf("%q became %q", data, p.JSON)
 		}
 	})
+}
+
+// TestAnEstimateReadsABodyOnce: how deep a body is does not multiply what it costs to count it.
+func TestAnEstimateReadsABodyOnce(t *testing.T) {
+	text := `"` + strings.Repeat("a", 4<<20) + `"`
+	cost := func(depth int, open, end string) time.Duration {
+		body := []byte(`{"messages":[` + strings.Repeat(open, depth) + text + strings.Repeat(end, depth) + `]}`)
+		least := time.Hour
+		for range 3 {
+			began := time.Now()
+			if estimateMessages(body, &traits{}) == 0 {
+				t.Fatal("nothing is counted")
+			}
+			least = min(least, time.Since(began))
+		}
+		return least
+	}
+	flat := cost(1, `{"a":`, `}`)
+	for _, deep := range []time.Duration{
+		cost(400, `{"a":`, `}`), cost(130, `{"source":{"type":"content","content":`, `}}`),
+	} {
+		if deep > 30*flat {
+			t.Errorf("%v at the top, %v deep inside", flat, deep)
+		}
+	}
 }

@@ -107,13 +107,13 @@ func (e *nativeEstimate) value(s *jsonscan.Scanner, key string) (n int) {
 			n += e.value(s, key)
 		}
 	case '{':
-		switch raw := s.Raw(); key {
+		switch key {
 		case "input", "input_schema":
-			return e.measure.text(string(raw))
+			return e.measure.text(string(s.Raw()))
 		case "source":
-			return e.source(raw)
+			return e.source(s)
 		default:
-			return e.object(raw)
+			return e.object(s)
 		}
 	default:
 		s.Skip()
@@ -121,11 +121,11 @@ func (e *nativeEstimate) value(s *jsonscan.Scanner, key string) (n int) {
 	return n
 }
 
-func (e *nativeEstimate) object(raw []byte) (n int) {
-	for m := range memberSpans(raw) {
-		s := jsonscan.New(m.value)
-		n += e.value(&s, m.key)
-		switch m.key {
+func (e *nativeEstimate) object(s *jsonscan.Scanner) (n int) {
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		n += e.value(s, key)
+		switch key {
 		case "role":
 			n += e.measure.turn
 		case "input", "input_schema", "tool_use_id":
@@ -136,17 +136,33 @@ func (e *nativeEstimate) object(raw []byte) (n int) {
 }
 
 // source counts a file.
-func (e *nativeEstimate) source(raw []byte) int {
-	list := members(raw)
-	kind, data := stringIn(find(list, "type")), stringIn(find(list, "data"))
+func (e *nativeEstimate) source(s *jsonscan.Scanner) int {
+	var kind, media, data string
+	content := 0
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		switch {
+		case key == "content":
+			content = e.value(s, key)
+		case s.Kind() != '"':
+			s.Skip()
+		case key == "type":
+			kind = s.String()
+		case key == "media_type":
+			media = s.String()
+		case key == "data":
+			data = s.String()
+		default:
+			s.Skip()
+		}
+	}
 	switch kind {
 	case "base64":
-		return e.measure.file(llm.Blob{MIME: stringIn(find(list, "media_type")), Base64: data})
+		return e.measure.file(llm.Blob{MIME: media, Base64: data})
 	case "text":
 		return e.measure.text(data)
 	case "content":
-		s := jsonscan.New(find(list, "content"))
-		return e.value(&s, "content")
+		return content
 	default:
 		return tokensAfar
 	}
