@@ -3,6 +3,7 @@ package sandbox
 import (
 	"crypto/sha256"
 	"encoding/binary"
+	"iter"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -145,8 +146,11 @@ func cohereTypes(body map[string]any, vectors [][]float32) map[string]any {
 	}
 	out := map[string]any{}
 	for _, kind := range asked {
-		if kind == "float" {
+		switch {
+		case kind == "float":
 			out["float"] = vectors
+			continue
+		case out[text(kind)] != nil:
 			continue
 		}
 		lists := make([][]int, len(vectors))
@@ -211,15 +215,11 @@ func marengoReply(c *call) map[string]any {
 // that share words lie near each other, and the same text has the same vector.
 func vectorOf(s string, size int) []float32 {
 	sum := make([]float64, size)
-	words := wordsOf(s)
-	if len(words) == 0 {
-		words = []string{""}
-	}
-	for _, w := range words {
+	for w, times := range weighed(s) {
 		seed := sha256.Sum256([]byte(w))
 		random := rand.New(rand.NewPCG(binary.BigEndian.Uint64(seed[:]), binary.BigEndian.Uint64(seed[8:])))
 		for i := range sum {
-			sum[i] += random.NormFloat64()
+			sum[i] += times * random.NormFloat64()
 		}
 	}
 	var square float64
@@ -233,11 +233,50 @@ func vectorOf(s string, size int) []float32 {
 	return out
 }
 
-// wordsOf are the words of a text, without case and punctuation.
-func wordsOf(s string) []string {
-	words := strings.Fields(strings.ToLower(s))
-	for i, w := range words {
-		words[i] = strings.Trim(w, ".,;:!?\"'()")
+// mostWords bounds the different words of a text that count, since each costs as much as the vector is long.
+const mostWords = 1000
+
+// weighed yields the different words of a text in their order, each with how often it is there. Those behind
+// the first mostWords make one together.
+func weighed(s string) iter.Seq2[string, float64] {
+	return func(yield func(string, float64) bool) {
+		times := map[string]float64{}
+		var order []string
+		rest := sha256.New()
+		more := false
+		for w := range wordsOf(s) {
+			if _, ok := times[w]; !ok {
+				if len(order) == mostWords {
+					rest.Write(append([]byte(w), ' '))
+					more = true
+					continue
+				}
+				order = append(order, w)
+			}
+			times[w]++
+		}
+		if more || len(order) == 0 {
+			last := ""
+			if more {
+				last = string(rest.Sum(nil))
+			}
+			order, times[last] = append(order, last), 1
+		}
+		for _, w := range order {
+			if !yield(w, times[w]) {
+				return
+			}
+		}
 	}
-	return words
+}
+
+// wordsOf are the words of a text, without case and punctuation.
+func wordsOf(s string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for w := range strings.FieldsSeq(strings.ToLower(s)) {
+			if !yield(strings.Trim(w, ".,;:!?\"'()")) {
+				return
+			}
+		}
+	}
 }

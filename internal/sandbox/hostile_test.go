@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"runtime"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -117,6 +118,33 @@ func TestRequestsAreLinear(t *testing.T) {
 			start := time.Now()
 			rec := post(t, s, call{Op: opConverse, ModelID: novaID, Raw: body})
 			if took := time.Since(start); rec.Code != 200 || took > 4*time.Second {
+				t.Errorf("%d after %v: %.300s", rec.Code, took, rec.Body)
+			}
+		})
+	}
+}
+
+// So does the work for embeddings and rankings.
+func TestVectorsAndRankingsAreLinear(t *testing.T) {
+	words := func(n int, prefix string) string {
+		var b strings.Builder
+		for i := range n {
+			b.WriteString(prefix + strconv.Itoa(i) + " ")
+		}
+		return b.String()
+	}
+	long := words(20_000, "w")
+	texts, kinds := `["`+strings.Repeat(long+`","`, 95)+`x"]`, strings.Repeat(`"int8",`, 50_000)+`"int8"`
+	for _, tt := range []struct{ what, id, body string }{
+		{"texts", idCohere4, `{"input_type":"search_query","texts":` + texts + `}`},
+		{"types", idCohere4, `{"input_type":"search_query","texts":["x"],"embedding_types":[` + kinds + `]}`},
+		{"a query", idRerankAWS, `{"query":"` + words(150_000, "q") + `","documents":["` + words(150_000, "d") + `"]}`},
+	} {
+		t.Run(tt.what, func(t *testing.T) {
+			s := newServer(t, Options{})
+			start := time.Now()
+			rec := post(t, s, call{Op: opInvoke, ModelID: tt.id, Raw: []byte(tt.body)})
+			if took := time.Since(start); rec.Code != 200 || took > 8*time.Second {
 				t.Errorf("%d after %v: %.300s", rec.Code, took, rec.Body)
 			}
 		})

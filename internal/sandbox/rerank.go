@@ -49,23 +49,32 @@ func rerankRules(c *call) *apiError {
 // rerank scores a document by how many of the query's words it has, and among
 // equals the shorter one higher.
 func rerank(e *exchange) {
-	asked := wordsOf(text(e.call.Body["query"]))
 	documents := array(e.call.Body["documents"])
 	type ranked struct {
 		index int
 		score float64
 	}
+	times := map[string]int{} // in the query
+	asked := 0
+	for w := range wordsOf(text(e.call.Body["query"])) {
+		asked++
+		if times[w] > 0 || len(times) < mostWords {
+			times[w]++
+		}
+	}
 	list := make([]ranked, len(documents))
 	for i, d := range documents {
-		words := wordsOf(text(d))
-		hits := 0
-		for _, w := range asked {
-			if slices.Contains(words, w) {
-				hits++
+		hits, length := 0, 0
+		found := map[string]bool{}
+		for w := range wordsOf(text(d)) {
+			length++
+			if n := times[w]; n > 0 && !found[w] {
+				found[w] = true
+				hits += n
 			}
 		}
-		share := float64(hits) / float64(max(len(asked), 1))
-		list[i] = ranked{i, 0.9*share + 0.05/float64(1+len(words))}
+		share := float64(hits) / float64(max(asked, 1))
+		list[i] = ranked{i, 0.9*share + 0.05/float64(1+length)}
 	}
 	slices.SortStableFunc(list, func(a, b ranked) int {
 		switch {
