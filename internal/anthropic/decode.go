@@ -52,6 +52,9 @@ func Decode(body []byte) (*llm.ChatRequest, Shape, error) {
 	if err := d.err(); err != nil {
 		return nil, Shape{}, err
 	}
+	if d.threaded {
+		return nil, Shape{}, noThreads()
+	}
 	d.shape.Ignored = d.ignored.paths(body)
 	d.shape.Changed = d.changed.paths(body)
 	if d.citationsAt != 0 {
@@ -77,7 +80,8 @@ type decoder struct {
 
 	messagesAt, choiceAt, choiceNameAt, citationsAt int
 
-	cache llm.Part // at the end of the request
+	cache    llm.Part // at the end of the request
+	threaded bool     // the server is to hold the conversation
 
 	ignored, changed told
 	fault            fault
@@ -133,6 +137,9 @@ func (d *decoder) option(key string) {
 		d.metadata()
 	case "cache_control":
 		d.cache = d.cachePoint("")
+	case memberThread:
+		d.threaded = true
+		d.s.Skip()
 	default:
 		d.ignore()
 	}

@@ -1,6 +1,7 @@
 package anthropic
 
 import (
+	"errors"
 	"net/http"
 	"strconv"
 	"strings"
@@ -82,11 +83,29 @@ func requestID(h http.Header) string {
 	return id
 }
 
+// memberThread is the member by which a client leaves its conversation with the server: from the second turn on it
+// sends new messages alone.
+const memberThread = "thread"
+
+// errThreads marks the refusal by which Anthropic's SDKs know that they have to send the conversation whole, which
+// their tool runners then do by themselves (anthropic 2.12 for Python, @anthropic-ai/sdk 1.12).
+var errThreads = errors.New("conversations are not held")
+
+func noThreads() error {
+	return &llm.Error{
+		Kind: llm.KindInvalid, Param: memberThread, Err: errThreads,
+		Message: "Conversations are not held here. Send all messages, without " + memberThread + ".",
+	}
+}
+
 func appendError(dst []byte, e *llm.Error, id string) []byte {
 	dst = append(dst, `{"type":"error","error":{"type":"`...)
 	dst = append(dst, classify(e.Kind).kind...)
 	dst = append(dst, `","message":`...)
 	dst = jsonscan.AppendString(dst, errorText(e))
+	if errors.Is(e.Err, errThreads) {
+		dst = append(dst, `,"details":{"error_code":"thread_unsupported_request"}`...)
+	}
 	dst = append(dst, '}')
 	if id != "" {
 		dst = append(dst, `,"request_id":`...)

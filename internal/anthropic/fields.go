@@ -67,6 +67,7 @@ func requestFields() []Field {
 		fate(Carried, "DIAL Core gets it as user; Bedrock does not, which is reported", "metadata", "metadata.user_id"),
 		fate(Ignored, "only Anthropic's own servers have it", "context_management", "container", "mcp_servers", "inference_geo", "speed",
 			"compaction", "anthropic_version", "anthropic_beta"),
+		fate(Refused, "Bedrock holds no conversations; Anthropic's SDKs then send all messages", memberThread),
 	)
 }
 

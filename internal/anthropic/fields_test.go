@@ -53,6 +53,7 @@ func fieldExamples() map[string]string {
 		"messages[].content[].source.type": document, "messages[].content[].source.media_type": document, "messages[].content[].source.data": document,
 		"messages[].content[].source.url":     user(`{"type":"image","source":{"type":"url","url":"https://a/b.png"}}`),
 		"messages[].content[].source.content": user(`{"type":"document","source":{"type":"content","content":[{"type":"text","text":"a"},{"type":"text","text":"b"}]}}`),
+		"thread":                              `{"thread":{"type":"create"},"messages":[{"role":"user","content":"x"}]}`,
 		"messages[].content[].source.file_id": user(`{"type":"image","source":{"type":"file","file_id":"f"}}`),
 		"messages[].content[].cache_control":  user(`{"type":"text","text":"a","cache_control":{"type":"ephemeral","ttl":"1h"}}`),
 		"cache_control":                       top(`"cache_control":{"type":"ephemeral","ttl":"1h"}`), "tools": tool, "tool_choice": choice,

@@ -40,6 +40,9 @@ func Peek(body []byte) (Head, error) {
 			return Head{}, llm.Invalid(path, cut(path)+": "+scan.Reason+".")
 		}
 	}
+	if p.threaded {
+		return Head{}, noThreads()
+	}
 	p.settle()
 	return p.head, nil
 }
@@ -63,6 +66,7 @@ type peeker struct {
 	head         Head
 	last, marked [3]place // the last element of each list, and the last with a breakpoint
 	top          bool     // the request itself has one
+	threaded     bool     // the server is to hold the conversation
 }
 
 func (p *peeker) request() {
@@ -76,6 +80,9 @@ func (p *peeker) request() {
 			p.head.Stream = p.s.Bool()
 		case key == "cache_control":
 			p.top = p.mark()
+		case key == memberThread:
+			p.threaded = true
+			p.s.Skip()
 		case key == "tools":
 			p.list(inTools)
 		case key == "system":
