@@ -4,7 +4,6 @@ package e2e
 
 import (
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -21,24 +20,9 @@ var agentModels = map[string]string{
 	"kimi":            "moonshotai.kimi-k2-thinking",
 }
 
-// serveAgents starts outcrop serve --config with these models in front of outcrop sandbox.
-func serveAgents(t *testing.T) (env []string) {
-	t.Helper()
-	models := make([]string, 0, len(agentModels))
-	for name, id := range agentModels {
-		models = append(models, `"`+name+`":{"type":"chat","endpoint":"bedrock:`+id+`","upstreams":[{"extraData":{"region":"us-east-1"}}]}`)
-	}
-	path := filepath.Join(t.TempDir(), "aidial.config.json")
-	writeFile(t, path, `{"models":{`+strings.Join(models, ",")+`},"keys":{"a-key-of-tests":{"project":"p","roles":["default"]}},"roles":{"default":{}}}`)
-	aws := serveAWS(t)
-	s := start(t, configReady, []string{"AWS_ENDPOINT_URL=" + aws.url, "AWS_ENDPOINT_URL_BEDROCK_MANTLE=" + aws.url, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox"},
-		"serve", "--config", path, "--listen", "127.0.0.1:0")
-	return []string{"OUTCROP_URL=" + s.url, "OUTCROP_KEY=a-key-of-tests"}
-}
-
 // Agents that others made call a tool ten times, each time after some thought, beside files.
 func TestAgents(t *testing.T) {
-	env := serveAgents(t)
+	env := []string{"OUTCROP_URL=" + serveChats(t, agentModels).url, "OUTCROP_KEY=" + testKey}
 	t.Run("OpenAI's Agents SDK and LangChain", func(t *testing.T) { pytest(t, "test_agents.py", env...) })
 	t.Run("Vercel's AI SDK", func(t *testing.T) {
 		stranger(t, nodePassed, env, "node", "--test", filepath.Join("node", "agents.test.js"))
