@@ -18,13 +18,11 @@ var messagesModels = map[string]string{
 	"gpt-oss":  "openai.gpt-oss-120b-1:0",
 }
 
-// onMantle are the same with Claude's names on bedrock-mantle.
+// onMantle are Claude's names on bedrock-mantle, and one model that is not there.
 var onMantle = map[string]string{
 	"claude":   "anthropic.claude-haiku-4-5",
 	"adaptive": "anthropic.claude-opus-4-8",
 	"nova":     messagesModels["nova"],
-	"llama":    messagesModels["llama"],
-	"gpt-oss":  messagesModels["gpt-oss"],
 }
 
 // told is the environment of a stranger's client: where we are, the key, what the models are called there, and

@@ -13,7 +13,13 @@ var pytestPassed = regexp.MustCompile(`(?m)^=* ?[1-9]\d* passed`)
 // pytest runs one file of e2e/python.
 func pytest(t *testing.T, file string, env ...string) {
 	t.Helper()
-	python, err := filepath.Abs(filepath.Join(".venv", "bin", "python"))
+	pytestIn(t, ".venv", file, env...)
+}
+
+// pytestIn runs one file of e2e/python with the packages of an environment.
+func pytestIn(t *testing.T, environment, file string, env ...string) {
+	t.Helper()
+	python, err := filepath.Abs(filepath.Join(environment, "bin", "python"))
 	if err != nil {
 		t.Fatal(err)
 	}
