@@ -10,6 +10,7 @@ import math
 import os
 import struct
 
+import cohere
 import httpx
 import openai
 import pytest
@@ -175,3 +176,17 @@ def test_rerank(model, path):
         refused = ask(**body)
         assert refused.status_code == 400 and named in refused.json()["message"], refused.text
     assert ask(documents=documents, model="no-such-model").status_code == 404
+
+
+def test_cohere():
+    """Cohere's own SDK, with our address in place of theirs."""
+    client = cohere.ClientV2(api_key=KEY, base_url=URL)
+    documents = ["a red fox", "a grey stone", "the sea"]
+    reply = client.rerank(model="rerank", query="grey stone", documents=documents, top_n=2)
+    assert [r.index for r in reply.results][0] == 1 and len(reply.results) == 2
+    assert reply.results[0].relevance_score >= reply.results[1].relevance_score
+    with pytest.raises(cohere.NotFoundError) as refused:
+        client.rerank(model="no-such-model", query="x", documents=documents)
+    assert "no-such-model" in refused.value.body["message"]
+    with pytest.raises(cohere.BadRequestError):
+        client.rerank(model="rerank", query="", documents=documents)
