@@ -2,7 +2,6 @@ package bedrock
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -287,16 +286,16 @@ func (c *converse) configure() error {
 func decodeConfig(c *configuration, properties []property, object []byte, path string) error {
 	list := members(object)
 	if list == nil {
-		return llm.Invalid(path, "The value must be an object.")
+		return wrongMember(path, "must be an object.")
 	}
 	for i, m := range list {
 		at := path + "." + m.key
 		if slices.ContainsFunc(list[:i], func(other member) bool { return other.key == m.key }) {
-			return llm.Invalid(at, "The member is there twice.")
+			return wrongMember(at, "is there twice.")
 		}
 		known := slices.IndexFunc(properties, func(p property) bool { return p.name == m.key })
 		if known < 0 {
-			return llm.Invalid(at, unknownProperty(m.key, path, properties))
+			return unknownProperty(m.key, path, properties)
 		}
 		if string(m.value) == "null" {
 			continue
@@ -309,26 +308,40 @@ func decodeConfig(c *configuration, properties []property, object []byte, path s
 			continue
 		}
 		if wanted := p.read(c, m.value); wanted != "" {
-			return llm.Invalid(at, "The value must be "+wanted+".")
+			return wrongMember(at, "must be "+wanted+".")
 		}
 	}
 	for _, p := range properties {
 		if p.required && !slices.ContainsFunc(list, func(m member) bool { return m.key == p.name && string(m.value) != "null" }) {
-			return llm.Invalid(path+"."+p.name, "The member is needed.")
+			return wrongMember(path+"."+p.name, "is needed.")
 		}
 	}
 	return nil
 }
 
-func unknownProperty(name, path string, properties []property) string {
+// maxToldPath is how much of a member's path a message repeats, since a client's member has any name. Param
+// has it whole.
+const maxToldPath = 200
+
+// wrongMember refuses a member of the configuration. DIAL's users see the message alone, so it has the path.
+func wrongMember(path, what string) error {
+	told := path
+	if len(told) > maxToldPath {
+		told = strings.ToValidUTF8(told[:maxToldPath], "") + "…"
+	}
+	return llm.Invalid(path, told+" "+what)
+}
+
+func unknownProperty(name, path string, properties []property) error {
+	at := path + "." + name
 	if name == "requestMetadata" && path == configPath {
-		return "requestMetadata is set by the server and cannot be sent."
+		return wrongMember(at, "is set by the server and cannot be sent.")
 	}
 	names := make([]string, len(properties))
 	for i, p := range properties {
 		names[i] = p.name
 	}
-	return fmt.Sprintf("This model's configuration has no such member. It has %s.", strings.Join(names, ", "))
+	return wrongMember(at, "is unknown to this model, which knows "+strings.Join(names, ", ")+".")
 }
 
 // Configuration is the JSON Schema (draft 2020-12) of custom_fields.configuration for the model.

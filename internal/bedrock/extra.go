@@ -37,8 +37,8 @@ func (c *converse) addRest(req *llm.ChatRequest) error {
 		c.body = append(c.body, `,"additionalModelResponseFieldPaths":[`...)
 		for i, path := range paths {
 			if !strings.HasPrefix(path, "/") || len(path) > 256 {
-				return llm.Invalid(configPath+".additionalModelResponseFieldPaths["+strconv.Itoa(i)+"]",
-					"The value must be a JSON Pointer of at most 256 characters, such as /stop_sequence.")
+				return wrongMember(configPath+".additionalModelResponseFieldPaths["+strconv.Itoa(i)+"]",
+					"must be a JSON Pointer of at most 256 characters, such as /stop_sequence.")
 			}
 			if i > 0 {
 				c.body = append(c.body, ',')

@@ -186,13 +186,13 @@ func (b *bounds) check(width, height int) string {
 func (w *stabilityWriter) configure(req *llm.ChatRequest, known []property) error {
 	list := members(req.Config)
 	if len(req.Config) > 0 && list == nil {
-		return llm.Invalid(configPath, "The value must be an object.")
+		return wrongMember(configPath, "must be an object.")
 	}
 	for i, m := range list {
 		at := configPath + "." + m.key
 		switch {
 		case slices.ContainsFunc(list[:i], func(other member) bool { return other.key == m.key }):
-			return llm.Invalid(at, "The member is there twice.")
+			return wrongMember(at, "is there twice.")
 		case w.plan.traits.guardrail != nil && strings.HasPrefix(strings.ToLower(m.key), awsFields):
 			return llm.Invalid(at, "This deployment's guardrail is set by the server: what it looks at cannot be changed.")
 		case string(m.value) == "null":
@@ -221,7 +221,7 @@ func (w *stabilityWriter) member(m member, known []property) (own bool, err erro
 		return true, decodeConfig(&w.plan.config, p.members, m.value, at)
 	}
 	if wanted := p.read(&w.plan.config, m.value); wanted != "" {
-		return false, llm.Invalid(at, "The value must be "+wanted+".")
+		return false, wrongMember(at, "must be "+wanted+".")
 	}
 	return m.key == "serviceTier", nil
 }
@@ -240,7 +240,7 @@ func (w *stabilityWriter) complete(*llm.ChatRequest) error {
 	}
 	for _, p := range s.parameters {
 		if p.required && !has(p.name) {
-			return llm.Invalid(configPath+"."+p.name, "The member is needed: "+p.what)
+			return wrongMember(configPath+"."+p.name, "is needed: "+p.what)
 		}
 	}
 	more := func(name string) bool { return strings.Trim(string(find(w.given, name)), "0.") != "" }
