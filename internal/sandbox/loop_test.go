@@ -136,3 +136,16 @@ func (s *stamps) sawPause(least time.Duration) bool {
 	}
 	return false
 }
+
+// A system turn after a result, as Claude Code sends it, does not hide the result.
+func TestSystemTurnAfterResult(t *testing.T) {
+	rec := post(t, newServer(t, Options{}), call{Op: opInvoke, ModelID: idOpus48, Raw: []byte(`{"anthropic_version":"bedrock-2023-05-31","max_tokens":500,
+		"tools":[{"name":"survey","input_schema":{"type":"object"}}],"messages":[
+		{"role":"user","content":"Survey."},
+		{"role":"assistant","content":[{"type":"tool_use","id":"t1","name":"survey","input":{}}]},
+		{"role":"user","content":[{"type":"tool_result","tool_use_id":"t1","content":"granite 42"}]},
+		{"role":"system","content":"Be brief."}]}`)})
+	if rec.Code != http.StatusOK || !strings.Contains(rec.Body.String(), "granite 42") {
+		t.Errorf("%d %s", rec.Code, rec.Body)
+	}
+}

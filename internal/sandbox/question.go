@@ -269,7 +269,9 @@ func (q *question) readMessages(messages []any) {
 	names := map[string]string{} // of tool calls, by id
 	for _, m := range messages {
 		message := object(m)
-		q.answers = nil
+		if message["role"] != "system" { // such a turn of Claude's may stand between a result and the answer to it
+			q.answers = nil
+		}
 		if message["role"] == "user" && messageText(message) != "" {
 			q.gathered, q.rounds = nil, 0
 		}
