@@ -2,6 +2,7 @@
 # make test    every test that needs nothing but Go
 # make check   test, and format, vet, lint, race, guards and a short fuzz of every target
 # make e2e     strangers' clients against the real binary (fetches their packages first)
+# make e2e-claude-code   the same with Claude Code, which is a download of its own (380 MB)
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -15,7 +16,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps bench perf clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code bench perf clean
 
 all: build
 
@@ -34,7 +35,7 @@ format:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags e2e ./e2e/...
+	$(GO) vet -tags e2e,claudecode ./e2e/...
 
 lint:
 	$(LINT) run
@@ -65,6 +66,10 @@ e2e: build e2e-deps
 e2e-deps:
 	e2e/install
 
+e2e-claude-code: build
+	e2e/install claude-code
+	$(GO) test -tags e2e,claudecode -count=1 -v -run '^TestClaudeCode$$' ./e2e/...
+
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
@@ -72,4 +77,4 @@ perf: build
 	$(GO) run ./bench/coldstart bin/outcrop
 
 clean:
-	rm -rf bin e2e/.venv e2e/.venv-dial e2e/node/node_modules
+	rm -rf bin e2e/.venv e2e/.venv-dial e2e/node/node_modules e2e/claude-code/node_modules
