@@ -197,3 +197,29 @@ func TestAnUpstreamThatCannotBeCalled(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+// An ARN with no region in it is for AWS to judge: no host is made of what a client says, and the operator's
+// extraData is not to blame.
+func TestAnARNWithoutARegion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		asked := 0
+		w.aws = http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			asked++
+			if strings.Contains(r.Host, "evil") {
+				t.Errorf("%s was asked", r.Host)
+			}
+			answering(out, r)
+		})
+		handler := w.adapter(t, []string{"AWS_DEFAULT_REGION=us-east-1"}, io.Discard)
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost,
+			"/openai/deployments/arn:aws:bedrock:evil.example:123456789012:inference-profile%2Fus.amazon.nova-lite-v1:0/chat/completions",
+			strings.NewReader(`{"messages":[{"role":"user","content":"Hi"}]}`))
+		r.Header = http.Header{"Content-Type": {"application/json"}, "Api-Key": {"k"}}
+		recorder := httptest.NewRecorder()
+		handler.ServeHTTP(recorder, r)
+		if recorder.Code != http.StatusOK || asked == 0 {
+			t.Errorf("%d %s, asked %d times", recorder.Code, recorder.Body, asked)
+		}
+	})
+}

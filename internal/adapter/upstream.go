@@ -257,10 +257,10 @@ func able(d *catalog.Deployment, m *bedrock.Model, veiled bool) {
 }
 
 // arnRegion is the region of an ARN of Bedrock's, "" for none: AWS answers for an ARN in its own region
-// only.
+// only. What is no region is a mistake of the ARN's, of which AWS tells.
 func arnRegion(id string) string {
 	parts := strings.SplitN(id, ":", 6)
-	if len(parts) == 6 && parts[0] == "arn" && parts[2] == "bedrock" {
+	if len(parts) == 6 && parts[0] == "arn" && parts[2] == "bedrock" && bedrock.IsRegion(parts[3]) {
 		return parts[3]
 	}
 	return ""

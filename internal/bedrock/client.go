@@ -60,6 +60,9 @@ var errNoRegion = errors.New("no AWS region: set AWS_REGION, or the upstream's e
 // regionPattern is the shape of a region, eusc-de-east-1 included.
 var regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$`)
 
+// IsRegion says whether a text has the shape of a region's name.
+func IsRegion(name string) bool { return regionPattern.MatchString(name) }
+
 // New checks the options; it calls nobody.
 func New(o Options) (*Client, error) {
 	if o.identity.wallet == nil && o.identity.bearer == nil {
@@ -75,7 +78,7 @@ func New(o Options) (*Client, error) {
 	if o.Region == "" {
 		return nil, errNoRegion
 	}
-	if !regionPattern.MatchString(o.Region) {
+	if !IsRegion(o.Region) {
 		return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)
 	}
 	c := &Client{
