@@ -130,12 +130,14 @@ func TestPeek(t *testing.T) {
 		}
 	}
 	for body, want := range map[string]string{
-		`{"model":5}`:          "model: expected a string, got a number.",
-		`{"stream":"yes"}`:     "stream: expected true or false, got a string.",
-		`[]`:                   "The body is not a Messages request: expected an object, got an array.",
-		`{"messages":[{"a":}]`: "The body is not valid JSON: line 1, column 19: ",
-		`{} x`:                 "The body is not valid JSON: line 1, column 4: ",
-		``:                     "The body is not valid JSON: line 1, column 1: ",
+		`{"model":5}`:                     "model: expected a string, got a number.",
+		`{"model":"a","b":1,"model":"c"}`: "model: expected the member once, it is given twice.",
+		`{"stream":null,"stream":true}`:   "stream: expected the member once, it is given twice.",
+		`{"stream":"yes"}`:                "stream: expected true or false, got a string.",
+		`[]`:                              "The body is not a Messages request: expected an object, got an array.",
+		`{"messages":[{"a":}]`:            "The body is not valid JSON: line 1, column 19: ",
+		`{} x`:                            "The body is not valid JSON: line 1, column 4: ",
+		``:                                "The body is not valid JSON: line 1, column 1: ",
 	} {
 		if _, err := Peek([]byte(body)); err == nil || !strings.HasPrefix(llm.AsError(err).Message, want) {
 			t.Errorf("%s: got %v", body, err)

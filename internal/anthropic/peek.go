@@ -70,8 +70,14 @@ type peeker struct {
 }
 
 func (p *peeker) request() {
+	model, stream := false, false
 	p.s.Object()
 	for key, ok := p.s.Member(); ok; key, ok = p.s.Member() {
+		if model && key == "model" || stream && key == "stream" {
+			p.s.Mismatch(p.s.Offset(), "the member once, it is given twice") // Core, or a proxy, may have read the other one
+			return
+		}
+		model, stream = model || key == "model", stream || key == "stream"
 		switch {
 		case p.s.Null():
 		case key == "model":
