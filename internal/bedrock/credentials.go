@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -170,10 +171,20 @@ func asCredentialError(err error) error {
 	}
 	e := &credentialError{err: err, client: textNoCredentials}
 	var refusal interface{ ErrorCode() string }
-	if errors.As(err, &refusal) && codePattern.MatchString(refusal.ErrorCode()) {
+	var operation interface{ Service() string } // an SDK's call that had no answer
+	switch {
+	case errors.As(err, &refusal) && codePattern.MatchString(refusal.ErrorCode()):
 		e.client = textRefused(refusal.ErrorCode())
+	case errors.As(err, &operation) && isNetwork(err):
+		e.client = textNoSTS
 	}
 	return e
+}
+
+// isNetwork says whether nobody answered.
+func isNetwork(err error) bool {
+	var failure net.Error
+	return errors.Is(err, context.DeadlineExceeded) || errors.As(err, &failure)
 }
 
 func (e *credentialError) Error() string {
@@ -181,6 +192,9 @@ func (e *credentialError) Error() string {
 }
 
 func (e *credentialError) Unwrap() error { return e.err }
+
+// textNoSTS is for credentials that nobody was there to give.
+const textNoSTS = "AWS's token service could not be reached for the credentials of this deployment. Try again; if it stays so, the operator has to look at the network and the region."
 
 // textNoKey is for the file of an API key that cannot be read.
 const textNoKey = "The gateway cannot read its Amazon Bedrock API key. The operator has to provide the file."

@@ -3,6 +3,7 @@ package bedrock
 import (
 	"context"
 	"errors"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -10,6 +11,8 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"outcrop/internal/llm"
 )
 
 // source gives credentials of an hour, a second after it is asked.
@@ -195,4 +198,31 @@ func TestAFailureIsShared(t *testing.T) {
 		time.Sleep(failurePause)
 		took(t, w)
 	})
+}
+
+// failedCall is what the SDK makes of a call of a service that failed.
+type failedCall struct{ error }
+
+func (failedCall) Service() string { return "STS" }
+
+func (f failedCall) Unwrap() error { return f.error }
+
+// TestWhoIsToBlameForMissingCredentials: a token service that is not there is not a lack of credentials; that
+// a laptop has no metadata service is.
+func TestWhoIsToBlameForMissingCredentials(t *testing.T) {
+	nobody := &net.OpError{Op: "dial", Err: errors.New("connection refused")}
+	for _, tt := range []struct {
+		err  error
+		want string
+	}{
+		{failedCall{nobody}, textNoSTS},
+		{failedCall{context.DeadlineExceeded}, textNoSTS},
+		{failedCall{errors.New("no such role")}, textNoCredentials},
+		{nobody, textNoCredentials},
+		{&credentialError{err: failedCall{nobody}, client: textNoKey}, textNoKey},
+	} {
+		if e := llm.AsError(noCredentials(asCredentialError(tt.err))); e.Message != tt.want {
+			t.Errorf("%v: the client reads %q", tt.err, e.Message)
+		}
+	}
 }
