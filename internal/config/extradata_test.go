@@ -30,6 +30,8 @@ func TestReadExtraData(t *testing.T) {
 		{`{"session_policy": "hush-token-1"}`, "warning: extraData.session_policy: unknown field, ignored"},
 		{`{"role_arn": "arn:aws:iam::123456789012:role/One"}`, "did you mean aws_assume_role_arn?"},
 		{`{"region": "eu-west-1", "region": "eu-west-2"}`, "error: extraData.region: the same name twice"},
+		{`{"aws_bearer_token_bedrock": "hush-key-1\r\nX-Other: hush"}`, "error: extraData.aws_bearer_token_bedrock: the secret has a line break or another control character in it"},
+		{`{"aws_access_key_id": "AKIA", "aws_secret_access_key": "hush-secret-1\n"}`, "error: extraData.aws_secret_access_key: the secret has a line break"},
 		{`["hush-secret-1"]`, "error: extraData: must be an object, is a list"},
 		{`"hush-secret-1"`, "error: extraData: must be an object, is a string"},
 		{`{"aws_secret_access_key": "hush-secret-1"`, "error: extraData: this is no JSON: "},

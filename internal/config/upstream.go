@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strings"
+	"unicode"
 
 	"outcrop/internal/secret"
 )
@@ -208,6 +210,9 @@ func (l *loader) secret(s spot, into *secret.String) {
 	l.given(s, &revealed)
 	l.secrets.add(revealed)
 	*into = secret.New(revealed)
+	if strings.ContainsFunc(revealed, unicode.IsControl) { // no header can carry it
+		l.err(s, "the secret has a line break or another control character in it", "copy it again, without the end of its line")
+	}
 }
 
 // given reads a string; an empty one, as templates leave it, is not given.
