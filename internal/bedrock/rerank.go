@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -151,7 +152,7 @@ func blameDocument(err error, documents int) error {
 	return err
 }
 
-var errRanked = errors.New("a result is of no document, or of one that has another")
+var errRanked = errors.New("a result is of no document, or of one that has another, or has no score")
 
 // readRanking reads {"results":[{"index":1,"relevance_score":0.9}]}, and puts the best first.
 func readRanking(data []byte, documents int) ([]llm.Ranked, error) {
@@ -180,7 +181,7 @@ func readRanking(data []byte, documents int) ([]llm.Ranked, error) {
 	}
 	seen := make([]bool, documents)
 	for _, r := range results {
-		if r.Index < 0 || r.Index >= documents || seen[r.Index] {
+		if r.Index < 0 || r.Index >= documents || seen[r.Index] || math.IsNaN(r.Score) {
 			return nil, errRanked
 		}
 		seen[r.Index] = true
@@ -199,7 +200,7 @@ func readRanking(data []byte, documents int) ([]llm.Ranked, error) {
 }
 
 func readRanked(s *jsonscan.Scanner) llm.Ranked {
-	r := llm.Ranked{Index: -1}
+	r := llm.Ranked{Index: -1, Score: math.NaN()}
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
 		switch key {

@@ -69,6 +69,7 @@ func TestRankingsThatFail(t *testing.T) {
 		{"cut", "", `{"results":[{"index":`, 200, fine, llm.KindUpstream, "", textIncomplete},
 		{"of no document", "", `{"results":[{"index":2,"relevance_score":1}]}`, 200, fine, llm.KindUpstream, "", textUnreadable},
 		{"twice the same", "", `{"results":[{"index":1,"relevance_score":1},{"index":1,"relevance_score":1}]}`, 200, fine, llm.KindUpstream, "", textUnreadable},
+		{"without a score", "", `{"results":[{"index":1}]}`, 200, fine, llm.KindUpstream, "", textUnreadable},
 		{"without an index", "", `{"results":[{"relevance_score":1}]}`, 200, fine, llm.KindUpstream, "", textUnreadable},
 	}
 	for _, tt := range tests {
