@@ -31,6 +31,9 @@ var tagPattern = regexp.MustCompile(`^[\p{L}\p{Z}\p{N}_.:/=+\-@]*$`)
 // tags reads Tags.member.N and TransitiveTagKeys.member.N, and adds what the caller's own session passes on.
 func (c stsCall) tags() (tags []sessionTag, packed int, refused *apiError) {
 	for i := 1; c.form.Has(memberName("Tags", i, ".Key")) || c.form.Has(memberName("Tags", i, ".Value")); i++ {
+		if i > maxTags {
+			return nil, 0, constraintError("tags", "Member must have length less than or equal to 50")
+		}
 		tag := sessionTag{Key: c.form.Get(memberName("Tags", i, ".Key")), Value: c.form.Get(memberName("Tags", i, ".Value"))}
 		if refused := tag.check(i); refused != nil {
 			return nil, 0, refused
@@ -40,9 +43,6 @@ func (c stsCall) tags() (tags []sessionTag, packed int, refused *apiError) {
 		}
 		tags = append(tags, tag)
 		packed += len(tag.Key) + len(tag.Value)
-	}
-	if len(tags) > maxTags {
-		return nil, 0, constraintError("tags", "Member must have length less than or equal to 50")
 	}
 	if packed = (packed*100 + packedTags - 1) / packedTags; packed > 100 {
 		return nil, 0, stsError("PackedPolicyTooLarge", "Packed size of session tags consumes %d%% of allotted space.", packed)

@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
@@ -102,5 +103,18 @@ func TestSessionTagRefusals(t *testing.T) {
 		if got.status != 400 || !strings.Contains(string(got.body), "<Code>"+c.code+"</Code>") || !strings.Contains(unescapeXML(got.body), c.message) {
 			t.Errorf("%.200s: %d %s", c.form, got.status, got.body)
 		}
+	}
+}
+
+// TestManyTagsAreRefusedAtOnce: how many there are is known before each is held against all others.
+func TestManyTagsAreRefusedAtOnce(t *testing.T) {
+	form := url.Values{}
+	for i := range 60_000 {
+		form.Set(memberName("Tags", i+1, ".Key"), fmt.Sprint("k", i))
+	}
+	start := time.Now()
+	_, _, refused := stsCall{form: form}.tags()
+	if took := time.Since(start); refused == nil || !strings.Contains(refused.Message, "less than or equal to 50") || took > 2*time.Second {
+		t.Errorf("%+v after %v", refused, took)
 	}
 }
