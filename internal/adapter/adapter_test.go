@@ -15,6 +15,7 @@ import (
 
 	"outcrop/internal/adapter"
 	"outcrop/internal/bedrock"
+	"outcrop/internal/memnet"
 )
 
 const oneAnswer = `{"output":{"message":{"content":[{"text":"Paris."}],"role":"assistant"}},"stopReason":"end_turn","usage":{"inputTokens":12,"outputTokens":3,"totalTokens":15}}`
@@ -220,6 +221,80 @@ func TestAnARNWithoutARegion(t *testing.T) {
 		handler.ServeHTTP(recorder, r)
 		if recorder.Code != http.StatusOK || asked == 0 {
 			t.Errorf("%d %s, asked %d times", recorder.Code, recorder.Body, asked)
+		}
+	})
+}
+
+// A model that nobody knows is a word with a typing mistake in it, more often than a new one: the log says
+// so, at the start or with the first request.
+func TestAnUnknownCompatibleModelIsTold(t *testing.T) {
+	var log bytes.Buffer
+	w := newWorld(t)
+	w.aws = http.HandlerFunc(answering)
+	handler := w.adapter(t, []string{"AWS_DEFAULT_REGION=us-east-1", `COMPATIBILITY_MAPPING={"mine":"anthropic.claude-sonet"}`}, &log)
+	if !strings.Contains(log.String(), "COMPATIBILITY_MAPPING, names a model that is not known") || !strings.Contains(log.String(), "model=anthropic.claude-sonet") {
+		t.Errorf("the start says %s", log.String())
+	}
+	for extra, told := range map[string]bool{
+		`{"compatible_model_id":"amazon.nova-light"}`: true, `{"compatible_model_id":"us.amazon.nova-lite-v1:0"}`: false, "": false,
+	} {
+		log.Reset()
+		chat(t, handler, extra)
+		if strings.Contains(log.String(), "compatible_model_id") != told {
+			t.Errorf("%s: the log says %s", extra, log.String())
+		}
+	}
+}
+
+// sessions is a Bedrock that notes the session of each call.
+type sessions struct {
+	w     *world
+	names []string
+}
+
+func (s *sessions) ServeHTTP(out http.ResponseWriter, r *http.Request) {
+	s.names = append(s.names, s.w.identity(r))
+	answering(out, r)
+}
+
+// Two callers of one deployment are called for in the sessions of their own projects, whoever came first;
+// Core is asked once per key, and again after five minutes.
+func TestASessionIsItsCallers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		s := &sessions{w: w}
+		w.aws = s
+		var asked []string
+		core := memnet.Serve(t, http.HandlerFunc(func(out http.ResponseWriter, r *http.Request) {
+			asked = append(asked, r.Header.Get("Api-Key"))
+			_, _ = io.WriteString(out, `{"project":"of `+r.Header.Get("Api-Key")+`"}`)
+		}))
+		environ := []string{
+			"AWS_DEFAULT_REGION=us-east-1", "DIAL_URL=http://core", "AWS_ASSUME_ROLE_ARN=arn:aws:iam::111122223333:role/process",
+			`AWS_SESSION_TAGS={"project":"UserInfo.project"}`,
+		}
+		handler := w.adapter(t, environ, io.Discard, func(o *adapter.Options) { o.CoreTransport = core })
+		ask := func(key string) {
+			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/openai/deployments/us.amazon.nova-lite-v1:0/chat/completions",
+				strings.NewReader(`{"messages":[{"role":"user","content":"Hi"}]}`))
+			r.Header.Set("Content-Type", "application/json")
+			r.Header.Set("Api-Key", key)
+			handler.ServeHTTP(httptest.NewRecorder(), r)
+		}
+		for _, key := range []string{"one", "two", "one"} {
+			ask(key)
+		}
+		for i, project := range []string{"of one", "of two", "of one"} {
+			if i >= len(s.names) || !strings.Contains(s.names[i], "tags project="+project) {
+				t.Errorf("call %d is not in the session of %q: %q", i, project, s.names)
+			}
+		}
+		if got := fmt.Sprint(asked); got != "[one two]" {
+			t.Errorf("Core was asked by %s", got)
+		}
+		time.Sleep(5*time.Minute + time.Second) // of the bubble's clock
+		if ask("one"); len(asked) != 3 {
+			t.Errorf("after five minutes Core was asked %d times", len(asked))
 		}
 	})
 }

@@ -246,6 +246,9 @@ func (v *variables) region() string {
 			v.warn("%s=%s is not used: %s=%s goes first", name, value, from, region)
 		}
 	}
+	if region != "" && !bedrock.IsRegion(region) {
+		v.wrong(from, "must be the name of an AWS region, such as eu-west-1")
+	}
 	if from == "DEFAULT_REGION" {
 		v.warn("the region comes from DEFAULT_REGION, which is an old name: set AWS_DEFAULT_REGION")
 	}

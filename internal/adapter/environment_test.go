@@ -21,11 +21,11 @@ func TestEnvironment(t *testing.T) {
 		want    string
 	}{
 		{"", func(e *adapter.Environment) any { return e.Region }, ""},
-		{"AWS_REGION=a", func(e *adapter.Environment) any { return e.Region }, "a"},
-		{"AWS_REGION=a\nAWS_DEFAULT_REGION=b", func(e *adapter.Environment) any { return e.Region }, "b"},
-		{"AWS_REGION=a\nAWS_DEFAULT_REGION=b\nDEFAULT_REGION=c", func(e *adapter.Environment) any { return e.Region }, "c"},
-		{"AWS_REGION=a\nAWS_DEFAULT_REGION=b\nDEFAULT_REGION=c", func(e *adapter.Environment) any { return len(e.Warnings) }, "3"},
-		{"AWS_DEFAULT_REGION=\nAWS_REGION=a", func(e *adapter.Environment) any { return e.Region }, "a"},
+		{"AWS_REGION=us-east-1", func(e *adapter.Environment) any { return e.Region }, "us-east-1"},
+		{"AWS_REGION=us-east-1\nAWS_DEFAULT_REGION=us-east-2", func(e *adapter.Environment) any { return e.Region }, "us-east-2"},
+		{"AWS_REGION=us-east-1\nAWS_DEFAULT_REGION=us-east-2\nDEFAULT_REGION=eu-west-1", func(e *adapter.Environment) any { return e.Region }, "eu-west-1"},
+		{"AWS_REGION=us-east-1\nAWS_DEFAULT_REGION=us-east-2\nDEFAULT_REGION=eu-west-1", func(e *adapter.Environment) any { return len(e.Warnings) }, "3"},
+		{"AWS_DEFAULT_REGION=\nAWS_REGION=us-east-1", func(e *adapter.Environment) any { return e.Region }, "us-east-1"},
 		{"", func(e *adapter.Environment) any { return e.Options.ClaudeClient }, "legacy"},
 		{"AWS_CLAUDE_DEFAULT_CLIENT=mantle", func(e *adapter.Environment) any { return e.Options.ClaudeClient }, "mantle"},
 		{"", func(e *adapter.Environment) any { return e.Options.ClaudeMaxTokens }, "0"},
@@ -54,6 +54,9 @@ func TestEnvironment(t *testing.T) {
 		{"WEB_CONCURRENCY=1\nBOTOCORE_MAX_RETRY_ATTEMPTS=0", func(e *adapter.Environment) any { return len(e.Meaningless) }, "0"},
 		{"WEB_CONCURRENCY=4\nDIAL_SDK_LOG=DEBUG\nDIAL_SDK_X=1\nBOTOCORE_MAX_RETRY_ATTEMPTS=2", names, "[BOTOCORE_MAX_RETRY_ATTEMPTS WEB_CONCURRENCY DIAL_SDK_LOG DIAL_SDK_X]"},
 
+		{"AWS_DEFAULT_REGION=eu_west_1", nil, "AWS_DEFAULT_REGION must be the name of an AWS region, such as eu-west-1"},
+		{"AWS_REGION=Ireland", nil, "AWS_REGION must be"},
+		{"DEFAULT_REGION=${REGION}\nAWS_REGION=us-east-1", nil, "DEFAULT_REGION must be"},
 		{"AWS_CLAUDE_DEFAULT_CLIENT=x", nil, "AWS_CLAUDE_DEFAULT_CLIENT must be one of legacy, mantle, converse"},
 		{"COMPATIBILITY_MAPPING=hush", nil, `COMPATIBILITY_MAPPING must be a JSON object of strings, such as {"my-claude":"anthropic.claude-sonnet-4-5-20250929-v1:0"}`},
 		{`COMPATIBILITY_MAPPING={"a":1}`, nil, "COMPATIBILITY_MAPPING must be"},

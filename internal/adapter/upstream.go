@@ -214,6 +214,9 @@ func (a *adapter) deployment(client *bedrock.Client, name string, u *Upstream) (
 	if options.BaseModel == "" {
 		options.BaseModel = a.Compatible[name]
 	}
+	if options.BaseModel != "" && !client.Knows(options.BaseModel) {
+		a.notices.warn("compatible_model_id, or COMPATIBILITY_MAPPING, names a model that is not known: its family alone says how it behaves", "model", options.BaseModel)
+	}
 	options.Claude = cmp.Or(options.Claude, a.ClaudeClient)
 	model, err := client.Model(id, options)
 	if err != nil {

@@ -97,6 +97,12 @@ func New(o Options) (*Client, error) {
 // Region is the region of the upstream.
 func (c *Client) Region() string { return c.region }
 
+// Knows says whether the catalogue has a model, by its id with or without a regional prefix.
+func (c *Client) Knows(modelID string) bool {
+	_, ok := c.catalogue.Family(modelID)
+	return ok
+}
+
 // Identity says as whom the upstream calls AWS.
 func (c *Client) Identity() Identity { return c.describe() }
 

@@ -101,7 +101,7 @@ func (c *Client) setHosts(o Options) error {
 		}
 		base, err := endpointBase(cmp.Or(e.own, "https://"+v.host(e.service, o.Region)), c.bearer != nil)
 		if err != nil {
-			return err
+			return fmt.Errorf("%s, AWS_ENDPOINT_URL or %s in extraData: %w", e.setting, strings.ToLower(e.setting), err)
 		}
 		*e.to = base
 	}

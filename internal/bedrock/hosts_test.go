@@ -53,6 +53,8 @@ func TestAnAddressHasNoVariants(t *testing.T) {
 		want     string // in the error; "" for none
 	}{
 		{"", Settings{Endpoint: "https://vpce.example", Network: Network{FIPS: &yes}}, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME and AWS_USE_FIPS_ENDPOINT together"},
+		{"AWS_ENDPOINT_URL=vpce.example", Settings{}, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME, AWS_ENDPOINT_URL or aws_endpoint_url_bedrock_runtime in extraData: the Bedrock endpoint must be"},
+		{"", Settings{ControlEndpoint: "https://vpce.example/path"}, "AWS_ENDPOINT_URL_BEDROCK, AWS_ENDPOINT_URL or"},
 		{"", Settings{MantleEndpoint: "https://vpce.example", Network: Network{DualStack: &yes}}, "AWS_ENDPOINT_URL_BEDROCK_MANTLE and AWS_USE_DUALSTACK_ENDPOINT together"},
 		{"", Settings{ControlEndpoint: "https://vpce.example", Network: Network{FIPS: &yes, DualStack: &yes}}, "AWS_ENDPOINT_URL_BEDROCK and AWS_USE_FIPS_ENDPOINT together"},
 		{"AWS_USE_FIPS_ENDPOINT=true", Settings{Endpoint: "https://vpce.example"}, "AWS_ENDPOINT_URL_BEDROCK_RUNTIME and AWS_USE_FIPS_ENDPOINT together"},

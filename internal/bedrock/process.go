@@ -142,6 +142,12 @@ func credentialWarnings(getenv func(string) string) (warnings []string) {
 	} else if set("AWS_BEARER_TOKEN_BEDROCK") && set("AWS_BEARER_TOKEN_BEDROCK_FILE") {
 		warn("AWS_BEARER_TOKEN_BEDROCK_FILE is not used: AWS_BEARER_TOKEN_BEDROCK goes first")
 	}
+	if id, key := "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"; set(id) != set(key) {
+		if set(key) {
+			id, key = key, id
+		}
+		warn(id + " is set without " + key + ", so AWS's tools leave it out and go on to the next source of credentials")
+	}
 	switch {
 	case isNodeRole(getenv):
 		warn("AWS_ROLE_ARN is set without AWS_WEB_IDENTITY_TOKEN_FILE, so AWS's tools leave the role out: on a node of AWS the node's own role would be used. Give the pod's service account the role again, or set AWS_EC2_METADATA_DISABLED=true to be safe from that")

@@ -98,12 +98,14 @@ func TestWarningsOfTheEnvironment(t *testing.T) {
 	for _, tt := range []struct{ env, want string }{
 		{"", ""},
 		{"AWS_ROLE_ARN=r AWS_WEB_IDENTITY_TOKEN_FILE=" + token, ""},
-		{"AWS_ACCESS_KEY_ID=k", ""},
+		{"AWS_ACCESS_KEY_ID=k AWS_SECRET_ACCESS_KEY=s", ""},
+		{"AWS_ACCESS_KEY_ID=k", "AWS_ACCESS_KEY_ID is set without AWS_SECRET_ACCESS_KEY"},
+		{"AWS_SECRET_ACCESS_KEY=s", "AWS_SECRET_ACCESS_KEY is set without AWS_ACCESS_KEY_ID"},
 		{"AWS_ROLE_ARN=r", "AWS_ROLE_ARN is set without AWS_WEB_IDENTITY_TOKEN_FILE"},
 		{"AWS_WEB_IDENTITY_TOKEN_FILE=" + token, "AWS_WEB_IDENTITY_TOKEN_FILE is set without AWS_ROLE_ARN"},
 		{"AWS_ROLE_ARN=r AWS_WEB_IDENTITY_TOKEN_FILE=/nonexistent", "AWS_WEB_IDENTITY_TOKEN_FILE cannot be read"},
-		{"AWS_ROLE_ARN=r AWS_ACCESS_KEY_ID=k AWS_WEB_IDENTITY_TOKEN_FILE=" + token, "are not used: AWS_ACCESS_KEY_ID goes first"},
-		{"AWS_ASSUME_ROLE_ARN=r AWS_ACCESS_KEY_ID=k", "DIAL's adapter would use the key"},
+		{"AWS_ROLE_ARN=r AWS_ACCESS_KEY_ID=k AWS_SECRET_ACCESS_KEY=s AWS_WEB_IDENTITY_TOKEN_FILE=" + token, "are not used: AWS_ACCESS_KEY_ID goes first"},
+		{"AWS_ASSUME_ROLE_ARN=r AWS_ACCESS_KEY_ID=k AWS_SECRET_ACCESS_KEY=s", "DIAL's adapter would use the key"},
 		{"AWS_ASSUME_ROLE_ARN=r AWS_BEARER_TOKEN_BEDROCK=b", "AWS_BEARER_TOKEN_BEDROCK is not used: AWS_ASSUME_ROLE_ARN goes first"},
 		{"AWS_BEARER_TOKEN_BEDROCK_FILE=f AWS_BEARER_TOKEN_BEDROCK=b", "AWS_BEARER_TOKEN_BEDROCK_FILE is not used"},
 	} {
