@@ -3,6 +3,7 @@ package adapter
 import (
 	"encoding/base64"
 	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -10,7 +11,11 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+
+	"outcrop/internal/bedrock"
 	"outcrop/internal/llm"
+	"outcrop/internal/secret"
 )
 
 // fakeCore keeps what is stored in it.
@@ -120,5 +125,50 @@ func TestStoreFails(t *testing.T) {
 				t.Errorf("got %v", err)
 			}
 		})
+	}
+}
+
+// What goes on to Core of a request's headers is what Core is to know: not what the caller proves itself
+// with elsewhere, nor what Core itself has added, nor what is about this connection.
+func TestForwardedHeaders(t *testing.T) {
+	in := http.Header{}
+	for _, name := range []string{
+		"Api-Key", "Traceparent", "Tracestate", "X-Dial-Cache-Policy", "X-Conversation-Id",
+		"Authorization", "X-Api-Key", "Cookie", "User-Agent", "Connection", "Transfer-Encoding", "Content-Length", "Content-Type", "Accept-Encoding",
+		"X-Upstream-Key", "X-Upstream-Endpoint", "X-Upstream-Extra-Data", "Anthropic-Version", "Anthropic-Beta", "X-Stainless-Lang",
+		"X-Dial-Deployment-Id", "X-Dial-Deployment-Features", "X-Dial-Override-Name", "X-Dial-Cache-Breakpoint-Path",
+	} {
+		in.Set(name, "v")
+	}
+	want := http.Header{
+		"Api-Key": {"v"}, "Traceparent": {"v"}, "Tracestate": {"v"}, "X-Dial-Cache-Policy": {"v"}, "X-Conversation-Id": {"v"},
+		"User-Agent": {"anthropicMessages-to-openaiChatCompletions-translator"},
+	}
+	if diff := cmp.Diff(want, forwarded(in)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// A client that is pushed out of the cache is closed, so that its connections are.
+func TestPushedOutClientsAreDropped(t *testing.T) {
+	a, err := newAdapter(Options{
+		CacheSize: 1, Log: slog.New(slog.DiscardHandler),
+		Client: func(s bedrock.Settings) (*bedrock.Client, error) {
+			return bedrock.New(bedrock.Options{Region: "us-east-1", APIKey: secret.New("k")})
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	dropped := 0
+	drop := a.clients.drop
+	a.clients.drop = func(c *bedrock.Client) { dropped++; drop(c) }
+	for _, region := range []string{"eu-west-1", "eu-west-2", "eu-west-3"} {
+		if _, err := a.client(t.Context(), bedrock.Settings{Region: region}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if dropped != 3 { // the process's own was the first
+		t.Errorf("%d clients were closed", dropped)
 	}
 }
