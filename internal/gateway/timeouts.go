@@ -36,7 +36,8 @@ func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Eve
 		}
 		limits := m.limits
 		if req.Whole {
-			limits = catalog.Timeouts{FirstToken: limits.Whole} // nobody knows whether such an answer is on its way
+			// Nobody knows whether such an answer is on its way. One that comes in pieces all the same may not stop.
+			limits = catalog.Timeouts{FirstToken: limits.Whole, InterToken: limits.Whole}
 		}
 		w := newSilence(limits.FirstToken, cancel, "The model said nothing for %v, the deployment's first-token timeout.")
 		defer func() { w.end() }()

@@ -98,14 +98,16 @@ func TestTranslatorWithoutCore(t *testing.T) {
 // TestTranslatorTimeouts: a Core that never answers, or falls silent, is a timeout: as a status while there
 // can be one, else as an error at the end of the stream.
 func TestTranslatorTimeouts(t *testing.T) {
+	const half = `data: {"choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n"
 	for _, tt := range []struct {
 		name, stream, said string
 		after              time.Duration
 		status             int
 	}{
 		{"whole", "false", "", 3 * time.Minute, http.StatusGatewayTimeout},
+		{"whole, in pieces", "false", half, 3 * time.Minute, http.StatusGatewayTimeout},
 		{"nothing of a stream", "true", "", time.Minute, http.StatusGatewayTimeout},
-		{"half of a stream", "true", `data: {"choices":[{"index":0,"delta":{"content":"a"}}]}` + "\n\n", 2 * time.Minute, http.StatusOK},
+		{"half of a stream", "true", half, 2 * time.Minute, http.StatusOK},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
