@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"fmt"
 	"iter"
 	"net/http"
 	"strings"
@@ -31,6 +32,10 @@ func namedByCore(r *http.Request, model string) string {
 	return model
 }
 
+// maxName is the longest name of a deployment, in bytes, that goes into a log or a path unchecked: that of the
+// longest ARN that Bedrock takes.
+const maxName = 2048
+
 // handleTranslator asks DIAL Core what a Messages request asks. Core has the deployment's defaults, limits
 // and files.
 func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) error {
@@ -46,6 +51,9 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 	name := namedByCore(r, shape.Model)
 	if name == "" {
 		return x.refuse(llm.Invalid("model", "model must name a deployment."))
+	}
+	if len(name) > maxName {
+		return x.refuse(llm.Invalid("model", fmt.Sprintf("model: no deployment has a name of more than %d bytes.", maxName)))
 	}
 	x.deployment = name
 	if name == "." || name == ".." { // in a path they would be steps of it

@@ -145,3 +145,22 @@ func TestTranslatorStaysInItsPath(t *testing.T) {
 		}
 	}
 }
+
+// TestNoNameFillsTheLog: where a name is not looked up, it is bounded.
+func TestNoNameFillsTheLog(t *testing.T) {
+	long := strings.Repeat("x", 50_000)
+	for path, status := range map[string]int{
+		"/to-chat-completions/anthropic/v1/messages": http.StatusBadRequest,
+		"/openai/deployments/" + long + "/rate":      http.StatusOK,
+		"/openai/deployments/a/" + long + "/rate":    http.StatusOK,
+	} {
+		var log bytes.Buffer
+		core := http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("Core was asked") })
+		w := httptest.NewRecorder()
+		newTranslator(t, core, func(o *gateway.Options) { o.Log = slog.New(slog.NewJSONHandler(&log, nil)) }).ServeHTTP(w,
+			messagesRequest(t.Context(), path, `{"model":"`+long+`","messages":[{"role":"user","content":"a"}]}`))
+		if w.Code != status || log.Len() == 0 || log.Len() > 4096 {
+			t.Errorf("%.60s: %d, %d bytes of log", path, w.Code, log.Len())
+		}
+	}
+}
