@@ -16,7 +16,7 @@ import (
 type stalled struct{ beginning []byte }
 
 func (s *stalled) RoundTrip(*http.Request) (*http.Response, error) {
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: &stalledBody{Reader: bytes.NewReader(s.beginning), closed: make(chan struct{})}}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: &stalledBody{Reader: bytes.NewReader(s.beginning), closed: make(chan struct{})}}, nil
 }
 
 type stalledBody struct {

@@ -217,8 +217,13 @@ func withoutMetrics(data []byte) []byte {
 // oneLine makes spaces of the line ends between JSON's tokens, in place: within strings there are none.
 func oneLine(data []byte) []byte {
 	for _, end := range []byte("\n\r") {
-		for i := bytes.IndexByte(data, end); i >= 0; i = bytes.IndexByte(data, end) {
-			data[i] = ' '
+		for rest := data; ; {
+			i := bytes.IndexByte(rest, end)
+			if i < 0 {
+				break
+			}
+			rest[i] = ' '
+			rest = rest[i+1:]
 		}
 	}
 	return data
