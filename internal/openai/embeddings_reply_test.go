@@ -162,3 +162,18 @@ func BenchmarkWriteEmbeddings(b *testing.B) {
 		})
 	}
 }
+
+// JSON has no word for what is no number: the client is told, and base64 takes it.
+func TestVectorsThatAreNoNumbers(t *testing.T) {
+	for _, f := range []float64{math.Inf(1), math.Inf(-1), math.NaN()} {
+		out := &llm.Embeddings{Vectors: [][]float32{{1}, {2, float32(f)}}}
+		w := httptest.NewRecorder()
+		if err := WriteEmbeddings(w, out, EmbedEnvelope{Model: "m"}); llm.AsError(err).Kind != llm.KindUpstream || w.Code != http.StatusBadGateway || !json.Valid(w.Body.Bytes()) {
+			t.Errorf("%v: %v, %d %s", f, err, w.Code, w.Body)
+		}
+		w = httptest.NewRecorder()
+		if err := WriteEmbeddings(w, out, EmbedEnvelope{Model: "m", Base64: true}); err != nil || w.Code != http.StatusOK {
+			t.Errorf("%v in base64: %v, %d", f, err, w.Code)
+		}
+	}
+}
