@@ -146,3 +146,30 @@ func TestADeniedCountIsNotAskedAgain(t *testing.T) {
 		}
 	})
 }
+
+// TestAClientThatLeavesDoesNotSpoilTheCredentials: neither for those that come right after it, nor those
+// whose renewal it has started.
+func TestAClientThatLeavesDoesNotSpoilTheCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := &source{}
+		w := newWallet(s)
+		gone, leave := context.WithTimeout(t.Context(), time.Millisecond)
+		defer leave()
+		if _, err := w.get(gone); err == nil {
+			t.Fatal("a client that has gone has credentials")
+		}
+		if d := took(t, w); d != time.Second {
+			t.Errorf("the next one waited %v", d)
+		}
+		<-time.After(time.Hour - refreshAhead + time.Second)
+		short, leaveToo := context.WithCancel(t.Context())
+		if _, err := w.get(short); err != nil { // which starts a renewal
+			t.Fatal(err)
+		}
+		leaveToo()
+		<-time.After(refreshAhead)
+		if d := took(t, w); d != 0 {
+			t.Errorf("the renewal has ended with its client: waited %v", d)
+		}
+	})
+}

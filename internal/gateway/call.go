@@ -192,7 +192,7 @@ func (g *Gateway) callOf(x *exchange, a asked, s *served, d decoded) (*call, err
 		}
 	}
 	if s.Chat == nil {
-		return nil, llm.Invalid("model", "The deployment "+s.Name+" does not chat.")
+		return nil, doesNotChat(s)
 	}
 	c := g.complete(s, a.caller, req, shape)
 	c.dial = a.name != ""
@@ -338,4 +338,13 @@ func (c *call) envelope(x *exchange) openai.Envelope {
 		IncludeUsage: c.shape.IncludeUsage, DIAL: c.dial, Functions: c.shape.Functions, Choices: c.shape.N, Statistics: c.statistics,
 		Heartbeat: c.Timeouts.Heartbeat,
 	}
+}
+
+// doesNotChat is the error of a deployment that has no model of ours to ask: one that forwards chats gets
+// them as they came, in no other dialect.
+func doesNotChat(s *served) error {
+	if s.Chats != nil {
+		return llm.Invalid("model", "The deployment "+s.Name+" is another server's, which is asked for chat completions only: POST /openai/deployments/"+s.Name+"/chat/completions.")
+	}
+	return llm.Invalid("model", "The deployment "+s.Name+" does not chat.")
 }

@@ -65,7 +65,7 @@ func (g *Gateway) findMessages(x *exchange, r *http.Request, m *messages, name s
 		m.native = m.Messages()
 	}
 	if m.native == nil && m.Chat == nil {
-		return llm.Invalid("model", "The deployment "+name+" does not chat.")
+		return doesNotChat(m.served)
 	}
 	return nil
 }

@@ -98,3 +98,18 @@ func TestMessagesAreForModelsThatChat(t *testing.T) {
 		}
 	}
 }
+
+// TestAnotherServersModelHasOneDialect: a deployment whose chats are forwarded is not said to be silent.
+func TestAnotherServersModelHasOneDialect(t *testing.T) {
+	handler := serving(t, &catalog.Deployment{Name: "there", Chats: &forwarder{}}, nil)
+	for path, body := range map[string]string{
+		"/anthropic/v1/messages":        `{"model":"there","max_tokens":5,"messages":[{"role":"user","content":"a"}]}`,
+		"/openai/v1/images/generations": `{"model":"there","prompt":"a"}`,
+	} {
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, messagesRequest(t.Context(), path, body))
+		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "POST /openai/deployments/there/chat/completions") {
+			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		}
+	}
+}
