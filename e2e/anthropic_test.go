@@ -18,6 +18,13 @@ var messagesModels = map[string]string{
 	"gpt-oss":  "openai.gpt-oss-120b-1:0",
 }
 
+// onRuntime are Claude's names on the runtime, and one model that requests are translated for.
+var onRuntime = map[string]string{
+	"claude":   messagesModels["claude"],
+	"adaptive": messagesModels["adaptive"],
+	"nova":     messagesModels["nova"],
+}
+
 // onMantle are Claude's names on bedrock-mantle, and one model that is not there.
 var onMantle = map[string]string{
 	"claude":   "anthropic.claude-haiku-4-5",
@@ -48,7 +55,7 @@ func TestAnthropic(t *testing.T) {
 		"serve": func(t *testing.T) []string {
 			return told(t, serveChats(t, messagesModels).url, testKey, own(messagesModels), nil)
 		},
-		"adapter": func(t *testing.T) []string { return told(t, serveAdapter(t).url, "any", messagesModels, nil) },
+		"adapter": func(t *testing.T) []string { return told(t, serveAdapter(t).url, "any", onRuntime, nil) },
 		"adapter, mantle": func(t *testing.T) []string {
 			return told(t, serveAdapter(t).url, "any", onMantle, map[string]string{"X-Upstream-Extra-Data": `{"claude_client":"mantle"}`})
 		},

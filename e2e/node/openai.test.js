@@ -236,7 +236,7 @@ for (const [flavour, make] of Object.entries(flavours)) {
 test('models', async () => {
   const client = flavours.openai();
   const names = (await client.models.list()).data.map((m) => m.id);
-  assert.deepEqual(names.sort(), ['claude-sonnet', 'gpt-oss', 'llama', 'nova-lite']);
+  assert.deepEqual(names.sort(), ['claude-sonnet', 'gpt-oss', 'llama', 'nova-lite', 'rerank', 'stable-image', 'titan-embed']);
   assert.equal((await client.models.retrieve('llama')).id, 'llama');
   await assert.rejects(client.models.retrieve('no-such-model'), OpenAI.NotFoundError);
 });

@@ -303,7 +303,8 @@ def test_headers(client):
 
 def test_models():
     with openai_client() as client:
-        assert {m.id for m in client.models.list()} == {"claude-sonnet", "nova-lite", "llama", "gpt-oss"}
+        names = {"claude-sonnet", "nova-lite", "llama", "gpt-oss", "titan-embed", "stable-image", "rerank"}
+        assert {m.id for m in client.models.list()} == names
         assert client.models.retrieve("llama").id == "llama"
         with pytest.raises(openai.NotFoundError):
             client.models.retrieve("no-such-model")
