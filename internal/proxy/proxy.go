@@ -198,7 +198,7 @@ func relay(c *clock, w http.ResponseWriter, resp *http.Response) error {
 			}
 		}
 		switch {
-		case err == io.EOF && end.reached():
+		case err == io.EOF && end.reached(): //nolint:errorlint // only a bare io.EOF is the end
 			return nil
 		case err != nil:
 			return c.explain(err, "The answer of the deployment's server broke off.")
