@@ -153,7 +153,7 @@ func TestForwardedHeaders(t *testing.T) {
 func TestPushedOutClientsAreDropped(t *testing.T) {
 	a, err := newAdapter(Options{
 		CacheSize: 1, Log: slog.New(slog.DiscardHandler),
-		Client: func(s bedrock.Settings) (*bedrock.Client, error) {
+		Client: func(bedrock.Settings) (*bedrock.Client, error) {
 			return bedrock.New(bedrock.Options{Region: "us-east-1", APIKey: secret.New("k")})
 		},
 	})
