@@ -10,7 +10,7 @@ import (
 
 // DIAL's client for Python, and its SDK: as a judge of our wire, and as an application behind serve.
 func TestDIAL(t *testing.T) {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
