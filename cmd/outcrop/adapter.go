@@ -204,7 +204,7 @@ func extraProblems(problems []config.Problem, log *slog.Logger) error {
 func listed(catalogue *models.Catalogue) (out []adapter.Model) {
 	for _, m := range catalogue.All() {
 		switch m.Kind {
-		case models.Chat, models.Embedding, models.Image, models.Rerank:
+		case models.Chat, models.Embedding, models.Image: // there is no route for the others
 			if !m.ProfileOnly() && m.Lifecycle.Status != models.EndOfLife {
 				out = append(out, adapter.Model{ID: m.ID, Name: m.Name})
 			}
