@@ -107,7 +107,8 @@ for (const [flavour, make] of Object.entries(flavours)) {
       assert.match(streamed.text, /Tell me about stones\./);
       assert.equal(streamed.text, plain.text);
       assert.equal(streamed.reason, 'stop');
-      assert.equal(streamed.usage, null);
+      // On DIAL's route, which Azure's clients use, the last chunk tells the usage unasked.
+      assert.deepEqual(streamed.usage, flavour === 'azure' ? plain.usage : null);
       assert.equal(streamed.ids.size, 1);
       assert.ok(streamed.chunks > 5, 'the stream came in one piece');
       const billed = await answer({ messages, stream: true, stream_options: { include_usage: true } });

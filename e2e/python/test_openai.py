@@ -117,7 +117,9 @@ def test_stream_equals_plain(client):
     text, calls, reason, usage = fold(chunks)
     assert "Tell me about stones." in text
     assert text == plain.choices[0].message.content
-    assert (calls, reason, usage) == ([], "stop", None)
+    # On DIAL's route, which Azure's clients use, the last chunk tells the usage unasked.
+    told = plain.usage if isinstance(client, openai.AzureOpenAI) else None
+    assert (calls, reason, usage) == ([], "stop", told)
     assert len(chunks) > 5, "the stream came in one piece"
     assert {c.object for c in chunks} == {"chat.completion.chunk"}
     assert len({c.id for c in chunks}) == 1
