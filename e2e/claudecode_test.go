@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -66,7 +67,7 @@ func claudeCode(t *testing.T, url, model string, env ...string) {
 		"--model", model, "--output-format", "stream-json", "--verbose", "--allowedTools", "Read")
 	outside := refuseOutside(t)
 	cmd.Dir = folder
-	cmd.Env = append(env, "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "ANTHROPIC_BASE_URL="+url+"/anthropic", "ANTHROPIC_API_KEY="+testKey,
+	cmd.Env = append(slices.Clone(env), "PATH="+os.Getenv("PATH"), "HOME="+t.TempDir(), "ANTHROPIC_BASE_URL="+url+"/anthropic", "ANTHROPIC_API_KEY="+testKey,
 		"CLAUDE_CODE_DISABLE_NONESSENTIAL_TRAFFIC=1", "DISABLE_AUTOUPDATER=1", "DISABLE_TELEMETRY=1", "DISABLE_ERROR_REPORTING=1",
 		"HTTPS_PROXY="+outside, "HTTP_PROXY="+outside, "NO_PROXY=127.0.0.1")
 	out, err := cmd.Output()
