@@ -55,9 +55,10 @@ func TestRequestsForOtherServers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			server := httptest.NewServer(newHandler(t, gateway.Options{Auth: keys, Deployments: gateway.Fixed(visible), Log: slog.New(slog.DiscardHandler)}))
-			defer server.Close()
+			server := httptest.NewUnstartedServer(newHandler(t, gateway.Options{Auth: keys, Deployments: gateway.Fixed(visible), Log: slog.New(slog.DiscardHandler)}))
 			server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+			server.Start()
+			defer server.Close()
 			r, err := http.NewRequestWithContext(t.Context(), http.MethodPost, server.URL+tt.path, strings.NewReader(tt.body))
 			if err != nil {
 				t.Fatal(err)
@@ -68,6 +69,7 @@ func TestRequestsForOtherServers(t *testing.T) {
 			if got := status + " " + text; !strings.HasPrefix(got, tt.want[:3]) || !strings.Contains(text, strings.TrimSpace(tt.want[3:])) {
 				t.Errorf("got %s, want %s", got, tt.want)
 			}
+			server.Close() // the handler has ended
 			if tt.says != "" && there.got != tt.body {
 				t.Errorf("it got %q", there.got)
 			}
