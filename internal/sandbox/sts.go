@@ -116,12 +116,20 @@ func (s *Server) stsRefusal(signed bool) *apiError {
 	return e
 }
 
+// deniedRole is the name of the one role that trusts nobody.
+const deniedRole = "role/denied"
+
 // assumeRole gives a signer the credentials of a role. Every role of a
-// well-formed ARN exists and trusts every caller.
+// well-formed ARN exists and trusts every caller, but for deniedRole.
 func (s *Server) assumeRole(c stsCall) ([]element, *apiError) {
 	lifetime, refused := c.check()
 	if refused != nil {
 		return nil, refused
+	}
+	if role := c.form.Get("RoleArn"); strings.HasSuffix(role, ":"+deniedRole) {
+		e := stsError("AccessDenied", "User: %s is not authorized to perform: sts:AssumeRole on resource: %s", c.who.ARN, role)
+		e.Status = http.StatusForbidden
+		return nil, e
 	}
 	if id := c.form.Get("ExternalId"); id != "" && (len(id) < 2 || len(id) > 1224 || !externalIDPattern.MatchString(id)) {
 		return nil, constraintError("externalId", "Member must have length between 2 and 1224 and satisfy regular expression pattern: [\\w+=,.@:\\/-]*")
