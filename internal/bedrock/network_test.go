@@ -300,7 +300,7 @@ func TestBypasses(t *testing.T) {
 		{"fd00::/8", "https://[fd00::1]", true},
 		{"[fd00::1]:443", "https://[fd00::1]", true},
 	} {
-		p, err := newProxies("proxy.example:3128", "", tt.none)
+		choose, err := newProxies("proxy.example:3128", "", tt.none)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -308,7 +308,7 @@ func TestBypasses(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		proxy, err := p.choose(&http.Request{URL: u})
+		proxy, err := choose(&http.Request{URL: u})
 		if err != nil || (proxy == nil) != tt.direct {
 			t.Errorf("NO_PROXY=%q, %s: %v, %v", tt.none, tt.address, proxy, err)
 		}

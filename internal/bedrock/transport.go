@@ -58,12 +58,12 @@ type route struct {
 
 // transport makes the transport of a route.
 func (p route) transport() (*http.Transport, error) {
-	proxies, err := newProxies(p.httpsProxy, p.httpProxy, p.noProxy)
+	proxy, err := newProxies(p.httpsProxy, p.httpProxy, p.noProxy)
 	if err != nil {
 		return nil, err
 	}
 	t := NewTransport()
-	t.Proxy = proxies.choose
+	t.Proxy = proxy
 	if p.caBundle != "" {
 		pem, err := os.ReadFile(p.caBundle)
 		if err != nil {

@@ -43,7 +43,7 @@ func table() []row {
 			internal: []string{"jsonscan", "llm", "models", "secret", "sse"},
 			external: []string{
 				awsSDK + "/aws", awsSDK + "/aws/signer/v4", awsSDK + "/config", awsSDK + "/credentials/...", awsSDK + "/service/sts/...",
-				"github.com/aws/smithy-go/logging",
+				"github.com/aws/smithy-go/logging", "golang.org/x/net/http/httpproxy",
 			},
 		},
 		{floor: 2, pkg: "internal/cohere", internal: []string{"jsonscan", "llm"}},
