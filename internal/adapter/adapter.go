@@ -190,12 +190,9 @@ func (a *adapter) user(ctx context.Context, header http.Header) any {
 		a.notices.warn("session tags from UserInfo are skipped: the request has no Api-Key")
 		return nil
 	}
-	// Core's keys are good for one request; a token that it forwards (forwardAuthToken) stays the user's own.
-	who := "key " + key
-	if token := header.Get("Authorization"); token != "" {
-		who = "token " + token
-	}
-	user, err := a.users.get(ctx, sha256.Sum256([]byte(who)), func() (made[any], error) {
+	// Not by the token alone, although it outlives Core's keys: whatever stands between may give one to all
+	// requests, and one user would be billed as another.
+	user, err := a.users.get(ctx, sha256.Sum256([]byte(key+"\x00"+header.Get("Authorization"))), func() (made[any], error) {
 		var user any
 		if err := a.core.get(ctx, "/v1/user/info", key, &user); err != nil {
 			a.notices.warn("session tags from UserInfo are skipped: GET /v1/user/info failed", "error", err)

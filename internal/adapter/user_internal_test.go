@@ -10,9 +10,9 @@ import (
 	"testing"
 )
 
-// TestUsersAreAskedForOnce: Core gives every request a key of its own, so that a user is known by the token
-// that it forwards; without one by the key. A user is never taken for another.
-func TestUsersAreAskedForOnce(t *testing.T) {
+// TestAUserIsWhoseTheKeyIs: Core is asked once about a key, and a token that comes with several keys does not
+// make their users one.
+func TestAUserIsWhoseTheKeyIs(t *testing.T) {
 	var mu sync.Mutex
 	asked := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -35,12 +35,12 @@ func TestUsersAreAskedForOnce(t *testing.T) {
 		asked               int
 	}{
 		{"key-1", "Bearer of-a", "key-1", 1},
-		{"key-2", "Bearer of-a", "key-1", 1},
-		{"key-3", "Bearer of-b", "key-3", 2},
-		{"key-4", "", "key-4", 3},
-		{"key-5", "", "key-5", 4},
+		{"key-1", "Bearer of-a", "key-1", 1},
+		{"key-2", "Bearer of-a", "key-2", 2},
+		{"key-3", "Bearer of-b", "key-3", 3},
 		{"key-4", "", "key-4", 4},
-		{"Bearer of-a", "", "Bearer of-a", 5}, // a key that looks like a token is none
+		{"key-5", "", "key-5", 5},
+		{"key-4", "", "key-4", 5},
 	} {
 		header := http.Header{"Api-Key": {tt.key}}
 		if tt.token != "" {
