@@ -1,0 +1,2 @@
+// Package charts is the Helm chart, as files in the binary.
+package charts
