@@ -3,6 +3,7 @@
 # make check   test, and format, vet, lint, race, guards and a short fuzz of every target
 # make e2e     strangers' clients against the real binary (fetches their packages first)
 # make e2e-claude-code   the same with Claude Code, which is a download of its own (380 MB)
+# make image   the container image for amd64 and arm64, with SBOMs, without Docker: bin/image
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -16,7 +17,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code bench perf clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code bench perf image image-check clean
 
 all: build
 
@@ -69,6 +70,20 @@ e2e-deps:
 e2e-claude-code: build
 	e2e/install claude-code
 	$(GO) test -tags e2e,claudecode -count=1 -v -run '^TestClaudeCode$$' ./e2e/...
+
+# VERSION is what the image and the chart are called.
+VERSION ?= 0.1.0
+
+# The image builder's dependencies stay out of the product's go.sum, too.
+image:
+	$(GO) run -C tools/image . -source "$(CURDIR)" -out "$(CURDIR)/bin/image" -version $(VERSION)
+
+# The builder's tests, and that the same sources give the same image.
+image-check:
+	cd tools/image && $(GO) vet ./... && $(GO) test ./...
+	@first=$$($(MAKE) --no-print-directory -s image | cut -d' ' -f2); second=$$($(MAKE) --no-print-directory -s image | cut -d' ' -f2); \
+	if [ -z "$$first" ] || [ "$$first" != "$$second" ]; then echo "two builds of the image differ: $$first, $$second"; exit 1; fi; \
+	echo "image $$first, twice"
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
