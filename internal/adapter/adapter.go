@@ -18,6 +18,7 @@ import (
 	"outcrop/internal/fetch"
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
+	"outcrop/internal/usage"
 )
 
 // Options make an adapter. Client, Extra and Log are needed.
@@ -59,6 +60,9 @@ type Options struct {
 
 	Log     *slog.Logger
 	Version string
+	// Ready and Record are the gateway's.
+	Ready  func() (reason string)
+	Record func(usage.Entry)
 }
 
 // Model is a model of the listing.
@@ -98,6 +102,7 @@ func New(o Options) (http.Handler, error) {
 	o.Fetch.Origin = o.Core
 	options := gateway.Options{
 		Auth: a, Deployments: a, Log: o.Log, Version: o.Version, Fetch: fetch.New(o.Fetch),
+		Ready: o.Ready, Record: o.Record,
 	}
 	if a.core != nil {
 		options.Store, options.Core, options.CoreTimeouts = a.core.store, a.core.chat, o.Timeouts

@@ -222,7 +222,7 @@ func (a *adapter) deployment(client *bedrock.Client, name string, u *Upstream) (
 	if err != nil {
 		return nil, err
 	}
-	d := &catalog.Deployment{Name: name, Timeouts: a.Timeouts}
+	d := &catalog.Deployment{Name: name, Timeouts: a.Timeouts, Region: client.Region()}
 	able(d, model, strings.HasPrefix(id, "arn:") && options.BaseModel == "")
 	isClaude := strings.Contains(id, claudeIDs) || strings.Contains(options.BaseModel, claudeIDs)
 	if isClaude && a.ClaudeMaxTokens > 0 {

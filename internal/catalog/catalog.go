@@ -34,6 +34,8 @@ type Deployment struct {
 	// none. What it gives may change once it is known which model an ARN stands for.
 	Configuration func() []byte
 	Timeouts      Timeouts
+	// Region is the upstream's, "" when it has none of AWS's. It is for the operator alone.
+	Region string
 }
 
 // Forwarder answers a request, whose body has been read, with what another server says. Its error is an

@@ -156,6 +156,7 @@ type call struct {
 	statistics *openai.Statistics
 	unasked    bool // that there be one tool call is the server's wish
 	dial       bool // it came by DIAL's route, which names the deployment
+	tally      *tally
 }
 
 // asked is who asks, and for which deployment; "" leaves that to the body.
@@ -195,7 +196,7 @@ func (g *Gateway) callOf(x *exchange, a asked, s *served, d decoded) (*call, err
 		return nil, doesNotChat(s)
 	}
 	c := g.complete(s, a.caller, req, shape)
-	c.dial = a.name != ""
+	c.dial, c.tally, x.stream = a.name != "", g.tally(x), shape.Stream
 	var err error
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err
@@ -228,7 +229,7 @@ func (g *Gateway) resolve(x *exchange, r *http.Request, caller auth.Caller, name
 	if err != nil {
 		return nil, err
 	}
-	x.deployment = d.Name
+	x.deployment, x.region = d.Name, d.Region
 	if s, ok := g.served[d]; ok {
 		return s, nil
 	}
@@ -273,7 +274,7 @@ func (c *call) ask(ctx context.Context) iter.Seq2[llm.Event, error] {
 			return inTurn(ctx, turns, c.one(ctx, i))
 		})
 	})
-	return withTimeouts(all, catalog.Timeouts{Total: c.Timeouts.Total}).Chat(ctx, c.req)
+	return timed{all, catalog.Timeouts{Total: c.Timeouts.Total}, c.tally}.Chat(ctx, c.req)
 }
 
 // chatFunc is a function that is a model.
@@ -292,7 +293,7 @@ func (c *call) one(ctx context.Context, i int) iter.Seq2[llm.Event, error] {
 		own.Sampling.Seed = new(*seed + int64(i))
 		req = &own
 	}
-	seq := c.chat.Chat(ctx, req)
+	seq := c.alone(ctx, req)
 	if !c.unasked {
 		return seq
 	}
@@ -307,6 +308,14 @@ func (c *call) one(ctx context.Context, i int) iter.Seq2[llm.Event, error] {
 			}
 		}
 	}
+}
+
+// alone is the sequence of one choice, metered when it is all that there is.
+func (c *call) alone(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	if c.tally == nil || c.shape.N > 1 {
+		return c.chat.Chat(ctx, req)
+	}
+	return timed{c.Chat, c.Timeouts, c.tally}.Chat(ctx, req)
 }
 
 // inTurn is the sequence once there is a turn for it.

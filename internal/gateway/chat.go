@@ -12,6 +12,7 @@ import (
 
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
+	"outcrop/internal/usage"
 )
 
 // handleChat answers a chat whose body names the deployment.
@@ -22,6 +23,7 @@ func (g *Gateway) handleChat(x *exchange, r *http.Request, caller auth.Caller) e
 // chat is the path of one request, from bytes to bytes. The deployment is that of the name or, without
 // one, of the body's model, which is else not looked at.
 func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	x.operation = usage.Chat
 	body, release, err := g.readBody(x, r)
 	if err != nil {
 		return x.refuse(err)

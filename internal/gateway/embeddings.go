@@ -8,6 +8,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
 // handleEmbeddings answers an embeddings request whose body names the deployment.
@@ -18,6 +19,7 @@ func (g *Gateway) handleEmbeddings(x *exchange, r *http.Request, caller auth.Cal
 // embeddings is the path of one embeddings request, from bytes to bytes. The deployment is that of the
 // name or, without one, of the body's model, which is else not looked at.
 func (g *Gateway) embeddings(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	x.operation = usage.Embeddings
 	body, release, err := g.readBody(x, r)
 	if err != nil {
 		return x.refuse(err)
@@ -40,8 +42,10 @@ func (g *Gateway) embeddings(x *exchange, r *http.Request, caller auth.Caller, n
 	}
 	out, err := e.ask(r.Context())
 	if err != nil {
+		x.tally.fail(err)
 		return x.refuse(err)
 	}
+	x.tally.whole(out.Model, out.Usage)
 	return e.write(x, out)
 }
 

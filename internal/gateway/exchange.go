@@ -13,6 +13,7 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
 const headerRequestID = "X-Request-Id"
@@ -36,6 +37,10 @@ type exchange struct {
 	route      string
 	project    string
 	deployment string
+	region     string // of the deployment's upstream
+	operation  usage.Operation
+	stream     bool // the client wants one
+	tally      tally
 	fail       func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
 	routine    bool                             // nobody reads the log line of such a request unless it fails
 	status     int                              // 0 until the header is written
@@ -45,6 +50,7 @@ type exchange struct {
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, control: http.NewResponseController(w), method: r.Method, began: time.Now(), fail: openai.WriteError}
+	x.tally.began = x.began
 	if x.id = r.Header.Get(headerRequestID); !isRequestID(x.id) {
 		x.id = rand.Text()
 	}
@@ -122,7 +128,7 @@ func (x *exchange) forward(to catalog.Forwarder, r *http.Request, body []byte) e
 	return err
 }
 
-// finish ends an exchange: it answers for a handler that panicked, and writes the log line.
+// finish ends an exchange: it answers for a handler that panicked, writes the log line, and accounts for it.
 func (g *Gateway) finish(x *exchange) {
 	panicked := recover()
 	if cause, ok := panicked.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
@@ -136,6 +142,7 @@ func (g *Gateway) finish(x *exchange) {
 		}
 	}
 	g.logExchange(x)
+	g.account(x)
 	if broken {
 		// The connection is cut, so that a reply that broke off does not look whole.
 		panic(http.ErrAbortHandler)

@@ -15,9 +15,10 @@ import (
 	"outcrop/internal/fetch"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
-// Options make a Gateway; Fetch, Store, Core and Metadata may be left out.
+// Options make a Gateway; only the first four are needed.
 type Options struct {
 	Auth        Authenticator
 	Deployments Deployments
@@ -36,6 +37,14 @@ type Options struct {
 	// Metadata says that the upstream is told, for its own bill, whose request it is and through which
 	// deployment.
 	Metadata bool
+	// Ready says why no requests should be sent here now, "" when they should; nil is for always.
+	Ready func() (reason string)
+	// Record gets the Entry of every request that has ended, but for probes, in the request's goroutine; nil
+	// for nobody.
+	Record func(usage.Entry)
+	// Before is the gateway in whose place this one comes: what that keeps of conversations goes on. nil for
+	// the first.
+	Before *Gateway
 }
 
 // Authenticator finds out who makes a request. Its error is an *auth.Error or an *llm.Error.
@@ -73,6 +82,8 @@ type Gateway struct {
 	core        func(r *http.Request, deployment string) llm.ChatModel
 	coreLimits  catalog.Timeouts
 	vault       *vault
+	ready       func() string
+	record      func(usage.Entry)
 	tell        bool   // Options.Metadata
 	chatRoutes  string // where chats go, for who has lost the way
 	served      map[*catalog.Deployment]*served
@@ -103,12 +114,14 @@ func NewAdapter(o Options) (*Gateway, error) {
 func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
-		coreLimits: o.CoreTimeouts, tell: o.Metadata,
+		coreLimits: o.CoreTimeouts, tell: o.Metadata, ready: o.Ready, record: o.Record,
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{},
 	}
 	g.bodies.New = func() any { return new([]byte) }
 	var err error
-	if g.vault, err = newVault(usualVaultLimits()); err != nil {
+	if o.Before != nil {
+		g.vault = o.Before.vault
+	} else if g.vault, err = newVault(usualVaultLimits()); err != nil {
 		return nil, err
 	}
 	if g.served, err = serveAll(o.Deployments.All(), o.Log); err != nil {
@@ -163,6 +176,7 @@ func oneSlash(r *http.Request) *http.Request {
 }
 
 func (g *Gateway) handleHealth(x *exchange, _ *http.Request) error {
+	x.routine = true
 	x.WriteHeader(http.StatusOK)
 	return nil
 }

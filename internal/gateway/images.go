@@ -10,6 +10,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
 // handleImages makes images for a request whose body names the deployment.
@@ -24,7 +25,7 @@ func (g *Gateway) handleImageEdits(x *exchange, r *http.Request, caller auth.Cal
 
 // images makes images of a text, in OpenAI's words.
 func (g *Gateway) images(x *exchange, r *http.Request, caller auth.Caller, name string) error {
-	x.fail = openai.WriteImageError
+	x.fail, x.operation = openai.WriteImageError, usage.ImageGeneration
 	body, release, err := g.readBody(x, r)
 	if err != nil {
 		return x.refuse(err)
@@ -39,7 +40,7 @@ func (g *Gateway) images(x *exchange, r *http.Request, caller auth.Caller, name 
 
 // imageEdits makes images of others, which come in a form or, by their URLs, in JSON.
 func (g *Gateway) imageEdits(x *exchange, r *http.Request, caller auth.Caller, name string) error {
-	x.fail = openai.WriteImageError
+	x.fail, x.operation = openai.WriteImageError, usage.ImageGeneration
 	media, params, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
 	if err == nil && media == "multipart/form-data" {
 		req, shape, err := g.readForm(x, r, params["boundary"])

@@ -12,6 +12,7 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
 // noMessages answers for the rest of a tree in Anthropic's words.
@@ -85,11 +86,13 @@ func betasOf(h http.Header) (betas []string) {
 // handleMessages answers as the model's own API does, or as the model does that the request is translated
 // for. The body's model names the deployment: Core has put its override's name there for a server behind it.
 func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Caller) error {
+	x.operation = usage.Chat
 	m, release, err := g.readMessages(x, r, caller)
 	if err != nil {
 		return x.refuse(err)
 	}
 	defer release()
+	x.stream = m.head.Stream
 	if m.native != nil {
 		return g.passMessages(x, r, m)
 	}
@@ -97,6 +100,7 @@ func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Calle
 	if err != nil {
 		return x.refuse(err)
 	}
+	t.tally = g.tally(x)
 	reply := t.ask(r.Context())
 	reply = g.vault.remember(t.owner, t.req, reply)
 	reply = t.format.checked(reply)
@@ -105,6 +109,7 @@ func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Calle
 
 // handleCountMessages counts the tokens of a request's prompt.
 func (g *Gateway) handleCountMessages(x *exchange, r *http.Request, caller auth.Caller) error {
+	x.operation = usage.CountTokens
 	m, release, err := g.readMessages(x, r, caller)
 	if err != nil {
 		return x.refuse(err)
@@ -143,7 +148,7 @@ func (g *Gateway) nativeRequest(m *messages) *llm.MessagesRequest {
 // passMessages passes the request and the reply through.
 func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error {
 	req := g.nativeRequest(m)
-	reply := piecesWithin(r.Context(), m.Timeouts, req.Whole, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] {
+	reply := g.piecesWithin(x, pieces{r.Context(), m.Timeouts, req.Whole}, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] {
 		return m.native.Messages(ctx, req)
 	})
 	return anthropic.WriteNative(x, reply, anthropic.Native{
@@ -156,10 +161,17 @@ func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error 
 	})
 }
 
-// piecesWithin bounds a native reply as withTimeouts bounds one of events, which stand for its pieces.
-func piecesWithin(ctx context.Context, limits catalog.Timeouts, whole bool, reply func(context.Context) iter.Seq2[llm.MessagesPiece, error]) iter.Seq2[llm.MessagesPiece, error] {
+// pieces is how a native reply is bounded.
+type pieces struct {
+	ctx    context.Context //nolint:containedctx // an argument
+	limits catalog.Timeouts
+	whole  bool
+}
+
+// piecesWithin bounds and meters a native reply as timed does one of events, which stand for its pieces.
+func (g *Gateway) piecesWithin(x *exchange, p pieces, reply func(context.Context) iter.Seq2[llm.MessagesPiece, error]) iter.Seq2[llm.MessagesPiece, error] {
 	var current llm.MessagesPiece
-	model := withTimeouts(chatFunc(func(ctx context.Context, _ *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	model := timed{tally: g.tally(x), limits: p.limits, model: chatFunc(func(ctx context.Context, _ *llm.ChatRequest) iter.Seq2[llm.Event, error] {
 		return func(yield func(llm.Event, error) bool) {
 			for piece, err := range reply(ctx) {
 				current = piece
@@ -168,11 +180,14 @@ func piecesWithin(ctx context.Context, limits catalog.Timeouts, whole bool, repl
 				}
 			}
 		}
-	}), limits)
+	})}
 	return func(yield func(llm.MessagesPiece, error) bool) {
-		for _, err := range model.Chat(ctx, &llm.ChatRequest{Whole: whole}) {
+		for _, err := range model.Chat(p.ctx, &llm.ChatRequest{Whole: p.whole}) {
 			if err != nil {
 				current = llm.MessagesPiece{}
+			}
+			if current.Last {
+				x.tally.usage = current.Usage
 			}
 			if !yield(current, err) {
 				return

@@ -9,6 +9,7 @@ import (
 	"outcrop/internal/cohere"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
 // handleRerank answers a request of Cohere's v2, whose body names the deployment.
@@ -29,6 +30,7 @@ func writeRerankError(w http.ResponseWriter, err error) {
 
 // rerank is the path of one rerank request, from bytes to bytes.
 func (g *Gateway) rerank(x *exchange, a asked, version string) error {
+	x.operation = usage.Rerank
 	body, release, err := g.readBody(x, a.r)
 	if err != nil {
 		return x.refuse(err)
@@ -40,8 +42,10 @@ func (g *Gateway) rerank(x *exchange, a asked, version string) error {
 	}
 	out, err := c.ask(a.r.Context())
 	if err != nil {
+		x.tally.fail(err)
 		return x.refuse(err)
 	}
+	x.tally.whole(out.Model, out.Usage)
 	return c.write(x, out, version)
 }
 

@@ -15,6 +15,7 @@ import (
 func (g *Gateway) routeGateway() {
 	g.chatRoutes = "POST /openai/deployments/{name}/chat/completions or POST /openai/v1/chat/completions"
 	g.open("GET /health", g.handleHealth)
+	g.open("GET /ready", g.handleReady)
 	g.open("GET /version", g.handleVersion)
 	g.open("OPTIONS /", g.handlePreflight)
 	g.open("/", g.handleNoRoute)
@@ -50,6 +51,7 @@ func (g *Gateway) routeGateway() {
 func (g *Gateway) routeAdapter() {
 	g.chatRoutes = "POST /openai/deployments/{model id}/chat/completions"
 	g.open("GET /health", g.handleStatus)
+	g.open("GET /ready", g.handleReady)
 	g.open("GET /version", g.handleVersion)
 	g.open("OPTIONS /", g.handlePreflight)
 	g.open("/", g.handleNoRoute)

@@ -16,6 +16,7 @@ import (
 type timed struct {
 	model  llm.ChatModel
 	limits catalog.Timeouts
+	tally  *tally // sees what passes; nil for nobody
 }
 
 // withTimeouts bounds a model, if it is to be bounded.
@@ -23,7 +24,7 @@ func withTimeouts(m llm.ChatModel, limits catalog.Timeouts) llm.ChatModel {
 	if m == nil || limits.FirstToken <= 0 && limits.InterToken <= 0 && limits.Whole <= 0 && limits.Total <= 0 {
 		return m
 	}
-	return timed{m, limits}
+	return timed{m, limits, nil}
 }
 
 // Chat implements llm.ChatModel.
@@ -46,6 +47,7 @@ func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Eve
 		for event, err := range m.model.Chat(inner, req) {
 			visible := isVisible(event)
 			w.pause(visible)
+			m.tally.see(event, visible, err)
 			if inner.Err() != nil && ctx.Err() == nil && !isFinish(event) {
 				yield(nil, context.Cause(inner))
 				return

@@ -8,6 +8,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
 const (
@@ -54,11 +55,13 @@ type output struct {
 
 // tokenize counts the tokens of chats and strings.
 func (g *Gateway) tokenize(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	x.operation = usage.CountTokens
 	return g.countAll(x, r, tokenRequest{caller, name, g.tokenizeOne})
 }
 
 // truncatePrompt tells which messages of chats max_prompt_tokens would leave out.
 func (g *Gateway) truncatePrompt(x *exchange, r *http.Request, caller auth.Caller, name string) error {
+	x.operation = usage.TruncatePrompt
 	return g.countAll(x, r, tokenRequest{caller, name, g.truncateOne})
 }
 

@@ -14,6 +14,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/usage"
 )
 
 // translatorTree is where DIAL Core reaches the translator: with it, clients of Anthropic's API can use any
@@ -39,6 +40,7 @@ const maxName = 2048
 // handleTranslator asks DIAL Core what a Messages request asks. Core has the deployment's defaults, limits
 // and files.
 func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) error {
+	x.operation = usage.Chat
 	body, release, err := g.readBody(x, r)
 	if err != nil {
 		return x.refuse(err)
@@ -55,7 +57,7 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 	if len(name) > maxName {
 		return x.refuse(llm.Invalid("model", fmt.Sprintf("model: no deployment has a name of more than %d bytes.", maxName)))
 	}
-	x.deployment = name
+	x.deployment, x.stream = name, shape.Stream
 	if name == "." || name == ".." { // in a path they would be steps of it
 		return x.refuse(&llm.Error{Kind: llm.KindNotFound, Param: "model", Message: "There is no deployment of this name."})
 	}
@@ -73,7 +75,7 @@ func (g *Gateway) handleTranslator(x *exchange, r *http.Request, _ auth.Caller) 
 		shape.Ignored = append(shape.Ignored, "anthropic-beta: "+beta)
 	}
 	names := aliasTools(req)
-	reply := names.restored(withTimeouts(model, g.coreLimits).Chat(r.Context(), req))
+	reply := names.restored(timed{model, g.coreLimits, g.tally(x)}.Chat(r.Context(), req))
 	write := anthropic.WriteReply
 	if shape.Stream {
 		write = anthropic.WriteStream

@@ -75,7 +75,7 @@ func table() []row {
 			floor: 4, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "llm", "openai", "usage"},
 			external: []string{"github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
-		{floor: 5, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "client", "fetch", "gateway", "llm"}},
+		{floor: 5, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "client", "fetch", "gateway", "llm", "usage"}},
 		{
 			floor: 4, pkg: "internal/doctor", internal: []string{"bedrock", "config", "iam", "llm", "models", "onboard", "secret"},
 			external: []string{

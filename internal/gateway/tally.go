@@ -1,0 +1,76 @@
+package gateway
+
+import (
+	"time"
+
+	"outcrop/internal/llm"
+	"outcrop/internal/usage"
+)
+
+// tally notes of a reply, while it passes, what its Entry will say. A nil tally notes nothing.
+type tally struct {
+	began     time.Time
+	first     time.Duration // after began, when there was something that a client can see; 0 is never
+	model     string
+	usage     llm.Usage
+	throttled bool
+}
+
+// see takes an event, or the error instead of one.
+func (t *tally) see(event llm.Event, visible bool, err error) {
+	if t == nil {
+		return
+	}
+	if err != nil {
+		t.fail(err)
+		return
+	}
+	if visible {
+		if t.first == 0 {
+			t.first = max(time.Since(t.began), 1)
+		}
+		if end, ok := event.(llm.Finish); ok {
+			t.usage = t.usage.Add(end.Usage)
+		}
+		return
+	}
+	if start, ok := event.(llm.Start); ok {
+		t.model = start.Model
+	}
+}
+
+// fail takes the error of an upstream.
+func (t *tally) fail(err error) {
+	if llm.AsError(err).Kind == llm.KindRateLimited {
+		t.throttled = true
+	}
+}
+
+// whole takes a reply that comes in one piece.
+func (t *tally) whole(model string, u llm.Usage) {
+	t.first, t.model, t.usage = time.Since(t.began), model, u
+}
+
+// tally is the exchange's, nil when nobody wants its Entry.
+func (g *Gateway) tally(x *exchange) *tally {
+	if g.record == nil {
+		return nil
+	}
+	return &x.tally
+}
+
+// account hands over the one Entry of a request. Probes are not requests of anybody.
+func (g *Gateway) account(x *exchange) {
+	if g.record == nil || x.routine {
+		return
+	}
+	e := usage.Entry{
+		Project: x.project, Deployment: x.deployment, Model: x.tally.model, Region: x.region, Operation: x.operation,
+		Status: x.status, Stream: x.stream, Failed: x.err != nil, Throttled: x.tally.throttled,
+		Began: x.began, FirstToken: x.tally.first, Finished: time.Since(x.began), Usage: x.tally.usage,
+	}
+	if e.Failed {
+		e.Kind = llm.AsError(x.err).Kind
+	}
+	g.record(e)
+}
