@@ -32,6 +32,7 @@ type wallet struct {
 	current  atomic.Pointer[held]
 	failure  atomic.Pointer[failure]
 	renewing atomic.Bool
+	failures atomic.Uint64 // attempts that failed
 	retryAt  atomic.Int64  // Unix seconds before which no renewal is started
 	fetching chan struct{} // holds a token while a request waits for credentials
 }
@@ -147,9 +148,11 @@ func (w *wallet) retrieve(ctx context.Context) (*held, error) {
 	defer cancel()
 	c, err := w.provider.Retrieve(ctx)
 	if err != nil {
+		w.failures.Add(1)
 		return nil, asCredentialError(err)
 	}
 	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
+		w.failures.Add(1)
 		return nil, &credentialError{err: errors.New("the source gave none"), client: textNoCredentials}
 	}
 	h := hold(c)
