@@ -30,6 +30,7 @@ type sandboxFlags struct {
 	certOut     string
 	pace        time.Duration
 	refuse      string
+	access      []string // MODEL=STATE
 }
 
 func newSandboxCommand() *cobra.Command {
@@ -61,6 +62,7 @@ breaks the reply on purpose. docs/sandbox.md describes every directive.`,
 	flags.StringVar(&f.certOut, "tls-cert-out", "", "write the certificate to trust to this file (with --tls)")
 	flags.DurationVar(&f.pace, "pace", 0, "time that every generated token takes, such as 10ms")
 	flags.StringVar(&f.refuse, "refuse", "", "refuse every call like an account in that state; docs/sandbox.md lists the names")
+	flags.StringArrayVar(&f.access, "access", nil, "`MODEL=STATE`: the state in which models begin, such as anthropic=form or cohere.rerank-v3-5:0=agreement (repeatable, or a list with commas; docs/sandbox.md lists the states)")
 	return cmd
 }
 
@@ -80,7 +82,7 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer, log *slog.Logger)
 	if f.pace < 0 {
 		return fmt.Errorf("--pace %s is negative", f.pace)
 	}
-	handler, err := sandbox.New(sandbox.Options{Credentials: credentials, APIKeys: f.apiKeys, Account: f.account, Pace: f.pace, Mood: f.refuse})
+	handler, err := sandbox.New(sandbox.Options{Credentials: credentials, APIKeys: f.apiKeys, Account: f.account, Pace: f.pace, Mood: f.refuse, Access: splitList(f.access)})
 	if err != nil {
 		return nameFlags(err)
 	}
@@ -99,9 +101,21 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer, log *slog.Logger)
 	return service{newServer(handler, log), listener, sandboxShutdown, log}.run(ctx)
 }
 
+// splitList takes lists with commas apart.
+func splitList(lists []string) (out []string) {
+	for _, list := range lists {
+		for item := range strings.SplitSeq(list, ",") {
+			if item = strings.TrimSpace(item); item != "" {
+				out = append(out, item)
+			}
+		}
+	}
+	return out
+}
+
 // nameFlags puts the flags into an error of sandbox.New, which names its options.
 func nameFlags(err error) error {
-	return errors.New(strings.NewReplacer("sandbox: Account", "--account", "sandbox: Mood", "--refuse").Replace(err.Error()))
+	return errors.New(strings.NewReplacer("sandbox: Account", "--account", "sandbox: Mood", "--refuse", "sandbox: Access", "--access").Replace(err.Error()))
 }
 
 // parseCredentials splits KEY:SECRET. The text of an error never holds the

@@ -66,6 +66,9 @@ type mood struct {
 	// A name that does not exist is the caller's mistake and must be reported by
 	// whoever read it: validate treats it as none.
 	Refuse string
+	// Access is the state of each model; nil is that of an account to which every
+	// model is available.
+	Access *accessBook
 }
 
 // errorNamespace is what Bedrock writes after the colon of x-amzn-errortype.

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
 	"net/url"
 	"slices"
@@ -17,51 +18,72 @@ type controlCall struct {
 	who   identity
 	id    string // the last path segment, decoded
 	query url.Values
+	body  map[string]any // of a POST
 }
 
-// controlOp finds the operation of a path; nil for none.
+// controlOperation is one operation of the control plane.
+type controlOperation struct {
+	action string // as IAM names it, without its prefix
+	status int    // of success
+	run    func(controlCall) (map[string]any, *apiError)
+}
+
+// controlOp finds the operation of a path; false for none.
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_Operations_Amazon_Bedrock.html
-func (s *Server) controlOp(segments []string) func(controlCall) (map[string]any, *apiError) {
-	one := len(segments) == 2
-	switch segments[0] {
-	case "foundation-models":
-		if one {
-			return s.getFoundationModel
-		}
-		return s.listFoundationModels
-	case "inference-profiles":
-		if one {
-			return s.getInferenceProfile
-		}
-		return s.listInferenceProfiles
-	case "provisioned-model-throughput":
-		if one {
-			return s.getProvisioned
-		}
-	case "foundation-model-availability":
-		if one {
-			return s.getAvailability
-		}
-	}
-	return nil
+func (s *Server) controlOp(method string, segments []string) (controlOperation, bool) {
+	op, ok := map[string]controlOperation{
+		"GET foundation-models":                       {"ListFoundationModels", http.StatusOK, s.listFoundationModels},
+		"GET foundation-models/":                      {"GetFoundationModel", http.StatusOK, s.getFoundationModel},
+		"GET inference-profiles":                      {"ListInferenceProfiles", http.StatusOK, s.listInferenceProfiles},
+		"GET inference-profiles/":                     {"GetInferenceProfile", http.StatusOK, s.getInferenceProfile},
+		"GET provisioned-model-throughput/":           {"GetProvisionedModelThroughput", http.StatusOK, s.getProvisioned},
+		"GET foundation-model-availability/":          {"GetFoundationModelAvailability", http.StatusOK, s.getAvailability},
+		"GET list-foundation-model-agreement-offers/": {"ListFoundationModelAgreementOffers", http.StatusOK, s.listOffers},
+		"POST create-foundation-model-agreement":      {"CreateFoundationModelAgreement", http.StatusAccepted, s.createAgreement},
+		"POST delete-foundation-model-agreement":      {"DeleteFoundationModelAgreement", http.StatusAccepted, s.deleteAgreement},
+		"GET use-case-for-model-access":               {"GetUseCaseForModelAccess", http.StatusOK, s.getUseCase},
+		"POST use-case-for-model-access":              {"PutUseCaseForModelAccess", http.StatusCreated, s.putUseCase},
+	}[method+" "+segments[0]+strings.Repeat("/", len(segments)-1)]
+	return op, ok
+}
+
+func (s *Server) isControl(method string, segments []string) bool {
+	_, ok := s.controlOp(method, segments)
+	return ok
 }
 
 func (s *Server) serveControl(w http.ResponseWriter, r *http.Request, body []byte, segments []string) {
+	op, _ := s.controlOp(r.Method, segments)
+	out, refused := s.control(r, body, segments, op)
+	if refused != nil {
+		writeError(w, refused)
+		return
+	}
+	writeJSON(w, op.status, out)
+}
+
+// control checks who calls, what the account may do and what the body is, and runs the operation.
+func (s *Server) control(r *http.Request, body []byte, segments []string, op controlOperation) (map[string]any, *apiError) {
 	who, refused := s.verifier.verify(r, body, "bedrock")
 	if refused != nil {
-		writeError(w, refused)
-		return
+		return nil, refused
 	}
 	if general := s.generalRefusal(); general != nil {
-		writeError(w, general)
-		return
+		return nil, general
 	}
-	out, refused := s.controlOp(segments)(controlCall{who: who, id: segments[len(segments)-1], query: r.URL.Query()})
-	if refused != nil {
-		writeError(w, refused)
-		return
+	if denied := s.mood.Access.refuseAccount(who.ARN, who.Region, "bedrock:"+op.action, "*"); denied != nil {
+		return nil, denied
 	}
-	writeJSON(w, http.StatusOK, out)
+	c := controlCall{who: who, id: segments[len(segments)-1], query: r.URL.Query()}
+	if r.Method == http.MethodPost {
+		if json.Valid(body) {
+			c.body = decodeObject(body)
+		}
+		if c.body == nil {
+			return nil, undecodable(notAJSONObject)
+		}
+	}
+	return op.run(c)
 }
 
 // generalRefusal is the refusal that the sandbox's state has for calls of every
@@ -110,6 +132,9 @@ func (s *Server) listFoundationModels(c controlCall) (map[string]any, *apiError)
 	}
 	summaries := []any{}
 	for _, m := range s.foundationModels() {
+		if s.absent(c, m.ID) {
+			continue
+		}
 		if summary := modelSummary(m, c.who.Region); matches(summary, c.query) {
 			summaries = append(summaries, summary)
 		}
@@ -226,40 +251,27 @@ func providerName(provider string) string {
 }
 
 func (s *Server) getFoundationModel(c controlCall) (map[string]any, *apiError) {
-	m, ok := s.find(c.id)
+	m, ok := s.find(c, c.id)
 	if !ok {
 		return nil, invalid(invalidModelID)
 	}
 	return map[string]any{"modelDetails": modelSummary(m, c.who.Region)}, nil
 }
 
+// absent says whether a model is not offered in the region of the call.
+func (s *Server) absent(c controlCall, base string) bool {
+	return s.mood.Access.rule(base, c.who.Region) == accessNotInRegion
+}
+
 // find looks a foundation model up by id or ARN.
-func (s *Server) find(id string) (models.Model, bool) {
+func (s *Server) find(c controlCall, id string) (models.Model, bool) {
 	base, geo := models.Base(id)
 	all := s.foundationModels()
 	at := slices.IndexFunc(all, func(m models.Model) bool { return m.ID == base })
-	if at < 0 || geo != "" {
+	if at < 0 || geo != "" || s.absent(c, base) {
 		return models.Model{}, false
 	}
 	return all[at], true
-}
-
-func (s *Server) getAvailability(c controlCall) (map[string]any, *apiError) {
-	m, ok := s.find(c.id)
-	if !ok {
-		return nil, invalid(invalidModelID)
-	}
-	agreement, authorized := "AVAILABLE", "AUTHORIZED"
-	switch s.mood.Refuse { // an account that cannot call a model says so here as well
-	case "use-case-form", "marketplace":
-		agreement = "NOT_AVAILABLE"
-	case "no-model-access", "iam":
-		authorized = "NOT_AUTHORIZED"
-	}
-	return map[string]any{
-		"modelId": m.ID, "agreementAvailability": map[string]any{"status": agreement}, "authorizationStatus": authorized,
-		"entitlementAvailability": "AVAILABLE", "regionAvailability": "AVAILABLE",
-	}, nil
 }
 
 func (s *Server) getInferenceProfile(c controlCall) (map[string]any, *apiError) {
@@ -267,7 +279,7 @@ func (s *Server) getInferenceProfile(c controlCall) (map[string]any, *apiError) 
 		return applicationProfile(m, c.who), nil
 	}
 	m, ok := s.catalogue.Lookup(c.id)
-	if !ok || m.Geo == "" || m.Lifecycle.Status == models.EndOfLife {
+	if !ok || m.Geo == "" || m.Lifecycle.Status == models.EndOfLife || s.absent(c, m.Base) {
 		return nil, &apiError{Status: http.StatusNotFound, Type: "ResourceNotFoundException", Message: "The requested inference profile does not exist."}
 	}
 	return profileSummary(m, c.who), nil
@@ -289,7 +301,7 @@ func (s *Server) listInferenceProfiles(c controlCall) (map[string]any, *apiError
 		all = s.demoProfiles(c.who)
 	}
 	for _, m := range s.catalogue.All() {
-		if kind != "APPLICATION" && m.Geo != "" && m.Lifecycle.Status != models.EndOfLife && reaches(m.Geo, c.who.Region) {
+		if kind != "APPLICATION" && m.Geo != "" && m.Lifecycle.Status != models.EndOfLife && reaches(m.Geo, c.who.Region) && !s.absent(c, m.Base) {
 			all = append(all, profileSummary(m, c.who))
 		}
 	}

@@ -50,6 +50,11 @@ type Options struct {
 	// layer, of throttles and of a failing service meet the control plane and STS
 	// as well. docs/sandbox.md lists the names.
 	Mood string
+	// Access says in which state models of every account begin, MODEL=STATE or
+	// MODEL@REGION=STATE: anthropic=form, cohere.rerank-v3-5:0=agreement. MODEL is
+	// a base id, its beginning up to a dot, or *; the longest one counts. Models
+	// that no entry is about are available. docs/sandbox.md lists the states.
+	Access []string
 }
 
 // Server is Bedrock's runtime, its control plane and STS in one handler. It is
@@ -93,6 +98,9 @@ func New(o Options) (*Server, error) {
 	}
 	if o.Mood != "" && !slices.Contains(refusalNames(), o.Mood) {
 		return nil, fmt.Errorf("sandbox: Mood %q is unknown; known are %s", o.Mood, strings.Join(refusalNames(), ", "))
+	}
+	if s.mood.Access, err = newAccessBook(o.Access, s.now); err != nil {
+		return nil, err
 	}
 	s.cache = newPromptCache(s.now)
 	if s.sessions, err = newSessions(s.now); err != nil {
@@ -160,7 +168,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		})
 	case len(segments) == 0:
 		s.serveSTS(w, r, body, id)
-	case ok && r.Method == http.MethodGet && len(segments) <= 2 && s.controlOp(segments) != nil:
+	case ok && s.isControl(r.Method, segments):
 		s.serveControl(w, r, body, segments)
 	default:
 		writeError(w, &apiError{

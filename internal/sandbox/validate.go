@@ -33,6 +33,9 @@ func validate(c *call, m *mood) *apiError {
 	if ok && !isModelMood(m.Refuse) {
 		return refused
 	}
+	if denied := m.Access.refuse(c); denied != nil {
+		return denied
+	}
 	checks := []func(*call) *apiError{route, constraints, rules}
 	if c.isOpenAI() {
 		checks = []func(*call) *apiError{openaiRoute, openaiRules}
