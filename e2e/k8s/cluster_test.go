@@ -259,7 +259,7 @@ func wait(limit time.Duration, what string, ask func() error) error {
 		if time.Now().After(deadline) {
 			return fmt.Errorf("%s is not ready after %s: %w", what, limit, err)
 		}
-		time.Sleep(200 * time.Millisecond)
+		<-time.After(200 * time.Millisecond)
 	}
 }
 
