@@ -45,9 +45,18 @@ type Strings []string
 // MarshalJSON writes a single string as such.
 func (s Strings) MarshalJSON() ([]byte, error) {
 	if len(s) == 1 {
-		return json.Marshal(s[0])
+		return plainJSON(s[0])
 	}
-	return json.Marshal([]string(s))
+	return plainJSON([]string(s))
+}
+
+// plainJSON leaves <, > and & as they are.
+func plainJSON(v any) ([]byte, error) {
+	var b bytes.Buffer
+	encoder := json.NewEncoder(&b)
+	encoder.SetEscapeHTML(false)
+	err := encoder.Encode(v)
+	return b.Bytes(), err
 }
 
 // UnmarshalJSON reads a string, a list of strings, and the booleans and numbers that conditions may have.
@@ -90,7 +99,7 @@ func (p Principal) MarshalJSON() ([]byte, error) {
 	if p.Any {
 		return []byte(`"*"`), nil
 	}
-	return json.Marshal(struct {
+	return plainJSON(struct {
 		AWS       Strings `json:"AWS,omitempty"`
 		Federated Strings `json:"Federated,omitempty"`
 		Service   Strings `json:"Service,omitempty"`

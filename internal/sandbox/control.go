@@ -301,7 +301,7 @@ func (s *Server) listInferenceProfiles(c controlCall) (map[string]any, *apiError
 		all = s.demoProfiles(c.who)
 	}
 	for _, m := range s.catalogue.All() {
-		if kind != "APPLICATION" && m.Geo != "" && m.Lifecycle.Status != models.EndOfLife && reaches(m.Geo, c.who.Region) && !s.absent(c, m.Base) {
+		if kind != "APPLICATION" && m.Geo != "" && m.Lifecycle.Status != models.EndOfLife && models.Reaches(m.Geo, c.who.Region) && !s.absent(c, m.Base) {
 			all = append(all, profileSummary(m, c.who))
 		}
 	}
@@ -344,57 +344,10 @@ func pageToken(start int) string {
 	return base64.RawURLEncoding.EncodeToString([]byte(strconv.Itoa(start)))
 }
 
-// reaches says whether profiles of a geography can be called from a region.
-func reaches(geo, region string) bool {
-	if geo == "global" {
-		return !strings.HasPrefix(region, "us-gov-")
-	}
-	in := map[string]string{
-		"us-east-1": "us", "us-east-2": "us", "us-west-1": "us", "us-west-2": "us", "ca-central-1": "us ca", "ca-west-1": "us ca",
-		"ap-northeast-1": "apac jp", "ap-northeast-3": "apac jp", "ap-southeast-2": "apac au", "ap-southeast-4": "apac au",
-		"ap-south-1": "apac in", "ap-south-2": "apac in",
-	}[region]
-	switch {
-	case in != "":
-	case strings.HasPrefix(region, "us-gov-"):
-		in = "us-gov"
-	case strings.HasPrefix(region, "eu-"):
-		in = "eu"
-	case strings.HasPrefix(region, "ap-"):
-		in = "apac"
-	}
-	return slices.Contains(strings.Fields(in), geo)
-}
-
-// destinations are regions a profile may send a call to.
-func destinations(geo, region string) []string {
-	switch geo {
-	case "us":
-		return []string{"us-east-1", "us-east-2", "us-west-2"}
-	case "eu":
-		return []string{"eu-central-1", "eu-north-1", "eu-west-1", "eu-west-3"}
-	case "apac":
-		return []string{"ap-northeast-1", "ap-south-1", "ap-southeast-1", "ap-southeast-2"}
-	case "jp":
-		return []string{"ap-northeast-1", "ap-northeast-3"}
-	case "au":
-		return []string{"ap-southeast-2", "ap-southeast-4"}
-	case "in":
-		return []string{"ap-south-1", "ap-south-2"}
-	case "ca":
-		return []string{"ca-central-1", "ca-west-1"}
-	case "us-gov":
-		return []string{"us-gov-east-1", "us-gov-west-1"}
-	case "global":
-		return []string{region, ""} // the model's ARN without a region stands for all of them
-	}
-	return []string{region}
-}
-
 // profileSummary is an InferenceProfileSummary.
 func profileSummary(m *models.Model, who identity) map[string]any {
 	var targets []any
-	for _, region := range destinations(m.Geo, who.Region) {
+	for _, region := range models.Destinations(m.Geo, who.Region) {
 		targets = append(targets, map[string]any{"modelArn": "arn:aws:bedrock:" + region + "::foundation-model/" + m.Base})
 	}
 	return map[string]any{
