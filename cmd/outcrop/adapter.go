@@ -18,6 +18,7 @@ import (
 	"outcrop/internal/fetch"
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
+	"outcrop/internal/telemetry"
 )
 
 type adapterFlags struct {
@@ -26,6 +27,8 @@ type adapterFlags struct {
 	log        string
 	fetchAllow []netip.Prefix
 	catalogue  string
+	drain      drain
+	metrics    string
 	// trust lets extraData name files and addresses.
 	trust bool
 }
@@ -48,6 +51,8 @@ func newAdapterCommand() *cobra.Command {
 	cmd.Flags().StringVar(&f.listen, "listen", "0.0.0.0:5000", "address to listen on")
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "answer from a built-in sandbox instead of AWS")
 	catalogueFlag(cmd, &f.catalogue)
+	metricsFlag(cmd, &f.metrics)
+	f.drain.flags(cmd)
 	cmd.Flags().Var((*networks)(&f.fetchAllow), "fetch-allow", "network (`CIDR`) from which files that a request names by URL may be fetched although it is not public; repeatable")
 	cmd.Flags().BoolVar(&f.trust, "trust-extra-data", false, "take files and addresses from X-Upstream-Extra-Data; only where nobody but DIAL Core can send requests")
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
@@ -56,6 +61,9 @@ func newAdapterCommand() *cobra.Command {
 
 // serveAdapter runs until the context ends, then lets running replies finish.
 func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer) error {
+	if err := f.drain.check(); err != nil {
+		return err
+	}
 	environment, err := adapter.ReadEnvironment(os.Environ())
 	if err != nil {
 		return err
@@ -65,6 +73,7 @@ func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer)
 		return err
 	}
 	logEnvironment(environment, log)
+	limitMemory()
 	catalogue, err := loadCatalogue(f.catalogue)
 	if err != nil {
 		return err
@@ -84,17 +93,34 @@ func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer)
 	options.Fetch = fetch.Options{Allow: f.fetchAllow}
 	options.Models = listed(catalogue)
 	options.Log, options.Version = log, version()
+	ready := &readiness{}
+	ready.configured.Store(true) // by the requests
+	options.Ready = ready.reason
+	held := newHolders()
+	options.Client = held.watched(options.Client)
+	var metrics *telemetry.Metrics
+	if f.metrics != "" {
+		ends := newAdapterNames(catalogue, log)
+		metrics = telemetry.New(telemetry.Options{Version: version(), Ready: ready.ready, Credentials: held.credentials, Name: ends.name})
+		ends.metrics, options.Record = metrics, metrics.Record
+	}
 	handler, err := adapter.New(options)
 	if err != nil {
 		return err
 	}
+	metricsAt, stopMetrics, err := serveMetrics(ctx, f.metrics, metrics, log)
+	if err != nil {
+		return err
+	}
+	defer stopMetrics()
 	if _, err := fmt.Fprintf(stdout, "Outcrop adapts Bedrock for DIAL Core on http://%s\n", reachable(listener.Addr())); err != nil {
 		return err
 	}
-	server := newServer(handler, log)
+	logStart(log, listener.Addr(), metricsAt, f.drain)
+	server := newServer(inFlight(metrics, handler), log)
 	server.IdleTimeout = cmp.Or(environment.KeepAlive, idleTimeout)
 	server.MaxHeaderBytes = maxHeader
-	return service{server, listener, drainTimeout, log}.run(ctx)
+	return service{server, listener, f.drain, ready, log}.run(ctx)
 }
 
 // logEnvironment says at the start what of the environment is doubtful, or set in vain.
@@ -116,10 +142,7 @@ type adapterLog struct {
 // adapterUpstreams chooses between AWS and a sandbox in this process, which stop ends.
 func adapterUpstreams(ctx context.Context, f adapterFlags, catalogue *models.Catalogue, log adapterLog, o *adapter.Options) (stop func(), err error) {
 	if f.sandbox {
-		u, stop, err := newUpstreams(ctx, serveFlags{sandbox: true}, catalogue, log.Logger)
-		if err == nil {
-			o.Client = u.make
-		}
+		o.Client, stop, err = newClients(ctx, true, catalogue, log.Logger)
 		return stop, err
 	}
 	process, warnings, err := bedrock.Load(ctx, withRegion(log.environment.Region), catalogue)

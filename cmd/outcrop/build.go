@@ -22,38 +22,62 @@ import (
 	"outcrop/internal/models"
 	"outcrop/internal/proxy"
 	"outcrop/internal/sandbox"
+	"outcrop/internal/usage"
 )
 
-// build maps a configuration to the parts that serve it. allow are networks that files may be fetched
-// from although they are not public.
-func build(cfg *config.Config, upstreams *upstreams, allow []netip.Prefix, log *slog.Logger) (http.Handler, error) {
-	deployments, remotes := make([]*catalog.Deployment, 0, len(cfg.Models)), proxy.NewTransport()
+// parts are what a configuration is served with.
+type parts struct {
+	upstreams *upstreams
+	remotes   http.RoundTripper // to other servers
+	fetch     *fetch.Fetcher
+	log       *slog.Logger
+	ready     func() (reason string)
+	record    func(usage.Entry)
+	before    *gateway.Gateway      // in whose place this one comes, or nil
+	callers   gateway.Authenticator // in place of the configuration's keys, or nil
+}
+
+// newParts are those that know no metrics. allow are networks that files may be fetched from although they are
+// not public.
+func newParts(u *upstreams, allow []netip.Prefix, log *slog.Logger) parts {
+	return parts{upstreams: u, remotes: proxy.NewTransport(), fetch: fetch.New(fetch.Options{Allow: allow}), log: log}
+}
+
+// build maps a configuration to what serves it.
+func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment, error) {
+	deployments := make([]*catalog.Deployment, 0, len(cfg.Models))
 	for _, m := range cfg.Models {
 		if m.NotServed() != "" {
 			continue
 		}
-		d, err := deploymentOf(m, upstreams, remotes)
+		d, err := deploymentOf(m, p.upstreams, p.remotes)
 		if err != nil {
-			return nil, fmt.Errorf("models.%s: %w", m.Name, err)
+			return nil, nil, fmt.Errorf("models.%s: %w", m.Name, err)
 		}
 		deployments = append(deployments, d)
 	}
 	visible, err := catalog.New(deployments)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	if p.callers == nil {
+		if p.callers, err = callersOf(cfg); err != nil {
+			return nil, nil, err
+		}
+	}
+	g, err := gateway.New(gateway.Options{
+		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
+		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before,
+	})
+	return g, deployments, err
+}
+
+func callersOf(cfg *config.Config) (gateway.Authenticator, error) {
 	keys := make([]auth.Key, 0, len(cfg.Keys))
 	for _, k := range cfg.Keys {
 		keys = append(keys, auth.Key{Secret: k.Secret, Project: k.Project, Roles: k.Roles})
 	}
-	authenticator, err := auth.New(keys)
-	if err != nil {
-		return nil, err
-	}
-	return gateway.New(gateway.Options{
-		Auth: authenticator, Deployments: gateway.Fixed(visible), Log: log, Version: version(), Fetch: fetch.New(fetch.Options{Allow: allow}),
-		Metadata: true,
-	})
+	return auth.New(keys)
 }
 
 // deploymentOf makes a deployment of this process or, of a model with a URL, of another server.
@@ -99,7 +123,7 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 		return nil, err
 	}
 	upstreams.models = append(upstreams.models, named{m.Name, model})
-	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts)}
+	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: client.Region()}
 	return d, able(d, m.Type, model)
 }
 
@@ -203,6 +227,7 @@ type upstreams struct {
 	make    func(bedrock.Settings) (*bedrock.Client, error)
 	clients map[[sha256.Size]byte]*bedrock.Client
 	models  []named
+	added   []*bedrock.Client // of clients, those that no configuration had before
 }
 
 // named is the model of a deployment.
@@ -211,22 +236,20 @@ type named struct {
 	model      *bedrock.Model
 }
 
-// newUpstreams chooses between AWS and a sandbox in this process, which stop ends.
-func newUpstreams(ctx context.Context, f serveFlags, catalogue *models.Catalogue, log *slog.Logger) (u *upstreams, stop func(), err error) {
-	u = &upstreams{clients: map[[sha256.Size]byte]*bedrock.Client{}}
-	if f.sandbox {
+// newClients chooses between AWS and a sandbox in this process, which stop ends.
+func newClients(ctx context.Context, inSandbox bool, catalogue *models.Catalogue, log *slog.Logger) (create func(bedrock.Settings) (*bedrock.Client, error), stop func(), err error) {
+	if inSandbox {
 		url, stop, err := startSandbox(ctx, log)
 		if err != nil {
 			return nil, nil, err
 		}
 		transport := bedrock.NewTransport()
-		u.make = func(bedrock.Settings) (*bedrock.Client, error) {
+		return func(bedrock.Settings) (*bedrock.Client, error) {
 			return bedrock.New(bedrock.Options{
 				Region: "us-east-1", Endpoint: url, Transport: transport, Catalogue: catalogue,
 				Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
 			})
-		}
-		return u, stop, nil
+		}, stop, nil
 	}
 	process, warnings, err := bedrock.Load(ctx, getenv, catalogue)
 	for _, warning := range warnings {
@@ -235,8 +258,7 @@ func newUpstreams(ctx context.Context, f serveFlags, catalogue *models.Catalogue
 	if err != nil {
 		return nil, nil, err
 	}
-	u.make = process.Client
-	return u, func() {}, nil
+	return process.Client, func() {}, nil
 }
 
 // sandboxPace is the time between two tokens of the built-in sandbox: fast for a model, and still seen to stream.
@@ -290,12 +312,12 @@ func (u *upstreams) check(ctx context.Context, log *slog.Logger) {
 	}
 }
 
-// checkCredentials looks for every upstream's credentials, so that the log names a missing one
+// checkCredentials looks for the credentials of every upstream that is new, so that the log names a missing one
 // before a client meets it. Serving goes on: they may come later.
 func (u *upstreams) checkCredentials(ctx context.Context, log *slog.Logger) {
 	ctx, cancel := context.WithTimeout(ctx, readyTimeout)
 	defer cancel()
-	for _, client := range u.clients {
+	for _, client := range u.added {
 		if err := client.Ready(ctx); err != nil {
 			log.Error("cannot get AWS credentials for an upstream, its requests fail until then: set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or AWS_BEARER_TOKEN_BEDROCK, or give the pod a role",
 				"region", client.Region(), "source", client.Identity().Source, "error", err)

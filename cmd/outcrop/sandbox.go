@@ -98,7 +98,7 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer, log *slog.Logger)
 	if _, err := io.WriteString(out, f.greeting(listener.Addr())); err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	return service{newServer(handler, log), listener, sandboxShutdown, log}.run(ctx)
+	return service{server: newServer(handler, log), listener: listener, drain: drain{timeout: sandboxShutdown}, log: log}.run(ctx)
 }
 
 // splitList takes lists with commas apart.

@@ -19,10 +19,10 @@ import (
 const (
 	// idleTimeout is how long an idle connection is kept: DIAL Core's server.idleTimeout.
 	idleTimeout = 300 * time.Second
-	// drainTimeout is how long running replies may go on after a signal.
-	drainTimeout = 25 * time.Second
 	// readyTimeout bounds the look for credentials at the start.
 	readyTimeout = 10 * time.Second
+	// configPoll is how often the configuration is looked at.
+	configPoll = 5 * time.Second
 	// maxHeader is the longest header of a request, in bytes.
 	maxHeader = 64 << 10
 )
@@ -35,6 +35,12 @@ type serveFlags struct {
 	merge   config.Options
 	// fetchAllow are the networks of --fetch-allow.
 	fetchAllow []netip.Prefix
+	// poll is how often the files are looked at; 0 is only on SIGHUP.
+	poll time.Duration
+	// wait lets the server start without a good configuration.
+	wait    bool
+	drain   drain
+	metrics string
 	// catalogue is the file that changes the built-in catalogue, "" for none.
 	catalogue string
 }
@@ -46,7 +52,8 @@ func newServeCommand() *cobra.Command {
 		Short: "Serve Bedrock models through the DIAL API",
 		Long: "Serve Bedrock models through the DIAL API.\n\n" +
 			"With --sandbox, everything runs in this process and no AWS account is needed.\n" +
-			"With --config FILE, the models, keys and roles of DIAL's aidial.config.json are served;\n" +
+			"With --config FILE, the models, keys and roles of DIAL's aidial.config.json are served. A change of the\n" +
+			"file is served as soon as it is seen, if it has no mistakes; requests go on with what they began with.\n" +
 			"AWS credentials and region come from the environment unless an upstream names its own.",
 		Example: "  outcrop serve --sandbox\n  outcrop serve --config aidial.config.json --config keys.json",
 		Args:    cobra.NoArgs,
@@ -55,10 +62,14 @@ func newServeCommand() *cobra.Command {
 		},
 	}
 	cmd.Flags().StringVar(&f.listen, "listen", "127.0.0.1:8080", "address to listen on")
-	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`, JSON or YAML; repeat to merge several, later ones win")
+	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`, JSON or YAML, or a directory of such files; repeat to merge several, later ones win")
+	cmd.Flags().DurationVar(&f.poll, "config-poll", configPoll, "how often to look whether the configuration has changed, and to serve it if it is good; 0 for only on SIGHUP")
+	cmd.Flags().BoolVar(&f.wait, "wait-for-config", false, "without a good configuration start all the same, and be not ready until there is one")
 	cmd.Flags().BoolVar(&f.merge.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "answer from a built-in sandbox instead of AWS")
 	catalogueFlag(cmd, &f.catalogue)
+	metricsFlag(cmd, &f.metrics)
+	f.drain.flags(cmd)
 	cmd.Flags().Var((*networks)(&f.fetchAllow), "fetch-allow", "network (`CIDR`) from which files that a request names by URL may be fetched although it is not public; repeatable")
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
 	return cmd
@@ -66,43 +77,59 @@ func newServeCommand() *cobra.Command {
 
 // serve runs until the context ends, then lets running replies finish.
 func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
+	if err := f.check(); err != nil {
+		return err
+	}
 	log, err := newLog(f, stderr)
 	if err != nil {
 		return err
 	}
-	cfg, err := loadConfig(f, stderr, log)
-	if err != nil {
-		return err
-	}
+	limitMemory()
 	catalogue, err := loadCatalogue(f.catalogue)
 	if err != nil {
 		return err
 	}
-	for _, problem := range catalogueProblems(cfg, catalogue) {
-		log.Warn("configuration", "warning", problem.String())
+	create, stop, err := newClients(ctx, f.sandbox, catalogue, log)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	l := newLive(f, catalogue, create, log)
+	if err := l.begin(f, stderr); err != nil {
+		return err
 	}
 	listener, err := listen(ctx, f.listen)
 	if err != nil {
 		return err
 	}
 	defer listener.Close()
-	upstreams, stop, err := newUpstreams(ctx, f, catalogue, log)
+	metricsAt, stopMetrics, err := serveMetrics(ctx, f.metrics, l.metrics, log)
 	if err != nil {
 		return err
 	}
-	defer stop()
-	handler, err := build(cfg, upstreams, f.fetchAllow, log)
-	if err != nil {
+	defer stopMetrics()
+	go l.check(ctx)
+	defer l.follow(ctx, f)()
+	if err := announce(stdout, listener.Addr(), f, l.current.Load().config); err != nil {
 		return err
 	}
-	go upstreams.check(ctx, log)
-	if err := announce(stdout, listener.Addr(), f, cfg); err != nil {
-		return err
-	}
-	server := newServer(handler, log)
+	logStart(log, listener.Addr(), metricsAt, f.drain)
+	server := newServer(l.handler(f), log)
 	server.IdleTimeout = idleTimeout
 	server.MaxHeaderBytes = maxHeader
-	return service{server, listener, drainTimeout, log}.run(ctx)
+	return service{server, listener, f.drain, l.ready, log}.run(ctx)
+}
+
+func (f serveFlags) check() error {
+	switch {
+	case len(f.configs) == 0 && !f.sandbox:
+		return errors.New("nothing to serve: give --config FILE, or --sandbox to try it without AWS")
+	case len(f.configs) == 0 && f.wait:
+		return errors.New("--wait-for-config waits for what --config names: give --config DIRECTORY")
+	case f.poll < 0:
+		return errors.New("--config-poll is negative: it must be a time like 5s, or 0 to look only on SIGHUP")
+	}
+	return f.drain.check()
 }
 
 func newLog(f serveFlags, stderr io.Writer) (*slog.Logger, error) {
@@ -122,33 +149,13 @@ func logTo(stderr io.Writer, f serveFlags, level slog.Level) (*slog.Logger, erro
 	}
 }
 
-// loadConfig reads the files. With errors among them all mistakes go to stderr, as config check prints
-// them; warnings alone go to the log.
-func loadConfig(f serveFlags, stderr io.Writer, log *slog.Logger) (*config.Config, error) {
-	if len(f.configs) == 0 {
-		if f.sandbox {
-			return demoConfig(), nil
-		}
-		return nil, errors.New("nothing to serve: give --config FILE, or --sandbox to try it without AWS")
-	}
-	cfg, problems := config.Load(f.configs, f.merge)
-	if !config.HasErrors(problems) {
-		for _, problem := range problems {
-			log.Warn("configuration", "warning", problem.String())
-		}
-		return cfg, nil
-	}
-	for _, problem := range problems {
-		if _, err := fmt.Fprintln(stderr, problem); err != nil {
-			return nil, err
-		}
-	}
-	return nil, errors.New("the configuration has errors, nothing is served")
-}
-
 // announce says what is served, where, and how to call it.
 func announce(w io.Writer, address net.Addr, f serveFlags, cfg *config.Config) error {
 	base := "http://" + reachable(address)
+	if cfg == nil {
+		_, err := fmt.Fprintf(w, "Outcrop waits for a configuration on %s\n", base)
+		return err
+	}
 	if !f.sandbox || len(f.configs) > 0 {
 		served := 0
 		for _, m := range cfg.Models {

@@ -280,14 +280,16 @@ func TestStoppingTellsClientsThatTheirAnswerIsCut(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var log output
 		logger := slog.New(slog.NewTextHandler(&log, nil))
-		handler, err := build(demoConfig(), inMemory(t), nil, logger)
+		handler, _, err := build(demoConfig(), newParts(inMemory(t), nil, logger))
 		if err != nil {
 			t.Fatal(err)
 		}
 		ctx, stop := context.WithCancel(t.Context())
 		listener := memnet.Listen()
 		done := make(chan error, 1)
-		go func() { done <- service{newServer(handler, logger), listener, drainTimeout, logger}.run(ctx) }()
+		go func() {
+			done <- service{newServer(handler, logger), listener, drain{timeout: drainTimeout}, nil, logger}.run(ctx)
+		}()
 		client := &http.Client{Transport: &http.Transport{DialContext: listener.DialContext}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway/openai/deployments/nova-lite/chat/completions",
 			strings.NewReader(`{"stream":true,"messages":[{"role":"user","content":"[[sandbox drip=1s tokens=200]]"}]}`))

@@ -38,15 +38,18 @@ var errStopping = &llm.Error{Kind: llm.KindUnavailable, Message: "The server is 
 type service struct {
 	server   *http.Server
 	listener net.Listener
-	drain    time.Duration // how long running replies may go on after a signal
+	drain    drain
+	ready    *readiness // nil when nobody asks
 	log      *slog.Logger
 }
 
-// run serves until the context ends; replies that run on after drain are cut, with an error.
+// run serves until the context ends, and then drains: requests that come within the delay are served as
+// ever, those that are under way then may finish within the timeout, and what still runs is cut, with an error.
 func (s service) run(ctx context.Context) error {
 	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
 	s.server.BaseContext = func(net.Listener) context.Context { return requests }
+	s.server.Handler = s.ready.closing(s.server.Handler)
 	failed := make(chan error, 1)
 	go func() { failed <- s.server.Serve(s.listener) }()
 	select {
@@ -54,8 +57,15 @@ func (s service) run(ctx context.Context) error {
 		return fmt.Errorf("the server stopped: %w", err)
 	case <-ctx.Done():
 	}
-	s.log.Info("stopping: running replies may finish; a second signal ends at once", "within", s.drain.String())
-	if finished, err := shutdown(s.server, s.drain); finished || err != nil {
+	s.ready.drain()
+	s.log.Info("stopping: not ready any more; running replies may finish; a second signal ends at once",
+		"accepting_for", s.drain.delay.String(), "within", s.drain.timeout.String())
+	select {
+	case err := <-failed:
+		return fmt.Errorf("the server stopped: %w", err)
+	case <-time.After(s.drain.delay):
+	}
+	if finished, err := shutdown(s.server, s.drain.timeout); finished || err != nil {
 		return err
 	}
 	s.log.Warn("stopping: replies that still run are cut")

@@ -33,6 +33,7 @@ type wallet struct {
 	failure  atomic.Pointer[failure]
 	renewing atomic.Bool
 	failures atomic.Uint64 // attempts that failed
+	failing  atomic.Bool   // the last attempt did
 	retryAt  atomic.Int64  // Unix seconds before which no renewal is started
 	fetching chan struct{} // holds a token while a request waits for credentials
 }
@@ -148,15 +149,16 @@ func (w *wallet) retrieve(ctx context.Context) (*held, error) {
 	defer cancel()
 	c, err := w.provider.Retrieve(ctx)
 	if err != nil {
-		w.failures.Add(1)
+		w.failed()
 		return nil, asCredentialError(err)
 	}
 	if c.AccessKeyID == "" || c.SecretAccessKey == "" {
-		w.failures.Add(1)
+		w.failed()
 		return nil, &credentialError{err: errors.New("the source gave none"), client: textNoCredentials}
 	}
 	h := hold(c)
 	w.current.Store(h)
+	w.failing.Store(false)
 	return h, nil
 }
 

@@ -4,9 +4,10 @@ import "time"
 
 // Held is the state of what an upstream is called with.
 type Held struct {
-	Source   string    // as Identity's
-	Expires  time.Time // zero when it does not expire, or has not been got yet
-	Failures uint64    // attempts to get it that failed
+	Source string // as Identity's
+	// Expires is zero when it does not expire, has not been got yet, or was not needed since it expired.
+	Expires  time.Time
+	Failures uint64 // attempts to get it that failed
 }
 
 // Held tells what the client holds now. It calls nobody.
@@ -16,8 +17,14 @@ func (c *Client) Held() Held {
 		return h
 	}
 	h.Failures = c.wallet.failures.Load()
-	if now := c.wallet.current.Load(); now != nil && now.CanExpire {
+	now := c.wallet.current.Load()
+	if now != nil && now.CanExpire && (c.wallet.failing.Load() || time.Now().Before(now.Expires)) {
 		h.Expires = now.Expires
 	}
 	return h
+}
+
+func (w *wallet) failed() {
+	w.failures.Add(1)
+	w.failing.Store(true)
 }

@@ -1,0 +1,308 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"os/signal"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/bedrock"
+	"outcrop/internal/config"
+	"outcrop/internal/gateway"
+	"outcrop/internal/llm"
+	"outcrop/internal/models"
+	"outcrop/internal/telemetry"
+)
+
+// live is the configuration that is served, and what it takes to put another in its place. A request keeps
+// the one that it began with.
+type live struct {
+	source    source
+	catalogue *models.Catalogue
+	pool      *pool
+	parts     parts // what all configurations share
+	ready     *readiness
+	metrics   *telemetry.Metrics
+	log       *slog.Logger
+
+	current atomic.Pointer[generation]
+
+	mu     sync.Mutex // one change at a time
+	seen   contents   // what was looked at last, good or bad
+	number int        // of the generation that is served
+	served []*generation
+}
+
+// generation is one configuration while it is served, and while requests that began with it run.
+type generation struct {
+	config      *config.Config // nil while there is none
+	gateway     *gateway.Gateway
+	upstreams   *upstreams
+	deployments []telemetry.Deployment
+	users       atomic.Int64 // requests, and one for being the current
+}
+
+// enter keeps a generation for a request, unless it is over.
+func (g *generation) enter() bool {
+	for {
+		n := g.users.Load()
+		if n == 0 {
+			return false
+		}
+		if g.users.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// leave gives it back. Whoever is last ends it.
+func (l *live) leave(g *generation) {
+	if g.users.Add(-1) > 0 {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.end(g)
+}
+
+// end lets go of what a generation held, with the lock.
+func (l *live) end(g *generation) {
+	l.served = slices.DeleteFunc(l.served, func(other *generation) bool { return other == g })
+	l.pool.put(g.upstreams.clients)
+	l.count()
+}
+
+// count tells the metrics which deployments there are: those that only requests of the past still use too.
+func (l *live) count() {
+	var all []telemetry.Deployment
+	known := map[string]bool{}
+	for _, g := range slices.Backward(l.served) { // what a name means now goes first
+		for _, d := range g.deployments {
+			if !known[d.Name] {
+				known[d.Name] = true
+				all = append(all, d)
+			}
+		}
+	}
+	l.metrics.Serve(all)
+}
+
+// ServeHTTP answers with the configuration of the moment.
+func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	g := l.current.Load()
+	for !g.enter() {
+		g = l.current.Load()
+	}
+	defer l.leave(g)
+	g.gateway.ServeHTTP(w, r)
+}
+
+func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Settings) (*bedrock.Client, error), log *slog.Logger) *live {
+	held, ready := newHolders(), &readiness{}
+	l := &live{
+		source: source{f.configs, f.merge}, catalogue: catalogue, pool: newPool(held.watched(create)), ready: ready, log: log,
+		metrics: telemetry.New(telemetry.Options{Version: version(), Ready: ready.ready, Credentials: held.credentials, Configured: true}),
+		parts:   newParts(nil, f.fetchAllow, log),
+	}
+	l.parts.ready = ready.reason
+	if f.metrics != "" {
+		l.parts.record = l.metrics.Record
+	}
+	return l
+}
+
+// handler is what clients reach.
+func (l *live) handler(f serveFlags) http.Handler {
+	if f.metrics == "" {
+		return l
+	}
+	return inFlight(l.metrics, l)
+}
+
+// begin serves the first configuration: what the flags say, or nothing yet.
+func (l *live) begin(f serveFlags, stderr io.Writer) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if len(f.configs) == 0 {
+		return l.accept(demoConfig(), nil)
+	}
+	l.seen = l.source.contents()
+	cfg, problems, err := l.source.load()
+	if err == nil && config.HasErrors(problems) {
+		if !f.wait {
+			return errors.Join(printProblems(stderr, problems), errors.New("the configuration has errors, nothing is served"))
+		}
+		err = l.tell(problems)
+	}
+	if err == nil {
+		err = l.accept(cfg, problems)
+	}
+	if err == nil || !f.wait {
+		return err
+	}
+	l.log.Error("there is no good configuration yet: nothing is served until there is one", "error", err)
+	l.metrics.Reloaded(0, time.Now())
+	return l.put(&config.Config{}, waiting{})
+}
+
+// printProblems prints mistakes as config check does.
+func printProblems(w io.Writer, problems []config.Problem) error {
+	for _, p := range problems {
+		if _, err := fmt.Fprintln(w, p); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// tell logs the mistakes of a configuration and returns what they come to.
+func (l *live) tell(problems []config.Problem) error {
+	for _, p := range problems {
+		if p.Severity == config.Error {
+			l.log.Error("configuration", "problem", p.String())
+		} else {
+			l.log.Warn("configuration", "warning", p.String())
+		}
+	}
+	return errMistaken
+}
+
+var errMistaken = errors.New("the configuration has errors, which are told apart")
+
+// waiting knows no caller.
+type waiting struct{}
+
+// Authenticate implements gateway.Authenticator.
+func (waiting) Authenticate(*http.Request) (auth.Caller, error) {
+	return auth.Caller{}, &llm.Error{Kind: llm.KindUnavailable, Message: "The server has no configuration yet. Try again later."}
+}
+
+// serve puts a good configuration in the place of the one before.
+func (l *live) serve(cfg *config.Config) error {
+	if err := l.put(cfg, nil); err != nil {
+		return err
+	}
+	l.number++
+	l.ready.configured.Store(true)
+	l.metrics.Reloaded(l.number, time.Now())
+	return nil
+}
+
+func (l *live) put(cfg *config.Config, callers gateway.Authenticator) error {
+	p := l.parts
+	p.upstreams, p.callers = l.pool.upstreams(), callers
+	old := l.current.Load()
+	if old != nil {
+		p.before = old.gateway
+	}
+	g, deployments, err := build(cfg, p)
+	if err != nil {
+		l.pool.put(p.upstreams.clients)
+		return err
+	}
+	next := &generation{gateway: g, upstreams: p.upstreams, deployments: deploymentsOf(deployments, cfg, l.catalogue)}
+	if callers == nil {
+		next.config = cfg
+	}
+	next.users.Store(1)
+	l.served = append(l.served, next)
+	l.current.Store(next)
+	if old != nil && old.users.Add(-1) == 0 {
+		l.end(old)
+	}
+	l.count()
+	return nil
+}
+
+// accept serves a configuration without mistakes and says what is doubtful about it.
+func (l *live) accept(cfg *config.Config, problems []config.Problem) error {
+	if err := l.serve(cfg); err != nil {
+		return err
+	}
+	for _, p := range append(problems, catalogueProblems(cfg, l.catalogue)...) {
+		l.log.Warn("configuration", "warning", p.String())
+	}
+	warnOfEnds(l.current.Load().deployments, time.Now(), l.log)
+	return nil
+}
+
+// reload looks whether the files have changed, or have to be read anyway, and serves what they hold now if it
+// is good.
+func (l *live) reload(ctx context.Context, anyway bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	now := l.source.contents()
+	if now == l.seen && !anyway {
+		return
+	}
+	cfg, problems, err := l.source.load()
+	if l.source.contents() != now {
+		return // they are just being written: the next look finds them whole
+	}
+	l.seen = now
+	if err == nil && config.HasErrors(problems) {
+		err = l.tell(problems)
+	}
+	if err == nil {
+		err = l.accept(cfg, problems)
+	}
+	if err != nil {
+		l.metrics.Reloaded(0, time.Now())
+		l.log.Error("the configuration was not loaded: the last good one is still served", "error", err, "generation", l.number)
+		return
+	}
+	l.log.Info("the configuration was loaded", "generation", l.number, "models", len(l.current.Load().deployments))
+	go l.check(ctx)
+}
+
+// check looks for the credentials of upstreams that are new.
+func (l *live) check(ctx context.Context) {
+	g := l.current.Load()
+	if !g.enter() {
+		return
+	}
+	defer l.leave(g)
+	g.upstreams.check(ctx, l.log)
+}
+
+// follow reloads on what happens to the files, and on SIGHUP, until the context ends.
+func (l *live) follow(ctx context.Context, f serveFlags) (stop func()) {
+	if len(f.configs) == 0 {
+		return func() {}
+	}
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGHUP)
+	go l.watch(ctx, f.poll, signals)
+	return func() { signal.Stop(signals) }
+}
+
+// watch reloads when the files change, which it looks for each time poll has passed (0 is never), and for
+// every signal.
+func (l *live) watch(ctx context.Context, poll time.Duration, signals <-chan os.Signal) {
+	var tick <-chan time.Time
+	if poll > 0 {
+		ticker := time.NewTicker(poll)
+		defer ticker.Stop()
+		tick = ticker.C
+	}
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick:
+			l.reload(ctx, false)
+		case <-signals:
+			l.reload(ctx, true)
+		}
+	}
+}
