@@ -116,7 +116,7 @@ type pod struct {
 	name    string // of the container
 	url     string
 	metrics string
-	dir     string
+	probes  map[string]string // their URLs, by name
 }
 
 // gatewayValues is a gateway of one model whose AWS is the sandbox.
@@ -127,16 +127,26 @@ func gatewayValues(t *testing.T, aws string, port, metrics int, more string) str
 mode: gateway
 image: {registry: %s, repository: %s, tag: %q, pullPolicy: Never}
 containerPorts: {http: %d, metrics: %d}
-aws: {region: us-east-1}
-env: {AWS_ENDPOINT_URL: %q, AWS_ACCESS_KEY_ID: sandbox, AWS_SECRET_ACCESS_KEY: sandbox}
+aws: {region: us-east-1, existingSecret: "{{ .Release.Name }}-aws"}
+env: {AWS_ENDPOINT_URL: %q}
 metrics: {enabled: true}
 configuration:
+  existingSecret: "{{ .Release.Name }}-keys"
   files:
-    aidial.config.json:
+    models.json:
       models:
         claude: {type: chat, endpoint: "bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0"}
-      keys: {secret-of-the-test: {project: test, role: default}}
-      roles: {default: {}}
+extraDeploy:
+  - apiVersion: v1
+    kind: Secret
+    metadata: {name: "{{ .Release.Name }}-aws"}
+    stringData: {AWS_ACCESS_KEY_ID: sandbox, AWS_SECRET_ACCESS_KEY: sandbox}
+  - apiVersion: v1
+    kind: Secret
+    metadata: {name: "{{ .Release.Name }}-keys"}
+    stringData:
+      keys.json: |
+        {"keys": {"secret-of-the-test": {"project": "test", "role": "default"}}, "roles": {"default": {}}}
 %s`, registry, repository, tag, port, metrics, aws, more)
 }
 
@@ -154,36 +164,88 @@ func render(t *testing.T, release, values string, args ...string) string {
 	return out
 }
 
-// only keeps the documents of some kinds.
-func only(t *testing.T, manifests string, kinds ...string) string {
+// playable keeps what podman plays of the manifests, changed where podman 4.3 differs from Kubernetes: it
+// cannot read back the Secrets that it stores, so they become ConfigMaps; on the host's network it takes no
+// list of ports; and it would run probes with a curl inside the container, which has none, so the tests ask
+// the probes themselves, from outside like a kubelet.
+func playable(t *testing.T, manifests string) (documents string, probes map[string]string) {
 	t.Helper()
 	var out bytes.Buffer
+	probes = map[string]string{}
 	encoder := yaml.NewEncoder(&out)
 	for decoder := yaml.NewDecoder(strings.NewReader(manifests)); ; {
-		var node yaml.Node
-		if err := decoder.Decode(&node); errors.Is(err, io.EOF) {
+		var object map[string]any
+		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
 			break
 		} else if err != nil {
 			t.Fatal(err)
 		}
-		var head struct {
-			Kind string `yaml:"kind"`
-		}
-		if err := node.Decode(&head); err != nil {
-			t.Fatal(err)
-		}
-		for _, kind := range kinds {
-			if head.Kind == kind {
-				if err := encoder.Encode(&node); err != nil {
-					t.Fatal(err)
+		switch object["kind"] {
+		case "ConfigMap":
+		case "Secret":
+			object["kind"], object["data"] = "ConfigMap", object["stringData"]
+			delete(object, "stringData")
+			delete(object, "type")
+		case "Deployment":
+			spec := at(object, "spec", "template", "spec")
+			volumes, _ := spec["volumes"].([]any)
+			for _, volume := range volumes {
+				if secret := at(volume, "secret"); secret != nil {
+					volume.(map[string]any)["configMap"] = map[string]any{"name": secret["secretName"]}
+					delete(volume.(map[string]any), "secret")
 				}
 			}
+			for _, c := range spec["containers"].([]any) {
+				takeProbes(c.(map[string]any), probes)
+				takeSecrets(c.(map[string]any))
+			}
+		default:
+			continue
+		}
+		if err := encoder.Encode(object); err != nil {
+			t.Fatal(err)
 		}
 	}
 	if err := encoder.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return out.String()
+	return out.String(), probes
+}
+
+// takeSecrets makes variables from Secrets variables from ConfigMaps.
+func takeSecrets(container map[string]any) {
+	variables, _ := container["env"].([]any)
+	for _, variable := range variables {
+		if from := at(variable, "valueFrom"); from["secretKeyRef"] != nil {
+			from["configMapKeyRef"] = from["secretKeyRef"]
+			delete(from, "secretKeyRef")
+		}
+	}
+}
+
+// takeProbes moves a container's probes into a map of name and path with port, and removes its ports.
+func takeProbes(container map[string]any, probes map[string]string) {
+	numbers := map[any]any{}
+	ports, _ := container["ports"].([]any)
+	for _, port := range ports {
+		numbers[at(port)["name"]] = at(port)["containerPort"]
+	}
+	for _, name := range []string{"startupProbe", "livenessProbe", "readinessProbe"} {
+		if ask := at(container, name, "httpGet"); ask != nil {
+			probes[name] = fmt.Sprintf("http://127.0.0.1:%v%v", numbers[ask["port"]], ask["path"])
+		}
+		delete(container, name)
+	}
+	delete(container, "ports")
+}
+
+// at goes down mappings; nil where there is none.
+func at(object any, path ...string) map[string]any {
+	mapping, _ := object.(map[string]any)
+	for _, name := range path {
+		mapping, _ = mapping[name].(map[string]any)
+	}
+	return mapping
 }
 
 // play runs the rendered Deployment and waits until it is ready.
@@ -193,13 +255,13 @@ func play(t *testing.T, release, aws, more string) *pod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifests := only(t, render(t, release, gatewayValues(t, aws, ports[0], ports[1], more)), "ConfigMap", "Secret", "Deployment")
+	manifests, probes := playable(t, render(t, release, gatewayValues(t, aws, ports[0], ports[1], more)))
 	file := filepath.Join(t.TempDir(), "play.yaml")
 	if err := os.WriteFile(file, []byte(manifests), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	podman(t, nil, "kube", "play", "--network=host", file)
-	p := &pod{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), metrics: fmt.Sprintf("http://127.0.0.1:%d", ports[1])}
+	p := &pod{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), metrics: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), probes: probes}
 	for _, line := range strings.Fields(podman(t, nil, "ps", "-a", "--format", "{{.Names}}")) {
 		if strings.HasPrefix(line, release+"-") && strings.HasSuffix(line, "-outcrop") {
 			p.name = line
