@@ -93,6 +93,11 @@ annotations: {{- . | nindent 2 }}
 {{- int (ternary $hpa.minReplicas .Values.replicaCount $hpa.enabled) -}}
 {{- end -}}
 
+{{/* Name of the Service of metrics, by which alerts know this release. */}}
+{{- define "outcrop.metricsName" -}}
+{{- printf "%s-metrics" (include "outcrop.fullname" . | trunc 55 | trimSuffix "-") -}}
+{{- end -}}
+
 {{/* Name of the Secret that External Secrets makes. */}}
 {{- define "outcrop.externalSecret" -}}
 {{- printf "%s-external" (include "outcrop.fullname" . | trunc 54 | trimSuffix "-") -}}
