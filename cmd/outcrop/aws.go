@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 
@@ -32,11 +33,15 @@ at is not as it should be.`,
 	cmd.PersistentFlags().StringVar(&f.region, "region", "", "AWS region (default: that of the environment or profile)")
 	cmd.PersistentFlags().StringVar(&f.profile, "profile", "", "profile of the AWS configuration files (default: the usual chain of credentials)")
 	cmd.PersistentFlags().StringVar(&f.catalogue, "catalogue", "", "`FILE` that changes or adds to what the built-in catalogue knows of models")
+	cmd.AddCommand(newAWSWhoamiCommand(&f), newAWSModelsCommand(&f), newAWSAccessCommand(&f))
 	return cmd
 }
 
 // account opens the account of the flags. Warnings of the environment go to stderr.
 func (f *awsFlags) account(ctx context.Context, stderr io.Writer) (*onboard.Account, *models.Catalogue, error) {
+	if f.region != "" && !bedrock.IsRegion(f.region) {
+		return nil, nil, fmt.Errorf("--region %q is not an AWS region, which looks like us-east-1", f.region)
+	}
 	catalogue, err := loadCatalogue(f.catalogue)
 	if err != nil {
 		return nil, nil, err
@@ -51,5 +56,11 @@ func (f *awsFlags) account(ctx context.Context, stderr io.Writer) (*onboard.Acco
 		return nil, nil, err
 	}
 	account, err := onboard.Open(process, bedrock.Settings{Region: f.region, Profile: f.profile})
+	switch {
+	case errors.Is(err, bedrock.ErrNoRegion):
+		err = errors.New("no AWS region: set AWS_REGION, or give --region us-east-1")
+	case errors.Is(err, bedrock.ErrKeyOnly):
+		err = fmt.Errorf("%w. Unset AWS_BEARER_TOKEN_BEDROCK for this command, or give --profile NAME", err)
+	}
 	return account, catalogue, err
 }

@@ -43,4 +43,4 @@ func (n *notices) warn(message string, args ...any) {
 	}
 }
 
-var errNoRegion = errors.New("no AWS region")
+var ErrNoRegion = errors.New("no AWS region")

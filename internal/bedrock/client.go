@@ -54,8 +54,8 @@ type Client struct {
 	release   func() // gives the transport back; nil where it is somebody else's
 }
 
-// errNoRegion is for an upstream without one.
-var errNoRegion = errors.New("no AWS region: set AWS_REGION, or the upstream's extraData.region")
+// ErrNoRegion is for an upstream without one.
+var ErrNoRegion = errors.New("no AWS region: set AWS_REGION, or the upstream's extraData.region")
 
 // regionPattern is the shape of a region, eusc-de-east-1 included.
 var regionPattern = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-\d{1,2}$`)
@@ -76,7 +76,7 @@ func New(o Options) (*Client, error) {
 		}
 	}
 	if o.Region == "" {
-		return nil, errNoRegion
+		return nil, ErrNoRegion
 	}
 	if !IsRegion(o.Region) {
 		return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)

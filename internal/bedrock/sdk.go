@@ -7,8 +7,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// errKeyOnly is for an upstream with an API key where somebody wants to ask AWS for more than models.
-var errKeyOnly = errors.New("a Bedrock API key calls models and nothing else: AWS's other services want an access key, a profile or a role")
+// ErrKeyOnly is for an upstream with an API key where somebody wants to ask AWS for more than models.
+var ErrKeyOnly = errors.New("a Bedrock API key calls models and nothing else: AWS's other services want an access key, a profile or a role")
 
 // SDK is the configuration of AWS's own clients for what an upstream with these settings is, and as whom
 // they call. Overrides of endpoints are those that the process's environment has. It calls nobody.
@@ -26,9 +26,9 @@ func (p *Process) SDK(s Settings) (aws.Config, Identity, error) {
 	case err != nil:
 		return aws.Config{}, Identity{}, err
 	case u.region == "":
-		return aws.Config{}, u.describe(), errNoRegion
+		return aws.Config{}, u.describe(), ErrNoRegion
 	case u.wallet == nil:
-		return aws.Config{}, u.describe(), errKeyOnly
+		return aws.Config{}, u.describe(), ErrKeyOnly
 	}
 	cfg := p.aws.Copy()
 	cfg.Region, cfg.HTTPClient, cfg.Credentials = u.region, u.caller, u.wallet

@@ -199,7 +199,7 @@ func (u *upstream) duration() time.Duration { return cmp.Or(u.Duration, time.Hou
 // sts is STS as the upstream reaches it, called with those credentials.
 func (u *upstream) sts(as aws.CredentialsProvider) (*sts.Client, error) {
 	if u.region == "" {
-		return nil, errNoRegion
+		return nil, ErrNoRegion
 	}
 	if err := u.variant.own("AWS_ENDPOINT_URL_STS", cmp.Or(u.STSEndpoint, u.process.endpoints.sts)); err != nil {
 		return nil, err

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"math"
 	"net/http"
 	"slices"
 	"strconv"
@@ -92,7 +93,7 @@ func rateCard(m models.Model, region string) []any {
 	} {
 		if p.price > 0 {
 			out = append(out, map[string]any{
-				"dimension": p.dimension, "price": strconv.FormatFloat(p.price, 'f', -1, 64), "unit": "Units",
+				"dimension": p.dimension, "price": strconv.FormatFloat(math.Round(p.price*1e6)/1e6, 'f', -1, 64), "unit": "Units",
 				"description": "AWS Marketplace software usage|" + region + "|" + p.what,
 			})
 		}
