@@ -90,11 +90,11 @@ type accessBook struct {
 	begin time.Time
 
 	mu         sync.Mutex
-	agreements map[accessKey]*agreement
+	agreements map[modelPlace]*agreement
 	forms      map[string][]byte // by account
 }
 
-type accessKey struct{ account, base string }
+type modelPlace struct{ account, base string }
 
 // agreement is what became of a model in an account since the sandbox began.
 type agreement struct {
@@ -107,7 +107,7 @@ func newAccessBook(rules []string, now func() time.Time) (*accessBook, error) {
 	parsed, err := parseAccess(rules)
 	return &accessBook{
 		rules: parsed, now: now, begin: now(),
-		agreements: map[accessKey]*agreement{}, forms: map[string][]byte{},
+		agreements: map[modelPlace]*agreement{}, forms: map[string][]byte{},
 	}, err
 }
 
@@ -147,7 +147,7 @@ func (b *accessBook) stateLocked(account, base, region string) string {
 	case accessNotInRegion, accessNotAuthorized:
 		return state
 	}
-	if a := b.agreements[accessKey{account, base}]; a != nil {
+	if a := b.agreements[modelPlace{account, base}]; a != nil {
 		state, since, asked = a.state, a.since, a.asked
 	}
 	switch {
@@ -165,7 +165,7 @@ func (b *accessBook) ask(account, base, region string) string {
 	defer b.mu.Unlock()
 	state := b.stateLocked(account, base, region)
 	if state == accessPending {
-		key := accessKey{account, base}
+		key := modelPlace{account, base}
 		if b.agreements[key] == nil {
 			b.agreements[key] = &agreement{state: accessPending, since: b.begin}
 		}
@@ -178,7 +178,7 @@ func (b *accessBook) ask(account, base, region string) string {
 func (b *accessBook) become(account, base, state string) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.agreements[accessKey{account, base}] = &agreement{state: state, since: b.now()}
+	b.agreements[modelPlace{account, base}] = &agreement{state: state, since: b.now()}
 }
 
 // putForm keeps the use-case form of an account.

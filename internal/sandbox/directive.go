@@ -41,6 +41,7 @@ type directive struct {
 	filter     string        // which filter of an image model strikes, or ""
 	trace      bool          // report a guardrail although the request names none
 	whoami     bool          // say who calls, and with which session tags
+	route      string        // region of the profile that answers, or "every"
 }
 
 // The ways a reply can break.
@@ -96,6 +97,7 @@ func directiveKeys() []directiveKey {
 		{"message", false, func(d *directive, v string) error { d.message = v; return nil }},
 		{"reasoning", true, func(d *directive, v string) (err error) { d.reasoning, err = reasoningWish(v); return }},
 		{"refuse", false, func(d *directive, v string) (err error) { d.refuse, err = oneOf(v, refusalNames()); return }},
+		{"route", false, func(d *directive, v string) (err error) { d.route, err = routeWish(v); return }},
 		{"server-tool", true, setWish(func(d *directive) { d.serverTool = true })},
 		{"start", false, func(d *directive, v string) (err error) { d.start, err = pause(v); return }},
 		{"status", false, func(d *directive, v string) (err error) { d.status, err = errorStatus(v); return }},

@@ -56,6 +56,10 @@ func (s *Server) serveOpenAI(w http.ResponseWriter, r *http.Request, body []byte
 	}
 	c.Region, c.Caller, c.Mantle = who.Region, who.ARN, service == mantleService
 	if c.Path == pathModels {
+		if denied := s.mayListMantle(who); denied != nil {
+			writeOpenAIError(w, denied)
+			return
+		}
 		s.listMantle(w)
 		return
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/rand"
 	"crypto/sha256"
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"outcrop/internal/iam"
 	"outcrop/internal/models"
 )
 
@@ -55,15 +57,35 @@ type Options struct {
 	// a base id, its beginning up to a dot, or *; the longest one counts. Models
 	// that no entry is about are available. docs/sandbox.md lists the states.
 	Access []string
+
+	// ServiceControlPolicy is a policy document that stands over the whole account, beside AWS's
+	// FullAWSAccess: what it denies is denied to everybody. Empty is none.
+	ServiceControlPolicy []byte
+	// Route says which region answers a call of a geographic inference profile, and so whose model the
+	// caller must be allowed: "source" (also ""), the region of the call; a region of the profile; or
+	// "every", where all of them must be allowed.
+	Route string
+	// Clusters are the EKS clusters of the account; empty means one called "sandbox".
+	Clusters []Cluster
+	// OIDCRoots are trusted for the HTTPS of identity providers, beside the system's.
+	OIDCRoots *x509.CertPool
+	// OIDCKeys gives the signing keys of an issuer that cannot be asked for them: by issuer, a JWKS
+	// document or the URL of one.
+	OIDCKeys map[string]string
 }
 
-// Server is Bedrock's runtime, its control plane and STS in one handler. It is
-// safe for concurrent use.
+// Server is Bedrock's runtime, its control plane, and what an account has around it (STS, IAM, EKS,
+// Service Quotas) in one handler. It is safe for concurrent use.
 type Server struct {
 	catalogue *models.Catalogue
 	demos     map[string]*models.Model // by the id of the profile that stands for it
 	verifier  *verifier
 	sessions  *sessions
+	iam       *iamStore
+	scp       *iam.Document
+	route     string
+	eks       *eksStore
+	oidc      *oidcKeys
 	account   string
 	pace      time.Duration
 	now       func() time.Time
@@ -106,13 +128,16 @@ func New(o Options) (*Server, error) {
 	if s.sessions, err = newSessions(s.now); err != nil {
 		return nil, err
 	}
+	if err := s.openAccount(o); err != nil {
+		return nil, err
+	}
 	s.verifier, err = newVerifier(o, s)
 	return s, err
 }
 
 // newVerifier collects the credentials of the options.
 func newVerifier(o Options, s *Server) (*verifier, error) {
-	v := &verifier{keys: map[string]Credential{}, sessions: s.sessions, now: s.now, account: s.account}
+	v := &verifier{keys: map[string]Credential{}, sessions: s.sessions, iam: s.iam, now: s.now, account: s.account}
 	credentials, apiKeys := o.Credentials, o.APIKeys
 	if len(credentials) == 0 {
 		credentials = []Credential{{AccessKeyID: "sandbox", SecretAccessKey: "sandbox"}}
@@ -140,7 +165,7 @@ func newVerifier(o Options, s *Server) (*verifier, error) {
 // https://docs.aws.amazon.com/bedrock/latest/APIReference/API_runtime_InvokeModel.html
 const maxBody = 25_000_000
 
-// ServeHTTP answers one request of any of the three services.
+// ServeHTTP answers one request of any of the services.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	id := newRequestID()
 	w.Header().Set("X-Amzn-Requestid", id)
@@ -167,7 +192,11 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Message: fmt.Sprintf("Request body exceeds %d bytes; send less.", maxBody),
 		})
 	case len(segments) == 0:
-		s.serveSTS(w, r, body, id)
+		s.serveForm(w, r, body, id)
+	case ok && segments[0] == "clusters":
+		s.serveEKS(w, r, body, segments)
+	case r.URL.Path == agentPath && r.Method == http.MethodGet:
+		s.serveAgent(w, r)
 	case ok && s.isControl(r.Method, segments):
 		s.serveControl(w, r, body, segments)
 	default:
@@ -176,6 +205,22 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			Message: "The sandbox has no operation " + r.Method + " " + r.URL.EscapedPath() + "; docs/sandbox.md lists what it has.",
 		})
 	}
+}
+
+// serveForm answers the services that have one path: Service Quotas by a header, IAM and STS by the
+// version in a form.
+func (s *Server) serveForm(w http.ResponseWriter, r *http.Request, body []byte, id string) {
+	if target := r.Header.Get("X-Amz-Target"); target != "" {
+		s.serveQuotas(w, r, body, target)
+		return
+	}
+	if r.Method == http.MethodPost {
+		if form, err := url.ParseQuery(string(body)); err == nil && form.Get("Version") == iamVersion {
+			s.serveIAM(w, r, body, form)
+			return
+		}
+	}
+	s.serveSTS(w, r, body, id)
 }
 
 // pathSegments splits the path as it came over the wire, so that an ARN whose
@@ -243,6 +288,10 @@ func (s *Server) answer(w http.ResponseWriter, r *http.Request, c *call, who ide
 	}
 	if wait(r.Context(), wish.start) != nil {
 		return // the client has left
+	}
+	if denied := s.mayCall(r, c, who, wish.route); denied != nil {
+		c.fail(w, denied)
+		return
 	}
 	if refused := s.refuse(c, who, wish); refused != nil {
 		c.fail(w, refused)

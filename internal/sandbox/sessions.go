@@ -18,7 +18,9 @@ type session struct {
 	Partition string    `json:"partition"`
 	Account   string    `json:"account"`
 	Role      string    `json:"role"`
-	Name      string    `json:"name"` // RoleSessionName
+	Name      string    `json:"name"`             // RoleSessionName
+	Path      string    `json:"path,omitempty"`   // of the role's ARN
+	RoleID    string    `json:"roleId,omitempty"` // of a role that IAM knows
 	Expires   time.Time `json:"expires"`
 	// ExternalID, Lifetime and Tags are what the session was asked for with.
 	ExternalID string        `json:"externalId,omitempty"`
@@ -30,8 +32,22 @@ func (s session) arn() string {
 	return fmt.Sprintf("arn:%s:sts::%s:assumed-role/%s/%s", s.Partition, s.Account, s.Role, s.Name)
 }
 
+// name takes the role from its ARN, which has been checked.
+func (s *session) name(role, sessionName string) {
+	parts := rolePattern.FindStringSubmatch(role)
+	s.Partition, s.Account, s.Path, s.Role, s.Name = parts[1], parts[2], parts[3], parts[4], sessionName
+}
+
+// roleARN is the role's own.
+func (s session) roleARN() string {
+	return fmt.Sprintf("arn:%s:iam::%s:role%s%s", s.Partition, s.Account, s.Path, s.Role)
+}
+
 // userID is the role's own id and the name of the session.
 func (s session) userID() string {
+	if s.RoleID != "" {
+		return s.RoleID + ":" + s.Name
+	}
 	sum := sha256.Sum256([]byte(s.Account + "/" + s.Role))
 	return "AROA" + keyDigits(sum[:], 17) + ":" + s.Name
 }
@@ -80,6 +96,7 @@ func (s *sessions) lookUp(keyID, token string) (identity, string, *apiError) {
 	}
 	return identity{
 		Account: role.Account, ARN: role.arn(), UserID: role.userID(), Key: keyID, Role: true,
+		RoleARN: role.roleARN(), RoleID: role.RoleID,
 		ExternalID: role.ExternalID, Lifetime: role.Lifetime, Tags: role.Tags,
 	}, s.secret(keyID), nil
 }

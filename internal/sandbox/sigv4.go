@@ -33,6 +33,11 @@ type identity struct {
 	Key     string // access key id or a fingerprint of the API key: one name per credential
 	Role    bool   // temporary credentials of an assumed role
 
+	User    string // name of a user of the sandbox's IAM, whose key it is
+	RoleARN string // of a session: the role, with its path where IAM knows it
+	RoleID  string // of a session: the role's id, where IAM knew it
+	Bearer  string // SHORT_TERM of an API key that stands for its signer; "" for a key of the options, which may everything
+
 	// Of a role's session: what it was asked for with.
 	ExternalID string
 	Lifetime   time.Duration
@@ -44,6 +49,7 @@ type verifier struct {
 	keys     map[string]Credential
 	apiKeys  [][sha256.Size]byte
 	sessions *sessions
+	iam      *iamStore
 	now      func() time.Time
 	account  string
 }
@@ -86,6 +92,9 @@ func (v *verifier) verify(r *http.Request, body []byte, service string) (identit
 		return identity{}, mismatch(r, canonical, toSign)
 	}
 	who.Region = sig.region
+	if who.User != "" {
+		v.iam.touch(who.Key, service, sig.region, v.now())
+	}
 	return who, nil
 }
 
@@ -100,7 +109,7 @@ func (v *verifier) bearer(token string) (identity, *apiError) {
 			}, nil
 		}
 	}
-	return identity{}, known("bad-api-key")
+	return v.shortTerm(token)
 }
 
 // cutBearer returns the token of "Bearer <token>"; the scheme is case-insensitive.
@@ -116,6 +125,9 @@ func (v *verifier) lookUp(keyID, token string) (identity, string, *apiError) {
 			return identity{}, "", known("unknown-key")
 		}
 		return v.user(keyID), owned.SecretAccessKey, nil
+	}
+	if who, secret, ok := v.iam.lookUp(keyID); ok && token == "" {
+		return who, secret, nil
 	}
 	return v.sessions.lookUp(keyID, token)
 }

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"bytes"
+	"context"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -90,7 +91,7 @@ func (s *Server) sts(r *http.Request, body []byte) (action string, results []ele
 	case "GetCallerIdentity":
 		results = []element{{name: "Arn", text: c.who.ARN}, {name: "UserId", text: c.who.UserID}, {name: "Account", text: c.who.Account}}
 	case "AssumeRoleWithWebIdentity":
-		results, refused = s.assumeRoleWithWebIdentity(c)
+		results, refused = s.assumeRoleWithWebIdentity(r.Context(), c)
 	case "AssumeRole":
 		results, refused = s.assumeRole(c)
 	case "":
@@ -119,8 +120,8 @@ func (s *Server) stsRefusal(signed bool) *apiError {
 // deniedRole is the name of the one role that trusts nobody.
 const deniedRole = "role/denied"
 
-// assumeRole gives a signer the credentials of a role. Every role of a
-// well-formed ARN exists and trusts every caller, but for deniedRole.
+// assumeRole gives a signer the credentials of a role. A role of IAM trusts whom its policy names; every
+// other role of a well-formed ARN exists and trusts every caller, but for deniedRole.
 func (s *Server) assumeRole(c stsCall) ([]element, *apiError) {
 	lifetime, refused := c.check()
 	if refused != nil {
@@ -141,17 +142,21 @@ func (s *Server) assumeRole(c stsCall) ([]element, *apiError) {
 	if refused != nil {
 		return nil, refused
 	}
-	out := s.roleCredentials(c, session{Lifetime: lifetime, ExternalID: c.form.Get("ExternalId"), Tags: tags})
+	role, refused := s.mayAssume(c, tags, lifetime)
+	if refused != nil {
+		return nil, refused
+	}
+	out := s.roleCredentials(c, session{RoleID: role, Lifetime: lifetime, ExternalID: c.form.Get("ExternalId"), Tags: tags})
 	if packed > 0 {
 		out = append(out, element{name: "PackedPolicySize", text: strconv.Itoa(packed)})
 	}
 	return out, nil
 }
 
-// assumeRoleWithWebIdentity gives the bearer of an OpenID Connect token the
-// credentials of a role. The sandbox knows no identity provider, so it checks
-// what the token says, not who signed it.
-func (s *Server) assumeRoleWithWebIdentity(c stsCall) ([]element, *apiError) {
+// assumeRoleWithWebIdentity gives the bearer of an OpenID Connect token the credentials of a role. For a
+// role of IAM the provider must be registered and the signature its own; for every other role the sandbox
+// checks what the token says, not who signed it.
+func (s *Server) assumeRoleWithWebIdentity(ctx context.Context, c stsCall) ([]element, *apiError) {
 	lifetime, refused := c.check()
 	if refused != nil {
 		return nil, refused
@@ -179,7 +184,11 @@ func (s *Server) assumeRoleWithWebIdentity(c stsCall) ([]element, *apiError) {
 		return nil, stsError("ExpiredTokenException", "Token expired: current date/time %d must be before the expiration date/time %d",
 			c.now.Unix(), claims.ExpiresAt.Unix())
 	}
-	return append(s.roleCredentials(c, session{Lifetime: lifetime}),
+	role, refused := s.mayFederate(ctx, c, token, claims, lifetime)
+	if refused != nil {
+		return nil, refused
+	}
+	return append(s.roleCredentials(c, session{RoleID: role, Lifetime: lifetime}),
 		element{name: "SubjectFromWebIdentityToken", text: claims.Subject},
 		element{name: "Audience", text: claims.Audience[0]},
 		element{name: "Provider", text: strings.TrimPrefix(claims.Issuer, "https://")},
@@ -187,7 +196,7 @@ func (s *Server) assumeRoleWithWebIdentity(c stsCall) ([]element, *apiError) {
 }
 
 var (
-	rolePattern        = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::(\d{12}):role/(?:[\w+=,.@/-]*/)?([\w+=,.@-]+)$`)
+	rolePattern        = regexp.MustCompile(`^arn:(aws[a-z-]*):iam::(\d{12}):role(/(?:[\w+=,.@/-]*/)?)([\w+=,.@-]+)$`)
 	sessionNamePattern = regexp.MustCompile(`^[\w+=,.@-]*$`)
 	externalIDPattern  = regexp.MustCompile(`^[\w+=,.@:/-]*$`)
 )
@@ -228,8 +237,7 @@ func (c stsCall) check() (lifetime time.Duration, refused *apiError) {
 
 // roleCredentials opens a session of a role whose ARN has been checked.
 func (s *Server) roleCredentials(c stsCall, role session) []element {
-	arn := rolePattern.FindStringSubmatch(c.form.Get("RoleArn"))
-	role.Partition, role.Account, role.Role, role.Name = arn[1], arn[2], arn[3], c.form.Get("RoleSessionName")
+	role.name(c.form.Get("RoleArn"), c.form.Get("RoleSessionName"))
 	role.Expires = c.now.Add(role.Lifetime).Truncate(time.Second)
 	key := s.sessions.open(role)
 	return []element{
@@ -270,6 +278,8 @@ func stsCode(kind string) string {
 		return "MissingAuthenticationToken"
 	case "ValidationException":
 		return "ValidationError"
+	case "AccessDeniedException":
+		return "AccessDenied"
 	case "InternalServerException":
 		return "InternalFailure"
 	case "ServiceUnavailableException":
@@ -279,15 +289,20 @@ func stsCode(kind string) string {
 }
 
 func writeSTSError(w http.ResponseWriter, id string, e *apiError) {
+	writeQueryError(w, stsNamespace, id, e)
+}
+
+// writeQueryError sends a refusal in the shape of the query protocol.
+func writeQueryError(w http.ResponseWriter, namespace, id string, e *apiError) {
 	code, fault := e.Type, "Sender"
-	if e.Namespace == authNamespace {
+	if e.Namespace == authNamespace || code == "AccessDeniedException" {
 		code = stsCode(code)
 	}
 	if e.Status >= http.StatusInternalServerError {
 		fault = "Receiver"
 	}
 	writeXML(w, e.Status, element{
-		name: `ErrorResponse xmlns="` + stsNamespace + `"`,
+		name: `ErrorResponse xmlns="` + namespace + `"`,
 		children: []element{
 			{name: "Error", children: []element{{name: "Type", text: fault}, {name: "Code", text: code}, {name: "Message", text: e.Message}}},
 			{name: "RequestId", text: id},

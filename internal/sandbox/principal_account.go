@@ -1,0 +1,31 @@
+package sandbox
+
+import (
+	"fmt"
+
+	"outcrop/internal/iam"
+)
+
+// openAccount makes what the account has beside its models.
+func (s *Server) openAccount(o Options) (err error) {
+	if s.iam, err = newIAMStore(s.account); err != nil {
+		return err
+	}
+	if s.eks, err = newEKSStore(o.Clusters, s.account); err != nil {
+		return err
+	}
+	s.oidc = newOIDCKeys(o.OIDCRoots, o.OIDCKeys)
+	if s.route = o.Route; s.route != "" {
+		if _, err := routeWish(s.route); err != nil {
+			return fmt.Errorf("sandbox: Route %w", err)
+		}
+	}
+	if len(o.ServiceControlPolicy) > 0 {
+		document, err := iam.Parse(o.ServiceControlPolicy)
+		if err != nil {
+			return fmt.Errorf("sandbox: ServiceControlPolicy: %w", err)
+		}
+		s.scp = &document
+	}
+	return nil
+}
