@@ -71,6 +71,9 @@ func (s *Server) control(r *http.Request, body []byte, segments []string, op con
 	if general := s.generalRefusal(); general != nil {
 		return nil, general
 	}
+	if denied := s.mayControl("bedrock:"+op.action, segments, who); denied != nil {
+		return nil, denied
+	}
 	if denied := s.mood.Access.refuseAccount(who.ARN, who.Region, "bedrock:"+op.action, "*"); denied != nil {
 		return nil, denied
 	}

@@ -1,7 +1,10 @@
 package sandbox
 
 import (
+	"bytes"
+	"cmp"
 	"encoding/json"
+	"slices"
 	"strconv"
 
 	"outcrop/internal/iam"
@@ -22,18 +25,33 @@ func readPolicy(member, text string, quota int, trust bool) (policyText, *apiErr
 	case len(text) > quota*whiteSpaceAllowed:
 		return policyText{}, conflict("LimitExceeded", "Cannot exceed quota for PolicySize: %d", quota)
 	}
-	// What can be decoded at all is refused with the text for its fault, the rest with the general one.
-	var loose iam.Document
-	if json.Unmarshal([]byte(text), &loose) == nil {
-		if fault := grammarFault(loose, trust); fault != "" {
-			return policyText{}, badPolicy(fault)
-		}
-	}
 	parsed, err := iam.Parse([]byte(text))
-	if err != nil {
-		return policyText{}, badPolicy(syntaxFault)
+	if err != nil { // what can be decoded at all is refused with the text for its fault
+		parsed = looseDocument(text)
+	}
+	if fault := grammarFault(parsed, trust); fault != "" || err != nil {
+		return policyText{}, badPolicy(cmp.Or(fault, syntaxFault))
 	}
 	return policyText{text: text, parsed: parsed}, nil
+}
+
+// looseDocument is what can be read of a document that is no policy.
+func looseDocument(text string) (d iam.Document) {
+	var raw struct {
+		Version   string
+		Statement json.RawMessage
+	}
+	if json.Unmarshal([]byte(text), &raw) != nil {
+		return d
+	}
+	list := bytes.TrimSpace(raw.Statement)
+	if len(list) > 0 && list[0] == '{' {
+		list = slices.Concat([]byte("["), list, []byte("]"))
+	}
+	if d.Version = raw.Version; json.Unmarshal(list, &d.Statement) != nil {
+		d.Statement = nil
+	}
+	return d
 }
 
 // grammarFault is what IAM says to a document that is JSON and no policy, "" for a policy.

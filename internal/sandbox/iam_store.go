@@ -37,14 +37,14 @@ type iamStore struct {
 	roles     map[string]*iamEntity
 	policies  map[string]*managedPolicy // by ARN, AWS's own too
 	providers map[string]*oidcProvider  // by ARN
-	keys      map[string]*accessKey     // by id
+	keys      map[string]*userKey       // by id
 }
 
 func newIAMStore(account string) (*iamStore, error) {
 	policies, err := awsManagedPolicies()
 	return &iamStore{
 		account: account, users: map[string]*iamEntity{}, roles: map[string]*iamEntity{}, policies: policies,
-		providers: map[string]*oidcProvider{}, keys: map[string]*accessKey{},
+		providers: map[string]*oidcProvider{}, keys: map[string]*userKey{},
 	}, err
 }
 

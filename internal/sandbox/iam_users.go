@@ -8,8 +8,8 @@ import (
 	"time"
 )
 
-// accessKey is a key that CreateAccessKey gave.
-type accessKey struct {
+// userKey is a key that CreateAccessKey gave.
+type userKey struct {
 	user       *iamEntity
 	credential Credential
 	active     bool
@@ -107,10 +107,10 @@ func (st *iamStore) deleteUser(c iamCall) ([]element, *apiError) {
 }
 
 // keysOf are a user's keys, the oldest first.
-func (st *iamStore) keysOf(e *iamEntity) []*accessKey {
+func (st *iamStore) keysOf(e *iamEntity) []*userKey {
 	keys := slices.Collect(maps.Values(st.keys))
-	keys = slices.DeleteFunc(keys, func(k *accessKey) bool { return k.user != e })
-	slices.SortFunc(keys, func(a, b *accessKey) int {
+	keys = slices.DeleteFunc(keys, func(k *userKey) bool { return k.user != e })
+	slices.SortFunc(keys, func(a, b *userKey) int {
 		return cmp.Or(a.created.Compare(b.created), cmp.Compare(a.credential.AccessKeyID, b.credential.AccessKeyID))
 	})
 	return keys
@@ -135,7 +135,7 @@ func (st *iamStore) createKey(c iamCall) ([]element, *apiError) {
 	case len(st.keysOf(e)) >= maxKeysPerUser:
 		return nil, conflict("LimitExceeded", "Cannot exceed quota for AccessKeysPerUser: %d", maxKeysPerUser)
 	}
-	k := &accessKey{
+	k := &userKey{
 		user: e, active: true, created: c.now,
 		credential: Credential{AccessKeyID: "AKIA" + randomDigits(16), SecretAccessKey: randomDigits(20) + strings.ToLower(randomDigits(20))},
 	}
@@ -143,7 +143,7 @@ func (st *iamStore) createKey(c iamCall) ([]element, *apiError) {
 	return []element{{name: "AccessKey", children: append(k.members(), element{name: "SecretAccessKey", text: k.credential.SecretAccessKey})}}, nil
 }
 
-func (k *accessKey) members() []element {
+func (k *userKey) members() []element {
 	status := "Active"
 	if !k.active {
 		status = "Inactive"
@@ -167,7 +167,7 @@ func (st *iamStore) listKeys(c iamCall) ([]element, *apiError) {
 }
 
 // key is the key that a call names, of the user that it names, if it does.
-func (st *iamStore) key(c iamCall) (*accessKey, *apiError) {
+func (st *iamStore) key(c iamCall) (*userKey, *apiError) {
 	id := c.form.Get("AccessKeyId")
 	k, name := st.keys[id], c.form.Get("UserName")
 	if k == nil || name != "" && k.user.name != name {

@@ -126,62 +126,39 @@ func guardrailAsk(r *http.Request, c *call, who identity) []iam.Request {
 	return []iam.Request{who.ask("bedrock:ApplyGuardrail", id)}
 }
 
-// mayControl judges one call of the control plane.
-func (s *Server) mayControl(method string, segments []string, who identity) *apiError {
+// mayControl judges one call of the control plane: action with its prefix, segments of its path.
+func (s *Server) mayControl(action string, segments []string, who identity) *apiError {
 	if !s.judged(who) {
 		return nil
 	}
-	var asks []iam.Request
-	if who.Bearer != "" {
-		asks = append(asks, with(who.ask("bedrock:CallWithBearerToken", "*"), "bedrock:BearerTokenType", who.Bearer))
-	}
-	return s.may(who, append(asks, controlAsks(method, segments, who)...)...)
+	return s.may(who, append(bearerAsk(&call{}, who), controlAsks(action, segments, who)...)...)
 }
 
-// controlAsks are the permissions of a path of the control plane. An agreement is made by subscribing
-// to the model's product in AWS Marketplace, through Bedrock.
+// controlAsks are the permissions for an operation of the control plane. An agreement is made by
+// subscribing to the model's product in AWS Marketplace, through Bedrock.
 // https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonbedrock.html
 // https://docs.aws.amazon.com/bedrock/latest/userguide/model-access.html
-func controlAsks(method string, segments []string, who identity) []iam.Request {
-	id := ""
-	if len(segments) > 1 {
-		id = segments[len(segments)-1]
+func controlAsks(action string, segments []string, who identity) []iam.Request {
+	id := segments[len(segments)-1]
+	viaBedrock := func(name string) iam.Request {
+		return with(who.ask("aws-marketplace:"+name, "*"), "aws:CalledViaLast", "bedrock.amazonaws.com")
 	}
-	model := id
-	if id != "" && !strings.HasPrefix(id, "arn:") {
-		model = modelARN(who.Region, id)
-	}
-	viaBedrock := func(action string) iam.Request {
-		return with(who.ask("aws-marketplace:"+action, "*"), "aws:CalledViaLast", "bedrock.amazonaws.com")
-	}
-	switch segments[0] {
-	case "foundation-models":
-		if id == "" {
-			return []iam.Request{who.ask("bedrock:ListFoundationModels", "*")}
+	switch action {
+	case "bedrock:GetFoundationModel":
+		if !strings.HasPrefix(id, "arn:") {
+			id = modelARN(who.Region, id)
 		}
-		return []iam.Request{who.ask("bedrock:GetFoundationModel", model)}
-	case "inference-profiles":
-		if id == "" {
-			return []iam.Request{who.ask("bedrock:ListInferenceProfiles", "*")}
-		}
-		return []iam.Request{who.ask("bedrock:GetInferenceProfile", profileARN(id, who))}
-	case "provisioned-model-throughput":
-		return []iam.Request{who.ask("bedrock:GetProvisionedModelThroughput", accountARN("provisioned-model", id, who))}
-	case "foundation-model-availability":
-		return []iam.Request{who.ask("bedrock:GetFoundationModelAvailability", "*")}
-	case "list-foundation-model-agreement-offers":
-		return []iam.Request{who.ask("bedrock:ListFoundationModelAgreementOffers", "*")}
-	case "create-foundation-model-agreement":
-		return []iam.Request{who.ask("bedrock:CreateFoundationModelAgreement", "*"), viaBedrock("Subscribe")}
-	case "delete-foundation-model-agreement":
-		return []iam.Request{who.ask("bedrock:DeleteFoundationModelAgreement", "*"), viaBedrock("Unsubscribe")}
-	case "use-case-for-model-access":
-		if method == http.MethodGet {
-			return []iam.Request{who.ask("bedrock:GetUseCaseForModelAccess", "*")}
-		}
-		return []iam.Request{who.ask("bedrock:PutUseCaseForModelAccess", "*")}
+		return []iam.Request{who.ask(action, id)}
+	case "bedrock:GetInferenceProfile":
+		return []iam.Request{who.ask(action, profileARN(id, who))}
+	case "bedrock:GetProvisionedModelThroughput":
+		return []iam.Request{who.ask(action, accountARN("provisioned-model", id, who))}
+	case "bedrock:CreateFoundationModelAgreement":
+		return []iam.Request{who.ask(action, "*"), viaBedrock("Subscribe")}
+	case "bedrock:DeleteFoundationModelAgreement":
+		return []iam.Request{who.ask(action, "*"), viaBedrock("Unsubscribe")}
 	}
-	return nil
+	return []iam.Request{who.ask(action, "*")}
 }
 
 // profileARN is the ARN of a profile's id: those of AWS begin with a geography.
