@@ -31,16 +31,17 @@ type sandboxFlags struct {
 	pace        time.Duration
 	refuse      string
 	access      []string // MODEL=STATE
+	around      sandboxAccountFlags
 }
 
 func newSandboxCommand() *cobra.Command {
 	var f sandboxFlags
 	cmd := &cobra.Command{
 		Use:   "sandbox",
-		Short: "Bedrock on your machine: runtime, control plane and STS, with faults on demand",
-		Long: `Serves Amazon Bedrock's runtime and control plane and STS at one address, good
-enough for AWS's own SDKs. Signatures are verified, requests are validated with
-Bedrock's own texts, and a directive such as [[sandbox cut=3]] in a message
+		Short: "Bedrock on your machine: runtime, control plane, STS and IAM, with faults on demand",
+		Long: `Serves Amazon Bedrock's runtime and control plane and an account's STS, IAM, EKS
+and Service Quotas at one address, good enough for AWS's own SDKs. Signatures are
+verified, policies are evaluated, requests are validated with Bedrock's own texts, and a directive such as [[sandbox cut=3]] in a message
 breaks the reply on purpose. docs/sandbox.md describes every directive.`,
 		Example: `  outcrop sandbox
   outcrop sandbox --listen 127.0.0.1:9443 --tls --tls-cert-out sandbox.pem
@@ -63,6 +64,7 @@ breaks the reply on purpose. docs/sandbox.md describes every directive.`,
 	flags.DurationVar(&f.pace, "pace", 0, "time that every generated token takes, such as 10ms")
 	flags.StringVar(&f.refuse, "refuse", "", "refuse every call like an account in that state; docs/sandbox.md lists the names")
 	flags.StringArrayVar(&f.access, "access", nil, "`MODEL=STATE`: the state in which models begin, such as anthropic=form or cohere.rerank-v3-5:0=agreement (repeatable, or a list with commas; docs/sandbox.md lists the states)")
+	f.around.register(cmd)
 	return cmd
 }
 
@@ -82,7 +84,11 @@ func (f *sandboxFlags) run(ctx context.Context, out io.Writer, log *slog.Logger)
 	if f.pace < 0 {
 		return fmt.Errorf("--pace %s is negative", f.pace)
 	}
-	handler, err := sandbox.New(sandbox.Options{Credentials: credentials, APIKeys: f.apiKeys, Account: f.account, Pace: f.pace, Mood: f.refuse, Access: splitList(f.access)})
+	options := sandbox.Options{Credentials: credentials, APIKeys: f.apiKeys, Account: f.account, Pace: f.pace, Mood: f.refuse, Access: splitList(f.access)}
+	if err := f.around.options(&options); err != nil {
+		return err
+	}
+	handler, err := sandbox.New(options)
 	if err != nil {
 		return nameFlags(err)
 	}
@@ -115,7 +121,8 @@ func splitList(lists []string) (out []string) {
 
 // nameFlags puts the flags into an error of sandbox.New, which names its options.
 func nameFlags(err error) error {
-	return errors.New(strings.NewReplacer("sandbox: Account", "--account", "sandbox: Mood", "--refuse", "sandbox: Access", "--access").Replace(err.Error()))
+	return errors.New(strings.NewReplacer("sandbox: Account", "--account", "sandbox: Mood", "--refuse", "sandbox: Access", "--access",
+		"sandbox: Clusters", "--cluster ", "sandbox: Route", "--route", "sandbox: ServiceControlPolicy", "--scp", "sandbox: OIDCKeys", "--oidc-keys ").Replace(err.Error()))
 }
 
 // parseCredentials splits KEY:SECRET. The text of an error never holds the
@@ -151,8 +158,8 @@ func (f *sandboxFlags) greeting(addr net.Addr) string {
 		apiKey = "…the API key you gave"
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Bedrock sandbox at %s (runtime, mantle, control plane, STS). Ctrl-C ends it.\n\n", url)
-	for _, name := range []string{"BEDROCK_RUNTIME", "BEDROCK_MANTLE", "BEDROCK", "STS"} {
+	fmt.Fprintf(&b, "Bedrock sandbox at %s (runtime, mantle, control plane, STS, IAM, EKS, Service Quotas). Ctrl-C ends it.\n\n", url)
+	for _, name := range []string{"BEDROCK_RUNTIME", "BEDROCK_MANTLE", "BEDROCK", "STS", "IAM", "EKS", "SERVICE_QUOTAS"} {
 		fmt.Fprintf(&b, "export AWS_ENDPOINT_URL_%s=%s\n", name, url)
 	}
 	fmt.Fprintf(&b, "export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=us-east-1\n", shellWord(key), shellWord(secret))

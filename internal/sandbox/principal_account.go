@@ -1,7 +1,9 @@
 package sandbox
 
 import (
+	"encoding/json"
 	"fmt"
+	"strings"
 
 	"outcrop/internal/iam"
 )
@@ -15,6 +17,11 @@ func (s *Server) openAccount(o Options) (err error) {
 		return err
 	}
 	s.oidc = newOIDCKeys(o.OIDCRoots, o.OIDCKeys)
+	for issuer, keys := range o.OIDCKeys {
+		if !strings.HasPrefix(keys, "https://") && json.Unmarshal([]byte(keys), &keySet{}) != nil {
+			return fmt.Errorf("sandbox: OIDCKeys[%s] is neither a JWKS document nor an https URL", issuer)
+		}
+	}
 	if s.route = o.Route; s.route != "" {
 		if _, err := routeWish(s.route); err != nil {
 			return fmt.Errorf("sandbox: Route %w", err)
