@@ -44,6 +44,9 @@ func (s *Server) serveQuotas(w http.ResponseWriter, r *http.Request, body []byte
 		out, refused = oneQuota(s.quotas(who), text(in["QuotaCode"]))
 	}
 	if refused != nil {
+		if refused.Type != "" { // botocore reads no header here
+			refused.Extra = map[string]any{"__type": refused.Type}
+		}
 		writeError(w, refused)
 		return
 	}
@@ -53,7 +56,7 @@ func (s *Server) serveQuotas(w http.ResponseWriter, r *http.Request, body []byte
 }
 
 func quotasError(kind, text string) *apiError {
-	return &apiError{Status: http.StatusBadRequest, Type: kind, Message: text, Extra: map[string]any{"__type": kind}}
+	return &apiError{Status: http.StatusBadRequest, Type: kind, Message: text}
 }
 
 func oneQuota(all []map[string]any, code string) (map[string]any, *apiError) {
