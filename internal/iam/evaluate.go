@@ -91,7 +91,7 @@ func (s *Statement) concerns(r *Request, c *context) bool {
 
 func matchesAction(patterns Strings, action string) bool {
 	return slices.ContainsFunc(patterns, func(p string) bool {
-		return glob(wild(strings.ToLower(p)), strings.ToLower(action))
+		return strings.EqualFold(p, action) || strings.ContainsAny(p, "*?") && glob(wild(strings.ToLower(p)), strings.ToLower(action))
 	})
 }
 

@@ -30,7 +30,7 @@ type Off struct {
 // Judge says what of a use policies allow. It looks at identity policies only: an SCP, a permissions boundary or
 // a session policy may take away from them.
 func Judge(u Use, policies ...Document) Verdict {
-	v := Verdict{Serves: true}
+	v := Verdict{Serves: true, Off: []Off{}}
 	missing := map[Feature][]Need{}
 	for _, n := range u.Needs() {
 		d := Evaluate(n.Request, policies...)

@@ -10,17 +10,26 @@ const (
 
 // wild makes a pattern of a text with * and ?.
 func wild(s string) string {
+	if !strings.ContainsAny(s, "*?\x00\x01") {
+		return s
+	}
 	return strings.NewReplacer("*", string(anyText), "?", string(anyChar), string(anyText), "", string(anyChar), "").Replace(s)
 }
 
 // literal takes the two characters out that patterns have for wildcards.
 func literal(s string) string {
+	if !strings.ContainsAny(s, "\x00\x01") {
+		return s
+	}
 	return strings.NewReplacer(string(anyText), "", string(anyChar), "").Replace(s)
 }
 
 // glob says whether a pattern made by wild or expand matches the whole text. It takes time of the product of
 // both lengths at most.
 func glob(pattern, s string) bool {
+	if !strings.ContainsAny(pattern, "\x00\x01") {
+		return pattern == s
+	}
 	p, text := []rune(pattern), []rune(s)
 	star, mark, i, j := -1, 0, 0, 0
 	for j < len(text) {
@@ -68,7 +77,7 @@ func (c *context) expand(s string, wildcards bool) (string, bool) {
 	if wildcards {
 		plain = wild
 	}
-	if !c.variables {
+	if !c.variables || !strings.Contains(s, "${") {
 		return plain(s), true
 	}
 	var b strings.Builder

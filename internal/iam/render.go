@@ -14,22 +14,24 @@ import (
 func Terraform(policies []Policy, target Target) []byte {
 	var b bytes.Buffer
 	kind := "aws_iam_policy"
-	switch target {
-	case Role, User:
+	if target != Managed {
 		kind = "aws_iam_" + string(target) + "_policy"
-		fmt.Fprintf(&b, "variable %q {\n  description = \"Name of the %s that gets the policy.\"\n  type        = string\n}\n\n", string(target)+"_name", target)
 	}
 	for i, p := range policies {
 		if i > 0 {
 			b.WriteString("\n")
 		}
+		name := label(p.Name) + "_" + string(target)
+		if target != Managed {
+			fmt.Fprintf(&b, "variable %q {\n  description = %s\n  type        = string\n}\n\n", name, hclText("Name of the "+string(target)+" that gets the policy: "+p.Principal))
+		}
 		comments(&b, p)
 		fmt.Fprintf(&b, "resource %q %q {\n", kind, label(p.Name))
 		if target == Managed {
 			fmt.Fprintf(&b, "  name        = %s\n  description = %s\n", hclText(p.Name), hclText(describe(p)))
-			b.WriteString("  policy      = jsonencode(")
+			b.WriteString("  policy = jsonencode(")
 		} else {
-			fmt.Fprintf(&b, "  name   = %s\n  %-6s = var.%s_name\n  policy = jsonencode(", hclText(p.Name), target, target)
+			fmt.Fprintf(&b, "  name = %s\n  %s = var.%s\n  policy = jsonencode(", hclText(p.Name), target, name)
 		}
 		writeHCL(&b, tree(p.Document), "  ")
 		b.WriteString(")\n}\n")
@@ -49,7 +51,10 @@ func CloudFormation(policies []Policy, target Target) []byte {
 		kind, parameter = "AWS::IAM::UserPolicy", "UserName"
 	}
 	if parameter != "" {
-		fmt.Fprintf(&b, "Parameters:\n  %s:\n    Type: String\n    Description: \"Name of the %s that gets the policy\"\n", parameter, target)
+		b.WriteString("Parameters:\n")
+		for _, p := range policies {
+			fmt.Fprintf(&b, "  %s:\n    Type: String\n    Description: %s\n", camelWords(p.Name)+parameter, strconv.Quote("Name of the "+string(target)+" that gets the policy: "+p.Principal))
+		}
 	}
 	b.WriteString("Resources:\n")
 	for _, p := range policies {
@@ -60,7 +65,7 @@ func CloudFormation(policies []Policy, target Target) []byte {
 		if parameter == "" {
 			fmt.Fprintf(&b, "      ManagedPolicyName: %s\n      Description: %s\n", strconv.Quote(p.Name), strconv.Quote(describe(p)))
 		} else {
-			fmt.Fprintf(&b, "      PolicyName: %s\n      %s: !Ref %s\n", strconv.Quote(p.Name), parameter, parameter)
+			fmt.Fprintf(&b, "      PolicyName: %s\n      %s: !Ref %s\n", strconv.Quote(p.Name), parameter, camelWords(p.Name)+parameter)
 		}
 		b.WriteString("      PolicyDocument:")
 		writeYAML(&b, tree(p.Document), "        ")
@@ -110,13 +115,10 @@ func writeHCL(b *bytes.Buffer, n node, indent string) {
 	switch {
 	case n.members != nil:
 		b.WriteString("{\n")
-		for _, m := range n.members {
-			name := m.name
-			if strings.ContainsFunc(name, func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') }) {
-				name = hclText(name)
-			}
-			b.WriteString(indent + "  " + name + " = ")
-			writeHCL(b, nodeOf(m.value), indent+"  ")
+		for i, m := range n.members {
+			name, value := hclName(m.name), nodeOf(m.value)
+			fmt.Fprintf(b, "%s  %-*s = ", indent, hclWidth(n.members, i), name)
+			writeHCL(b, value, indent+"  ")
 			b.WriteString("\n")
 		}
 		b.WriteString(indent + "}")
@@ -131,6 +133,34 @@ func writeHCL(b *bytes.Buffer, n node, indent string) {
 	default:
 		b.WriteString(hclText(n.text))
 	}
+}
+
+// hclWidth is how wide terraform fmt makes the name of a member: members of one line are aligned with those
+// beside them.
+func hclWidth(all []member, i int) int {
+	oneLine := func(m member) bool { return nodeOf(m.value).members == nil && nodeOf(m.value).items == nil }
+	if !oneLine(all[i]) {
+		return 0
+	}
+	from, to := i, i
+	for from > 0 && oneLine(all[from-1]) {
+		from--
+	}
+	for to < len(all) && oneLine(all[to]) {
+		to++
+	}
+	width := 0
+	for _, m := range all[from:to] {
+		width = max(width, len(hclName(m.name)))
+	}
+	return width
+}
+
+func hclName(s string) string {
+	if strings.ContainsFunc(s, func(c rune) bool { return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') }) {
+		return hclText(s)
+	}
+	return s
 }
 
 // hclText is a text of Terraform's language: policy variables are no templates of it.

@@ -152,7 +152,7 @@ const (
 func (u Use) grants() []grant {
 	var all []grant
 	add := func(g grant) {
-		if len(g.resources) > 0 {
+		if len(g.resources) > 0 && len(g.actions) > 0 {
 			all = append(all, g)
 		}
 	}
@@ -225,7 +225,10 @@ func (u Use) others() []grant {
 			why: "Models of this configuration are served on the bedrock-mantle host, which has permissions of its own: on projects, not on models."},
 	}
 	if u.APIKey {
-		actions := []string{"bedrock:CallWithBearerToken"}
+		var actions []string
+		if len(u.OnDemand)+len(u.Profiles)+len(u.Resources) > 0 {
+			actions = append(actions, "bedrock:CallWithBearerToken")
+		}
 		if len(mantle) > 0 {
 			actions = append(actions, "bedrock-mantle:CallWithBearerToken")
 		}
