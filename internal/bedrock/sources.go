@@ -118,6 +118,7 @@ func (u *upstream) own() (*wallet, error) {
 		if err != nil {
 			return nil, fmt.Errorf("the profile %q: %w", u.Profile, err)
 		}
+		u.region = cmp.Or(u.region, cfg.Region) // the profile's, where neither the upstream nor the process has one
 		u.base = newWallet(cfg.Credentials)
 		return u.base, nil
 	case u.WebIdentityTokenFile != "":

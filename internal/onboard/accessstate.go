@@ -3,6 +3,7 @@ package onboard
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -69,7 +70,7 @@ func (v *regionView) access(ctx context.Context) {
 	var all sync.WaitGroup
 	for i := range v.out.Models {
 		m := &v.out.Models[i]
-		if m.Access = offline(*m, v.in.Now); m.Access.State != "" {
+		if m.Access = offline(*m, v.in.Now, v.noProfiles); m.Access.State != "" {
 			continue
 		}
 		all.Go(func() {
@@ -84,7 +85,7 @@ func (v *regionView) access(ctx context.Context) {
 }
 
 // offline is the state of a model that needs no question; "" where one is needed.
-func offline(m ModelHere, now time.Time) Access {
+func offline(m ModelHere, now time.Time, noProfiles *Problem) Access {
 	end, err := time.Parse(time.DateOnly, m.Lifecycle.EndOfLife)
 	switch {
 	case err == nil && end.Before(now):
@@ -93,6 +94,8 @@ func offline(m ModelHere, now time.Time) Access {
 		return Access{State: AccessEndOfLife}
 	case len(m.Call) > 0:
 		return Access{}
+	case noProfiles != nil && slices.Contains(m.InferenceTypes, "INFERENCE_PROFILE"):
+		return Access{State: AccessProfileNeeded, Why: "which there are is not known: " + noProfiles.Short()}
 	case len(m.InferenceTypes) == 1 && m.InferenceTypes[0] == "PROVISIONED":
 		return Access{State: AccessProvisioned}
 	}

@@ -39,7 +39,7 @@ func (m *ModelPlan) write(b *strings.Builder, applied bool) {
 	fmt.Fprintf(b, "%s (%s %s): %s\n", m.ID, m.Provider, m.Name, m.Access)
 	for _, asked := range m.Asked {
 		if asked != m.ID {
-			fmt.Fprintf(b, "  it is the model behind %s\n", asked)
+			fmt.Fprintf(b, "  the model behind %s\n", asked)
 		}
 	}
 	if m.Offer != nil && (m.Agreed || m.todo()) {

@@ -107,6 +107,8 @@ type regionView struct {
 	profiles  map[string][]string // base id → ids of profiles
 	questions chan struct{}
 	out       Models
+
+	noProfiles *Problem // why the profiles are not known; nil when they are
 }
 
 func listRegion(ctx context.Context, a *Account, in ModelsInput, questions chan struct{}) Models {
@@ -149,6 +151,7 @@ func (v *regionView) listProfiles(ctx context.Context) {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
 			v.problem("ListInferenceProfiles", err)
+			v.noProfiles = v.out.Problems[len(v.out.Problems)-1].Problem
 			return
 		}
 		for _, p := range page.InferenceProfileSummaries {

@@ -26,7 +26,7 @@ func (m *Models) WriteText(out io.Writer) error {
 			t.row(append(cells, fold(g.regions, " ", 30))...)
 			continue
 		}
-		t.row(append(cells, []string{m.Kind}, fold(short(m.Input), " ", 12))...)
+		t.row(append(cells, []string{m.Kind}, fold(short(m.Input), " ", 10))...)
 	}
 	if len(t.rows) > 0 {
 		b.WriteString(t.String())
@@ -74,8 +74,11 @@ func (m *Models) groups() []*group {
 
 // summary counts, and says what to type next.
 func (m *Models) summary() string {
-	callable, next := 0, map[string]string{}
+	callable, unknown, next := 0, 0, map[string]string{}
 	for _, here := range m.Models {
+		if here.Access.State == AccessUnknown {
+			unknown++
+		}
 		if here.Callable {
 			callable++
 		}
@@ -88,6 +91,9 @@ func (m *Models) summary() string {
 	if len(m.Regions) > 1 {
 		text = fmt.Sprintf("%d of %d pairs of model and region can be called.\n", callable, len(m.Models))
 	}
+	if unknown > 0 {
+		text += fmt.Sprintf("Of %d it is not known.\n", unknown)
+	}
 	for _, state := range []string{AccessForm, AccessAgreement, AccessFailed} {
 		if id := next[state]; id != "" {
 			text += state + ": outcrop aws access " + id + "\n"
@@ -98,21 +104,34 @@ func (m *Models) summary() string {
 
 // brief is the state for a table, where no long reason has room.
 func (a Access) brief() string {
-	if len(a.Why) > 60 {
+	if len(a.Why) > 40 {
 		return a.State
 	}
 	return a.String()
 }
 
-// reasons are those that have no room in the table, once each.
+// reasons are those that have no room in the table, once each with the models that have them.
 func (m *Models) reasons() []string {
-	var out []string
+	var texts []string
+	ids := map[string][]string{}
 	for _, here := range m.Models {
-		if text := here.Access.String(); here.Access.brief() != text && !slices.Contains(out, text) {
-			out = append(out, text)
+		text := here.Access.String()
+		if text == here.Access.brief() || slices.Contains(ids[text], here.ID) {
+			continue
 		}
+		if ids[text] == nil {
+			texts = append(texts, text)
+		}
+		ids[text] = append(ids[text], here.ID)
 	}
-	return out
+	for i, text := range texts {
+		who := ids[text]
+		if len(who) > 2 {
+			who = append(who[:1:1], fmt.Sprintf("%d others", len(who)-1))
+		}
+		texts[i] = strings.Join(who, " and ") + ": " + text
+	}
+	return texts
 }
 
 // callCell is the ids to call; a model that has none is named in brackets.
@@ -125,7 +144,7 @@ func callCell(m ModelHere) []string {
 
 // accessCell is the state and, below it, the lifecycle.
 func accessCell(m ModelHere) []string {
-	lines := fold(strings.Fields(m.Access.brief()), " ", 24)
+	lines := fold(strings.Fields(m.Access.brief()), " ", 23)
 	if end := m.Lifecycle.EndOfLife; m.Access.State != AccessEndOfLife && (end != "" || m.Lifecycle.Status == models.Legacy) {
 		text := "active"
 		if m.Lifecycle.Status == models.Legacy {
@@ -160,8 +179,8 @@ func tokensCell(m ModelHere) []string {
 // tokens writes 200000 as 200k.
 func tokens(n int) string {
 	switch {
-	case n >= 1_000_000 && n%100_000 == 0:
-		return strconv.FormatFloat(float64(n)/1e6, 'f', -1, 64) + "M"
+	case n >= 1_000_000:
+		return strconv.FormatFloat(math.Round(float64(n)/1e5)/10, 'f', -1, 64) + "M"
 	case n >= 1000:
 		return strconv.Itoa(n/1000) + "k"
 	}
@@ -174,9 +193,9 @@ func priceCell(m ModelHere) []string {
 	case p == nil:
 		return []string{"-"}
 	case p.PerImage > 0:
-		return []string{money(p.PerImage) + " an image"}
+		return []string{money(p.PerImage), "an image"}
 	case p.Per1kQueries > 0:
-		return []string{money(p.Per1kQueries), "per 1k asks"}
+		return []string{money(p.Per1kQueries), "1k queries"}
 	case p.Output > 0:
 		return []string{money(p.Input) + "/" + money(p.Output)}
 	}
