@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"path/filepath"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -128,7 +129,7 @@ func denying(t *testing.T, o sandbox.Options, actions map[string]string) {
 			if strings.HasPrefix(r.URL.Path, path) {
 				w.Header().Set("X-Amzn-Errortype", "AccessDeniedException")
 				w.WriteHeader(http.StatusForbidden)
-				fmt.Fprintf(w, `{"Message":"User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: bedrock:%s on resource: * because no identity-based policy allows the bedrock:%s action"}`, action, action)
+				_, _ = fmt.Fprintf(w, `{"Message":"User: arn:aws:iam::123456789012:user/sandbox is not authorized to perform: bedrock:%s on resource: * because no identity-based policy allows the bedrock:%s action"}`, action, action)
 				return
 			}
 		}
@@ -149,4 +150,14 @@ func TestModelsWithoutPermissions(t *testing.T) {
 	expect(t, 2, []string{"whether it was sent is not known"}, "aws", "access", haikuProfile)
 	denying(t, variousAccess(), map[string]string{"/list-foundation-model-agreement-offers": "ListFoundationModelAgreementOffers"})
 	expect(t, 2, []string{"listing its offers: AccessDeniedException", `"Action":"bedrock:ListFoundationModelAgreementOffers"`}, "aws", "access", "cohere.rerank-v3-5:0")
+}
+
+// A profile that is asked for goes before the API key of the environment, which the SDK would take.
+func TestModelsOfProfileBesideAPIKey(t *testing.T) {
+	awsSandbox(t, sandbox.Options{})
+	file := filepath.Join(t.TempDir(), "credentials")
+	writeFile(t, file, "[work]\naws_access_key_id = sandbox\naws_secret_access_key = sandbox\n")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	t.Setenv("AWS_BEARER_TOKEN_BEDROCK", "wrong")
+	expect(t, 0, []string{"cohere.rerank-v3-5:0"}, "aws", "models", "--kind", "rerank", "--profile", "work")
 }

@@ -140,7 +140,7 @@ func TestTrap04RoleWithoutTokenIsTheNodesRole(t *testing.T) {
 		case strings.HasSuffix(r.URL.Path, "/security-credentials/"):
 			_, _ = io.WriteString(w, "node-role")
 		default:
-			fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":%q,"SecretAccessKey":%q,"Token":%q,"Expiration":%q}`,
+			_, _ = fmt.Fprintf(w, `{"Code":"Success","AccessKeyId":%q,"SecretAccessKey":%q,"Token":%q,"Expiration":%q}`,
 				node.AccessKeyID, node.SecretAccessKey, node.SessionToken, time.Now().Add(time.Hour).UTC().Format(time.RFC3339))
 		}
 	}))

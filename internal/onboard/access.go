@@ -16,6 +16,14 @@ import (
 	"outcrop/internal/models"
 )
 
+// ControlPlane is Bedrock's control plane, called with the account's credentials. Left to itself the SDK
+// would take the API key of AWS_BEARER_TOKEN_BEDROCK before the profile that was asked for.
+func (a *Account) ControlPlane() *bedrock.Client {
+	return bedrock.NewFromConfig(a.Config, func(o *bedrock.Options) {
+		o.BearerAuthTokenProvider, o.AuthSchemePreference = nil, nil
+	})
+}
+
 // AccessInput says to which models access is wanted.
 type AccessInput struct {
 	Models    []string // ids of models or profiles, or their ARNs
@@ -76,7 +84,7 @@ type Price struct {
 
 // PlanAccess finds out what has to be done. It writes nothing.
 func PlanAccess(ctx context.Context, a *Account, in AccessInput) (*AccessPlan, error) {
-	client := bedrock.NewFromConfig(a.Config)
+	client := a.ControlPlane()
 	listed, err := client.ListFoundationModels(ctx, nil)
 	if err != nil {
 		return nil, explain(err, call{what: "listing the models of " + a.Config.Region, action: "bedrock:ListFoundationModels", region: a.Config.Region})
@@ -307,7 +315,7 @@ func regionsWith(ctx context.Context, a *Account, base string) []string {
 		all.Go(func() {
 			questions <- struct{}{}
 			defer func() { <-questions }()
-			_, err := bedrock.NewFromConfig(a.In(region).Config).GetFoundationModel(ctx, &bedrock.GetFoundationModelInput{ModelIdentifier: &base})
+			_, err := a.In(region).ControlPlane().GetFoundationModel(ctx, &bedrock.GetFoundationModelInput{ModelIdentifier: &base})
 			has[i] = err == nil
 		})
 	}

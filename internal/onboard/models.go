@@ -112,7 +112,7 @@ type regionView struct {
 }
 
 func listRegion(ctx context.Context, a *Account, in ModelsInput, questions chan struct{}) Models {
-	v := &regionView{in: in, region: a.Config.Region, client: bedrock.NewFromConfig(a.Config), profiles: map[string][]string{}, questions: questions}
+	v := &regionView{in: in, region: a.Config.Region, client: a.ControlPlane(), profiles: map[string][]string{}, questions: questions}
 	v.progress("asking " + v.region)
 	listed, err := v.client.ListFoundationModels(ctx, nil)
 	if err != nil {
