@@ -13,9 +13,9 @@ import (
 func newConfigCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "config",
-		Short: "Look at configuration files",
+		Short: "Check configuration files, and write their models",
 	}
-	cmd.AddCommand(newConfigCheckCommand())
+	cmd.AddCommand(newConfigCheckCommand(), newConfigImportCommand())
 	return cmd
 }
 
