@@ -173,7 +173,7 @@ func (p *importPlan) deploymentName(m *models.Model) (string, error) {
 func (p *importPlan) gone(id string, regions []string) string {
 	m, known := p.Catalogue.Lookup(id)
 	if known && (m.Lifecycle.Status == models.EndOfLife || m.Lifecycle.EOL != "" && m.Lifecycle.EOL <= p.Today) {
-		return strings.TrimSpace("AWS no longer serves it (end of life " + m.Lifecycle.EOL + ")")
+		return ended(m)
 	}
 	if p.offers == nil || len(regions) == 0 {
 		return ""

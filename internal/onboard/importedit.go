@@ -249,7 +249,9 @@ func (d *document) replace(path []string, parent *tree, i int, value *tree) {
 		}
 	}
 	d.edits = append(d.edits, s)
-	m.value = value
+	written := *value // in the place of the old one, after which others may be put
+	written.start, written.end, written.line, written.col, written.last, written.next = old.start, old.end, old.line, old.col, old.last, old.next
+	m.value = &written
 }
 
 // wholeMember is a member of a block of YAML with its lines.
@@ -276,12 +278,15 @@ func (d *document) remove(path []string, parent *tree, i int) {
 	default:
 		s.start, s.end = d.wholeMember(parent, i)
 		line := m.line
-		for i > 0 && line > 1 && d.indent(line-1) == d.indent(m.line) && bytes.HasPrefix(bytes.TrimSpace(d.line(line-1)), []byte("#")) {
+		for line > 1 && d.indent(line-1) == d.indent(m.line) && bytes.HasPrefix(bytes.TrimSpace(d.line(line-1)), []byte("#")) {
 			line--
 		}
 		s.start = d.lines[line-1]
 		if len(parent.members) == 1 {
 			s.text = strings.Repeat(" ", m.col-1) + "{}" + d.w.nl
+			if before := bytes.TrimRight(d.data[:s.start], "\r\n"); bytes.HasSuffix(before, []byte(":")) {
+				s.start, s.text = len(before), " {}"+d.w.nl
+			}
 		}
 	}
 	d.edits = append(d.edits, s)

@@ -50,7 +50,7 @@ type importPlan struct {
 func (p *importPlan) usable(m *models.Model) string {
 	switch {
 	case m.Lifecycle.Status == models.EndOfLife, m.Lifecycle.EOL != "" && m.Lifecycle.EOL <= p.Today:
-		return strings.TrimSpace("AWS no longer serves it (end of life " + m.Lifecycle.EOL + ")")
+		return ended(m)
 	case importType(m) == "":
 		return "it is of the kind " + string(m.Kind) + ", which is not served"
 	case slices.Equal(m.InferenceTypes, []string{"PROVISIONED"}):
@@ -63,6 +63,14 @@ func (p *importPlan) usable(m *models.Model) string {
 		return "DIAL has no models of type rerank"
 	}
 	return ""
+}
+
+// ended says why a model is past its end.
+func ended(m *models.Model) string {
+	if m.Lifecycle.EOL == "" {
+		return "AWS no longer serves it"
+	}
+	return "AWS no longer serves it (end of life " + m.Lifecycle.EOL + ")"
 }
 
 // inRegion says whether the id can be called from a region.
@@ -210,6 +218,9 @@ func (p *importPlan) nowhere(id, base string) error {
 		hint = "it is in " + strings.Join(has, ", ") + ": type --regions " + has[0]
 	} else if geos := p.geos(base); len(geos) > 0 {
 		hint = "its profiles are for " + strings.Join(geos, ", ")
+		if id != base {
+			hint += ": type --models " + base + " for the one that the region can call"
+		}
 	}
 	return fmt.Errorf("--models %s: it cannot be called from %s; %s", id, strings.Join(p.Regions, ", "), hint)
 }
