@@ -174,6 +174,9 @@ func (f *importFlags) sources(ctx context.Context, stderr io.Writer) error {
 		}
 		return nil
 	}
+	if err := f.Check(); err != nil {
+		return err
+	}
 	flags := awsFlags{profile: f.profile, catalogue: f.catalogue}
 	if len(f.Regions) > 0 {
 		flags.region = f.Regions[0]

@@ -47,10 +47,13 @@ type Imported struct {
 // errors. Text that is empty is a new file. On an error nothing is to be written. A file that is no JSON or
 // YAML is [ErrNoDocument]: package config says where.
 func Import(name string, data []byte, o ImportOptions) (*Imported, error) {
-	p := &importPlan{ImportOptions: o, offers: o.Offers}
-	if err := p.check(); err != nil {
+	if err := o.Check(); err != nil {
 		return nil, err
 	}
+	if len(o.Regions) == 0 && o.Geo == "" && !slices.ContainsFunc(o.Models, func(m string) bool { return m != "" }) {
+		return nil, errors.New("no region: type --regions us-east-1,eu-central-1, or --geo us for models without a region of their own")
+	}
+	p := &importPlan{ImportOptions: o, offers: o.Offers}
 	picks, err := p.pick()
 	if err != nil {
 		return nil, err
@@ -70,33 +73,35 @@ func Import(name string, data []byte, o ImportOptions) (*Imported, error) {
 	return &Imported{Data: m.bytes(), Changes: slices.Concat(p.changes, m.changes)}, nil
 }
 
+var errNothingChosen = errors.New("no model was chosen: type --models ID or a pattern in quotes ('anthropic.*'), --provider NAME, or --all-callable")
+
 // ErrNoDocument is the error for text that is neither JSON nor YAML.
 var ErrNoDocument = errNoDocument
 
-// check finds what is wrong with the options themselves.
-func (p *importPlan) check() error {
-	for _, region := range p.Regions {
+// Check finds what is wrong with the options themselves; [Import] does it too.
+func (o *ImportOptions) Check() error {
+	if len(o.Models)+len(o.Providers) == 0 && !o.AllCallable {
+		return errNothingChosen
+	}
+	for _, region := range o.Regions {
 		if !isRegion(region) {
 			return fmt.Errorf("--regions %s: this is not the name of an AWS region (for example us-east-1)", region)
 		}
 	}
 	geos := []string{"us", "eu", "apac", "jp", "au", "ca", "in", "us-gov", "global"}
-	if p.Geo != "" && !slices.Contains(geos, p.Geo) {
-		return fmt.Errorf("--geo %s: it must be one of %s", p.Geo, strings.Join(geos, ", "))
+	if o.Geo != "" && !slices.Contains(geos, o.Geo) {
+		return fmt.Errorf("--geo %s: it must be one of %s", o.Geo, strings.Join(geos, ", "))
 	}
-	if len(p.Regions) == 0 && p.Geo == "" && !slices.ContainsFunc(p.Models, func(m string) bool { return m != "" }) {
-		return errors.New("no region: type --regions us-east-1,eu-central-1, or --geo us for models without a region of their own")
-	}
-	if p.Adapter != "" {
-		if u, err := url.Parse(p.Adapter); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
+	if o.Adapter != "" {
+		if u, err := url.Parse(o.Adapter); err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" || u.RawQuery != "" || u.Fragment != "" || u.User != nil {
 			return errors.New("--adapter: it must be the http or https address of the adapter, for example http://dial-bedrock.dial.svc.cluster.local")
 		}
 	}
-	return p.checkFields()
+	return o.checkFields()
 }
 
 // checkFields finds fields of --overwrite that an import never writes.
-func (p *importPlan) checkFields() error {
+func (o *ImportOptions) checkFields() error {
 	known := []string{
 		"all", "type", "displayName", "displayVersion", "endpoint", "limits", "pricing", "embeddingDimensions", "features",
 		"inputAttachmentTypes", "maxInputAttachments", "upstreams",
@@ -110,7 +115,7 @@ func (p *importPlan) checkFields() error {
 		}
 	}
 	slices.Sort(known)
-	for _, f := range p.Overwrite {
+	for _, f := range o.Overwrite {
 		if !slices.ContainsFunc(known, func(k string) bool { return fold(k) == fold(f) }) {
 			return fmt.Errorf("--overwrite %s: an import does not write this field%s", f, nearest(f, known))
 		}
@@ -122,6 +127,9 @@ func (p *importPlan) checkFields() error {
 func (p *importPlan) entries(picks []pick) ([]importEntry, error) {
 	var out []importEntry
 	names := map[string]string{}
+	if p.offers == nil && slices.ContainsFunc(picks, func(one pick) bool { return one.model.Geo == "" && len(one.regions) > 0 }) {
+		p.changes = append(p.changes, ImportChange{What: ImportNote, Why: "the catalogue does not say which regions have a model; --from account asks AWS"})
+	}
 	for _, one := range picks {
 		m := one.model
 		name, err := p.deploymentName(m)

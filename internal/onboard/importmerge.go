@@ -269,9 +269,6 @@ func (m *merger) overwrites(path []string) bool {
 	fields := path[2:]
 	for _, f := range m.overwrite {
 		if f == "all" || fold(f) == fold(fields[0]) || fold(f) == fold(strings.Join(fields, ".")) || fold(f) == fold(fields[len(fields)-1]) {
-			if !slices.Contains(m.used, f) {
-				m.used = append(m.used, f)
-			}
 			return true
 		}
 	}
@@ -281,6 +278,7 @@ func (m *merger) overwrites(path []string) bool {
 // object adds to an object of the file what it lacks, and keeps what it has.
 func (m *merger) object(path []string, t, wanted *tree) {
 	var added []treeMember
+	explicit := slices.Contains(m.overwrite, "upstreams")
 	for _, w := range wanted.members {
 		at := append(slices.Clone(path), w.name)
 		i := t.find(w.name)
@@ -296,6 +294,12 @@ func (m *merger) object(path []string, t, wanted *tree) {
 		case there.value.kind == treeObject && w.value.kind == treeObject:
 			m.object(at, there.value, w.value)
 		case there.value.same(w.value):
+		case w.name == "upstreams" && !explicit && show(w.name, there.value) == show(w.name, w.value): // and weights, roles
+		case w.name == "upstreams" && !explicit && !plainUpstreams(there.value) && m.overwrites(at):
+			m.note(ImportChange{
+				What: ImportKept, Path: pathText(at), Line: there.line, Value: show(w.name, there.value), Other: show(w.name, w.value),
+				Why: "it says more than regions; --overwrite upstreams replaces it whole",
+			})
 		case !m.overwrites(at):
 			m.note(ImportChange{What: ImportKept, Path: pathText(at), Line: there.line, Value: show(w.name, there.value), Other: show(w.name, w.value)})
 		case t.shared != "" || there.value.shared != "" && !there.value.alias && !there.merged:
@@ -322,6 +326,13 @@ func (m *merger) missing(path []string, t, value *tree) {
 		c.What, c.Value, c.Other, c.Why = ImportKept, "", show(path[len(path)-1], value), "it belongs to "+t.shared+", so nothing was added"
 	}
 	m.note(c)
+}
+
+// plainUpstreams says whether a list of upstreams has nothing but regions, as an import writes it.
+func plainUpstreams(t *tree) bool {
+	return !slices.ContainsFunc(t.items, func(u *tree) bool {
+		return u.kind != treeObject || len(u.members) != 1 || u.get("extraData") == nil || len(u.get("extraData").members) > 1
+	})
 }
 
 // show is a value for the report. Upstreams may hold credentials: only their regions are shown.

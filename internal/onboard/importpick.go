@@ -96,6 +96,7 @@ func (p *importPlan) pick() ([]pick, error) {
 	if err != nil {
 		return nil, err
 	}
+	p.namesUnknown()
 	regions := map[string][]string{}
 	for _, id := range slices.Sorted(maps.Keys(exact)) {
 		if err := p.pickExact(exact[id], regions); err != nil {
@@ -114,6 +115,25 @@ func (p *importPlan) pick() ([]pick, error) {
 	}
 	slices.SortFunc(out, func(a, b pick) int { return cmp.Compare(a.model.ID, b.model.ID) })
 	return out, nil
+}
+
+// namesUnknown names what the account has, was meant, and is unknown to the catalogue: nothing could be said of
+// its limits and prices.
+func (p *importPlan) namesUnknown() {
+	unknown := map[string]bool{}
+	for _, offer := range p.offers {
+		for id := range offer {
+			_, geo := models.Base(id)
+			provider, _, _ := strings.Cut(strings.TrimPrefix(id, geo+"."), ".")
+			_, known := p.Catalogue.Lookup(id)
+			if !known && p.Means(&models.Model{ID: id, Base: id, Provider: provider}) {
+				unknown[id] = true
+			}
+		}
+	}
+	for _, id := range slices.Sorted(maps.Keys(unknown)) {
+		p.changes = append(p.changes, ImportChange{What: ImportSkipped, Path: id, Why: "the account has it and the catalogue does not know it; --catalogue FILE adds it (docs/config.md)"})
+	}
 }
 
 // pickExact takes an id that was asked for as it is.
@@ -191,15 +211,8 @@ func (p *importPlan) best(base, region string) (m *models.Model, why string) {
 			return m, ""
 		}
 	}
-	if _, ok := p.Catalogue.Lookup("global." + base); ok && why == "" && p.Geo != "global" {
-		global := &models.Model{ID: "global." + base}
-		if known, _ := p.Catalogue.Lookup(global.ID); region == "" || p.inRegion(known, region) {
-			only := region
-			if only == "" {
-				only = "no geography that was named"
-			}
-			return nil, "in " + only + " only its global profile can be called, which may answer from anywhere: type --geo global if that is allowed"
-		}
+	if global, ok := p.Catalogue.Lookup("global." + base); ok && why == "" && region != "" && p.inRegion(global, region) {
+		return nil, "in " + region + " only its global profile can be called, which may answer from anywhere: type --geo global if that is allowed"
 	}
 	return nil, why
 }
@@ -277,7 +290,7 @@ func (p *importPlan) asked() (exact map[string]*models.Model, bases map[string]b
 		}
 	}
 	if len(exact)+len(bases) == 0 {
-		return nil, nil, fmt.Errorf("no model was chosen: type --models ID or a pattern in quotes ('anthropic.*'), --provider NAME, or --all-callable")
+		return nil, nil, errNothingChosen
 	}
 	return exact, bases, nil
 }
