@@ -1,9 +1,9 @@
 package main
 
 import (
-	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -71,7 +71,7 @@ func goldenImport(t *testing.T, golden string, archive *txtar.Archive) {
 	} else if part[name] != "" && readImported(t, name) != inForm(part["form"], part[name]) {
 		t.Error("the file was changed")
 	}
-	archive.Files = append(kept, got...)
+	archive.Files = slices.Concat(kept, got)
 	if *update {
 		writeImported(t, golden, string(txtar.Format(archive)))
 		return
@@ -111,5 +111,5 @@ func readImported(t *testing.T, name string) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return string(bytes.TrimPrefix(data, nil))
+	return string(data)
 }

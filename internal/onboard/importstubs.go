@@ -7,7 +7,7 @@ import (
 )
 
 // stubs adds what the operator asked for beside the models: the roles' limits, and keys.
-func (m *merger) stubs(entries []importEntry, names []string) {
+func (m *merger) stubs(names []string) {
 	if len(m.roles) > 0 {
 		m.roleStubs(names)
 	}

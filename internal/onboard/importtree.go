@@ -57,8 +57,6 @@ func field(name string, value *tree) treeMember { return treeMember{name: name, 
 
 func text(s string) *tree { return &tree{kind: treeText, text: s} }
 
-func list(items ...*tree) *tree { return &tree{kind: treeList, items: items} }
-
 func texts(words []string) *tree {
 	out := &tree{kind: treeList}
 	for _, w := range words {
