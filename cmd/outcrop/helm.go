@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"outcrop/charts"
 	"outcrop/internal/helm"
 )
 
@@ -69,7 +70,7 @@ func (f helmLintFlags) run(args []string, out io.Writer) error {
 	if err != nil {
 		return err
 	}
-	schema, err := helm.SchemaOf(charts())
+	schema, err := helm.SchemaOf(charts.FS)
 	if err != nil {
 		return err
 	}

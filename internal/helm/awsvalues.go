@@ -94,6 +94,9 @@ func (l *linter) region(c component, all []setting) {
 }
 
 func (l *linter) noRegion(c component) {
+	if l.partial {
+		return
+	}
 	for _, from := range []string{"extraEnvVarsSecret", "extraEnvVarsCM"} {
 		if n := c.node.get(from); n.text() != "" {
 			l.at(n.at, Warning, noRegion, c.path("env"), "no region is in these values. If it is in what "+from+" names, EKS may override it by the cluster's", "write AWS_REGION and AWS_DEFAULT_REGION into env")
@@ -179,10 +182,14 @@ func (l *linter) oneSource(c component, keys []setting) {
 	if c.ours && c.node.find("aws", "roleArn").text() != "" {
 		role = c.node.get("aws").member("roleArn")
 	}
+	path := join(join(c.path("serviceAccount"), "annotations"), roleAnnotation)
+	if role != nil && role.name != roleAnnotation {
+		path = "aws.roleArn"
+	}
 	static := named(keys, "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
 	existing := c.ours && c.node.find("aws", "existingSecret").text() != ""
 	if role != nil && (len(static) > 0 || existing) {
-		l.at(role.at, Warning, keysAndRole, c.path("serviceAccount"), "the pod has access keys and a role: the keys win, and the role is never used", "delete one of the two; the role needs no secret")
+		l.at(role.at, Warning, keysAndRole, path, "the pod has access keys and a role: the keys win, and the role is never used", "delete one of the two; the role needs no secret")
 	}
 	for name, when := range map[string]string{"AWS_ACCESS_KEY_ID": "AWS_SECRET_ACCESS_KEY", "AWS_SECRET_ACCESS_KEY": "AWS_ACCESS_KEY_ID"} {
 		if has := named(keys, name); len(has) > 0 && len(named(keys, when)) == 0 && c.node.get("extraEnvVarsSecret").text() == "" {

@@ -25,6 +25,14 @@ func (c component) path(name string) string {
 	return name
 }
 
+// under is the path of the component's keys, with its dot.
+func (c component) under() string {
+	if isSection(c.alias) {
+		return c.alias + "."
+	}
+	return ""
+}
+
 // outcrop says that the image is ours.
 func (c component) outcrop() bool {
 	return c.ours || strings.Contains(c.node.find("image", "repository").text(), "outcrop")
@@ -49,7 +57,7 @@ func (l *linter) nullParts(c component) {
 	for _, part := range parts {
 		n := c.node.find(strings.Split(part, ".")...)
 		if n.isNull() {
-			l.at(n.at, Error, nullPart, c.path(part), `this is null, which deletes the chart's defaults: the template ends with "nil pointer evaluating", or renders nonsense`, "give it its keys, indented by two more than the key itself; or delete the line")
+			l.at(n.at, Error, nullPart, c.under()+part, `this is null, which deletes the chart's defaults: the template ends with "nil pointer evaluating", or renders nonsense`, "give it its keys, indented by two more than the key itself; or delete the line")
 		}
 	}
 }
@@ -119,6 +127,9 @@ const maxVariable = 128 << 10
 
 // variables checks the types and lengths of what becomes the environment.
 func (l *linter) variables(c component) {
+	if c.ours { // it takes numbers and booleans as text, and its schema refuses the rest
+		return
+	}
 	for _, from := range []string{"env", "secrets"} {
 		values := c.node.get(from)
 		if values == nil || values.kind == null {
@@ -257,11 +268,11 @@ func RoleMistake(arn string) (message, remedy string) {
 	case roleForm.MatchString(arn):
 		return "", ""
 	case arn == "":
-		return "an empty role: the pod gets none", form
+		return "an empty role", form
 	case strings.TrimSpace(arn) != arn:
 		return "spaces around the ARN", "remove them"
 	case len(part) < 6 || part[0] != "arn":
-		return "this is not an ARN, so the pod gets no role", form
+		return "this is not an ARN", form
 	case part[2] == "sts":
 		return "this is the ARN of a session of a role, not of the role", form
 	case part[2] != "iam":

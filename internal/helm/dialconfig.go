@@ -228,8 +228,22 @@ func (l *linter) modelID(id string, at *node, path string) {
 		}
 		l.at(at.at, Error, modelUnknown, path, "AWS no longer serves "+id+when, "choose another model: outcrop aws models")
 	case m.ProfileOnly():
-		l.at(at.at, Error, modelUnknown, path, "AWS serves "+id+" through inference profiles only", "put the profile's prefix in front, as us."+id)
+		l.at(at.at, Error, modelUnknown, path, "AWS serves "+id+" through inference profiles only", l.profilesOf(m.Base))
 	}
+}
+
+// profilesOf names ids under which a model is served.
+func (l *linter) profilesOf(base string) string {
+	var ids []string
+	for _, m := range l.Catalogue.All() {
+		if m.Base == base && m.Geo != "" && len(ids) < 4 {
+			ids = append(ids, m.ID)
+		}
+	}
+	if len(ids) == 0 {
+		return "write the id of an inference profile: outcrop aws models"
+	}
+	return "write the id of an inference profile, as " + strings.Join(ids, ", ")
 }
 
 // clip keeps a strange id from filling the screen.

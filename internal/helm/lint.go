@@ -82,6 +82,8 @@ func SchemaOf(chart fs.FS) ([]byte, error) {
 type linter struct {
 	LintOptions
 	found []Finding
+	// partial: some of a file could not be read, so what seems to be missing may be there.
+	partial bool
 	// services is what the release deploys; nil when the values are not those of the umbrella.
 	services []service
 }

@@ -2,6 +2,7 @@ package helm
 
 import (
 	"bytes"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -17,6 +18,7 @@ func (l *linter) ours(root *node) error {
 	if err := l.schema(root); err != nil {
 		return err
 	}
+	l.ownSections(root)
 	l.component(component{alias: "outcrop", node: root, at: root.start(), bedrock: true, ours: true})
 	aws := root.get("aws")
 	for _, name := range []string{"roleArn", "assumeRoleArn"} {
@@ -30,6 +32,22 @@ func (l *linter) ours(root *node) error {
 		}
 	}
 	return nil
+}
+
+// ownSections looks for what the chart itself would stop at: no mode, and sections that are null.
+func (l *linter) ownSections(root *node) {
+	if mode := root.get("mode"); mode.text() == "" {
+		l.at(root.start(), Error, nullPart, "mode", "there is no mode, and the chart has no default", "write `mode: adapter` (behind a DIAL Core) or `mode: gateway` (answers clients itself)")
+	}
+	var schema any
+	if json.Unmarshal(l.Schema, &schema) != nil {
+		return
+	}
+	for _, m := range root.members {
+		if m.value.kind == null && len(schemaKeys(schema, []string{m.name})) > 0 {
+			l.at(m.at, Error, nullPart, m.name, "the section is null, so that Helm drops the chart's defaults for it", "indent its lines by two more than the section, or delete this line")
+		}
+	}
 }
 
 // start is where the mapping begins, if it stands in a file.
@@ -129,7 +147,9 @@ func schemaText(v *jsonschema.ValidationError) string {
 	case *schemakind.Enum:
 		var names []string
 		for _, w := range k.Want {
-			names = append(names, fmt.Sprint(w))
+			if w != "" {
+				names = append(names, fmt.Sprint(w))
+			}
 		}
 		return "this must be one of " + strings.Join(names, ", ")
 	case *schemakind.Pattern:
@@ -174,13 +194,25 @@ func schemaKeys(schema any, path []string) keySet {
 		properties, _ := at["properties"].(map[string]any)
 		at, _ = properties[step].(map[string]any)
 	}
+	return schemaSet(root, at, 0)
+}
+
+// schemaSet is the key set of a part of a schema; nil where it names no keys.
+func schemaSet(root, at map[string]any, depth int) keySet {
 	properties, _ := dereference(root, at)["properties"].(map[string]any)
+	if len(properties) == 0 || depth > maxSchemaDepth {
+		return open()
+	}
 	set := keySet{}
-	for name := range properties {
-		set[name] = open()
+	for name, p := range properties {
+		below, _ := p.(map[string]any)
+		set[name] = schemaSet(root, below, depth+1)
 	}
 	return set
 }
+
+// maxSchemaDepth is more than values nest.
+const maxSchemaDepth = 8
 
 // dereference follows $ref inside the document.
 func dereference(root, at map[string]any) map[string]any {

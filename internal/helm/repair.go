@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -56,10 +57,12 @@ var errSecond = errors.New("a second document")
 // unreadable says why the text is no YAML when its indentation does not tell, and reads the part before.
 func (l *linter) unreadable(s *source, doc *yaml.Node) *yaml.Node {
 	if doc != nil { // Helm reads it too, and not what follows
+		l.partial = true
 		line := documentEnd(s)
 		l.at(s.place(line, 1), Error, unread, "", "Helm reads only what stands above this line, and says nothing: a values file is one document", "put the rest into a file of its own (helm … -f first.yaml -f second.yaml), or delete the line")
 		return doc
 	}
+	l.partial = true
 	line, message, remedy := config.YAMLMistake(s.text())
 	l.at(s.place(line, 1), Error, notYAML, "", message+": Helm refuses the file", remedy)
 	for line > 1 {
@@ -167,7 +170,7 @@ func (l *linter) repairRoot(s *source, scanned []textLine, f fault, accepted boo
 		remedy := fmt.Sprintf("line %d: start `%s:` in column 1 (remove %s), or indent line %d and what follows by %d more", f.previous+1, name, spaces(before.indent), f.line+1, before.indent+2-t.indent)
 		l.at(at, Error, code, name, fmt.Sprintf("this line is indented by %s and `%s:` on line %d, the section it belongs to, by %d: %s, so that `%s` is null", spaces(t.indent), name, f.previous+1, before.indent, loses, name), remedy)
 		if accepted && isSection(name) {
-			l.at(s.place(f.previous+1, before.indent+1), Error, nullSection, name, nullSectionText(name), "as for line "+fmt.Sprint(f.line+1)+": bring the section and its lines into line")
+			l.at(s.place(f.previous+1, before.indent+1), Error, nullSection, name, nullSectionText(name), fmt.Sprintf("see the finding of line %d", f.line+1))
 		}
 		s.indent(0, f.line, -root.indent)
 		if t.indent == 0 {
@@ -202,8 +205,8 @@ func (l *linter) repairOver(s *source, scanned []textLine, f fault) {
 	}
 	l.at(s.place(f.line+1, t.indent+1), Error, indentation, t.key,
 		fmt.Sprintf("this line is indented more than line %d, where %s has a value already and cannot have keys below it: Helm refuses the file", f.previous+1, what),
-		fmt.Sprintf("indent it by %s, as line %d is", spaces(target), f.previous+1))
-	s.indent(f.line, blockEnd(scanned, f.line), target-t.indent)
+		startIn(target)+fmt.Sprintf(", as line %d does", lineAt(scanned, f.line, target)+1))
+	s.indent(f.line, blockEnd(scanned, f), target-t.indent)
 }
 
 // repairBetween: the line's indentation is that of no line above it which is still open.
@@ -229,7 +232,7 @@ func (l *linter) repairBetween(s *source, scanned []textLine, f fault) {
 		remedy = fmt.Sprintf(verb, spaces(n), lineAt(scanned, f.line, target)+1)
 	}
 	l.at(s.place(f.line+1, t.indent+1), Error, indentation, t.key, message+": Helm refuses the file", remedy)
-	s.indent(f.line, blockEnd(scanned, f.line), target-t.indent)
+	s.indent(f.line, blockEnd(scanned, f), target-t.indent)
 }
 
 // lineAt is the nearest line above with this indentation.
@@ -242,12 +245,19 @@ func lineAt(scanned []textLine, below, indent int) int {
 	return 0
 }
 
-// blockEnd is the first line behind this one that is indented less.
-func blockEnd(scanned []textLine, line int) int {
-	for i := line + 1; i < len(scanned); i++ {
-		if scanned[i].kind == content && scanned[i].indent < scanned[line].indent {
+// blockEnd is the first line behind this one that does not belong to it: one that is indented less, or as
+// a line above that is still open.
+func blockEnd(scanned []textLine, f fault) int {
+	own, before := scanned[f.line].indent, scanned[f.line]
+	for i := f.line + 1; i < len(scanned); i++ {
+		t := scanned[i]
+		if t.kind != content {
+			continue
+		}
+		if t.indent < own || t.indent != own && !f.over && slices.Contains(f.levels, t.indent) && !before.opens() {
 			return i
 		}
+		before = t
 	}
 	return len(scanned)
 }
@@ -260,8 +270,19 @@ func levels(columns []int) string {
 	return strings.Join(out, ", ")
 }
 
+// startIn tells where a line should begin.
+func startIn(indent int) string {
+	if indent == 0 {
+		return "let it start in column 1"
+	}
+	return "indent it by " + spaces(indent)
+}
+
 func spaces(n int) string {
-	if n == 1 {
+	switch n {
+	case 0:
+		return "no space"
+	case 1:
 		return "1 space"
 	}
 	return fmt.Sprintf("%d spaces", n)

@@ -1,6 +1,7 @@
 package helm
 
 import (
+	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -121,9 +122,14 @@ func (l *linter) unknown(m member, here, path string, set keySet) {
 // untangleRoot puts keys back into the null sections beside which they stand, and says so.
 func (l *linter) untangleRoot(root *node) {
 	set := extensionKeys()
-	if hasSection(root) {
+	switch {
+	case l.chartOf(root) == ChartOutcrop:
+		var schema any
+		if json.Unmarshal(l.Schema, &schema) == nil {
+			set = schemaKeys(schema, nil)
+		}
+	case hasSection(root):
 		set = umbrellaKeys()
-		delete(set, "enabled")
 	}
 	l.untangle(root, "", set)
 }
@@ -173,7 +179,11 @@ func (l *linter) adopt(n *node, path string, i, end int) {
 	if slices.Contains(neededParts(), m.name) {
 		consequence = `the template ends with "nil pointer evaluating"`
 	}
-	l.at(first.at, Error, besideParent, here, fmt.Sprintf("%s stand beside %s (line %d), which is null, and not in it: %s", strings.Join(names, ", "), m.name, m.at.line, consequence), fmt.Sprintf("indent %s by two more", linesOf(n.members[i+1:end])))
+	stand := "stand"
+	if len(names) == 1 {
+		stand = "stands"
+	}
+	l.at(first.at, Error, besideParent, here, fmt.Sprintf("%s %s beside %s (line %d), which is null, and not in it: %s", strings.Join(names, ", "), stand, m.name, m.at.line, consequence), fmt.Sprintf("indent %s by two more", linesOf(n.members[i+1:end])))
 	if path == "" && isSection(m.name) {
 		l.at(m.at, Error, nullSection, here, nullSectionText(m.name), "its keys are found below it: indent them by two spaces")
 	}
