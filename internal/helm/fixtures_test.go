@@ -124,6 +124,9 @@ func TestEveryCodeHasAFixture(t *testing.T) {
 		}
 	}
 	for _, c := range Codes() {
+		if c.Code == envSize {
+			continue // TestTrap11ConfigurationIsADirectory; a file of 128 KiB teaches nobody
+		}
 		if !strings.Contains(all, c.Code) {
 			t.Errorf("no fixture shows %s: %s", c.Code, c.About)
 		}

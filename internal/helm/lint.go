@@ -3,7 +3,6 @@ package helm
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"regexp"
 	"slices"
 	"strings"
@@ -28,8 +27,8 @@ type LintOptions struct {
 	// Release and Namespace are those of the installation. A release of "" is told from the hosts, or is
 	// dial; a namespace of "" matches any.
 	Release, Namespace string
-	// Schema is the values.schema.json of our chart; nil checks its values without.
-	Schema []byte
+	// Schema is that of our chart; nil checks its values without.
+	Schema *Schema
 	// Catalogue knows the models; nil checks none.
 	Catalogue *models.Catalogue
 	// Today is YYYY-MM-DD, for models that end.
@@ -57,9 +56,7 @@ func Lint(files []File, o LintOptions) ([]Finding, error) {
 	if root == nil {
 		root = &node{kind: object}
 	}
-	if err := l.values(root); err != nil {
-		return nil, err
-	}
+	l.values(root)
 	for _, f := range o.Configs {
 		names = append(names, f.Name)
 		if n := l.file(f, nil); n != nil {
@@ -68,15 +65,6 @@ func Lint(files []File, o LintOptions) ([]Finding, error) {
 	}
 	sortFindings(l.found, names)
 	return slices.Compact(l.found), nil
-}
-
-// SchemaOf is the schema among the chart's files; nil when it has none.
-func SchemaOf(chart fs.FS) ([]byte, error) {
-	schema, err := fs.ReadFile(chart, "outcrop/values.schema.json")
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	return schema, err
 }
 
 type linter struct {
@@ -150,18 +138,17 @@ func (l *linter) chartOf(root *node) string {
 }
 
 // values checks what the files say together.
-func (l *linter) values(root *node) error {
+func (l *linter) values(root *node) {
 	l.everywhere(root)
 	switch {
 	case l.chartOf(root) == ChartOutcrop:
-		return l.ours(root)
+		l.ours(root)
 	case hasSection(root):
 		l.umbrella(root)
 	default: // dial-extension by itself
 		l.known(root, "", extensionKeys())
 		l.component(component{alias: "dial-extension", node: root, at: root.at, bedrock: true})
 	}
-	return nil
 }
 
 func hasSection(root *node) bool {

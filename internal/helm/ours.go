@@ -1,8 +1,6 @@
 package helm
 
 import (
-	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -14,10 +12,8 @@ import (
 )
 
 // ours checks the values of our own chart.
-func (l *linter) ours(root *node) error {
-	if err := l.schema(root); err != nil {
-		return err
-	}
+func (l *linter) ours(root *node) {
+	l.schema(root)
 	l.ownSections(root)
 	l.component(component{alias: "outcrop", node: root, at: root.start(), bedrock: true, ours: true})
 	aws := root.get("aws")
@@ -31,7 +27,6 @@ func (l *linter) ours(root *node) error {
 			l.ownConfiguration(join("configuration.files", m.name), m)
 		}
 	}
-	return nil
 }
 
 // ownSections looks for what the chart itself would stop at: no mode, and sections that are null.
@@ -39,12 +34,8 @@ func (l *linter) ownSections(root *node) {
 	if mode := root.get("mode"); mode.text() == "" {
 		l.at(root.start(), Error, nullPart, "mode", "there is no mode, and the chart has no default", "write `mode: adapter` (behind a DIAL Core) or `mode: gateway` (answers clients itself)")
 	}
-	var schema any
-	if json.Unmarshal(l.Schema, &schema) != nil {
-		return
-	}
 	for _, m := range root.members {
-		if m.value.kind == null && len(schemaKeys(schema, []string{m.name})) > 0 {
+		if m.value.kind == null && len(l.Schema.at([]string{m.name})) > 0 {
 			l.at(m.at, Error, nullPart, m.name, "the section is null, so that Helm drops the chart's defaults for it", "indent its lines by two more than the section, or delete this line")
 		}
 	}
@@ -79,26 +70,13 @@ func (l *linter) ownConfiguration(path string, m member) {
 }
 
 // schema validates against values.schema.json, with the places of the file.
-func (l *linter) schema(root *node) error {
+func (l *linter) schema(root *node) {
 	if l.Schema == nil {
-		return nil
+		return
 	}
-	doc, err := jsonschema.UnmarshalJSON(bytes.NewReader(l.Schema))
-	if err != nil {
-		return fmt.Errorf("values.schema.json: %w", err)
+	if invalid, ok := errors.AsType[*jsonschema.ValidationError](l.Schema.compiled.Validate(root.withoutNull().plain())); ok {
+		l.violations(root, invalid)
 	}
-	c := jsonschema.NewCompiler()
-	if err := c.AddResource("values.schema.json", doc); err != nil {
-		return fmt.Errorf("values.schema.json: %w", err)
-	}
-	schema, err := c.Compile("values.schema.json")
-	if err != nil {
-		return fmt.Errorf("values.schema.json: %w", err)
-	}
-	if invalid, ok := errors.AsType[*jsonschema.ValidationError](schema.Validate(root.withoutNull().plain())); ok {
-		l.violations(root, doc, invalid)
-	}
-	return nil
 }
 
 // withoutNull is the tree without keys that are null: Helm deletes them before it asks the schema.
@@ -114,10 +92,10 @@ func (n *node) withoutNull() *node {
 }
 
 // violations reports the innermost errors.
-func (l *linter) violations(root *node, schema any, v *jsonschema.ValidationError) {
+func (l *linter) violations(root *node, v *jsonschema.ValidationError) {
 	if len(v.Causes) > 0 {
 		for _, c := range v.Causes {
-			l.violations(root, schema, c)
+			l.violations(root, c)
 		}
 		return
 	}
@@ -135,7 +113,7 @@ func (l *linter) violations(root *node, schema any, v *jsonschema.ValidationErro
 		if key == nil {
 			continue
 		}
-		l.unknown(*key, join(path, name), path, schemaKeys(schema, v.InstanceLocation))
+		l.unknown(*key, join(path, name), path, l.Schema.at(v.InstanceLocation))
 	}
 }
 
@@ -183,49 +161,4 @@ func locate(n *node, path []string) (*node, string) {
 		}
 	}
 	return n, text
-}
-
-// schemaKeys are the keys that the schema has at a place, as far as plain properties lead there.
-func schemaKeys(schema any, path []string) keySet {
-	root, _ := schema.(map[string]any)
-	at := root
-	for _, step := range path {
-		at = dereference(root, at)
-		properties, _ := at["properties"].(map[string]any)
-		at, _ = properties[step].(map[string]any)
-	}
-	return schemaSet(root, at, 0)
-}
-
-// schemaSet is the key set of a part of a schema; nil where it names no keys.
-func schemaSet(root, at map[string]any, depth int) keySet {
-	properties, _ := dereference(root, at)["properties"].(map[string]any)
-	if len(properties) == 0 || depth > maxSchemaDepth {
-		return open()
-	}
-	set := keySet{}
-	for name, p := range properties {
-		below, _ := p.(map[string]any)
-		set[name] = schemaSet(root, below, depth+1)
-	}
-	return set
-}
-
-// maxSchemaDepth is more than values nest.
-const maxSchemaDepth = 8
-
-// dereference follows $ref inside the document.
-func dereference(root, at map[string]any) map[string]any {
-	for range 10 {
-		ref, ok := at["$ref"].(string)
-		if !ok {
-			break
-		}
-		next := root
-		for _, step := range strings.Split(strings.TrimPrefix(ref, "#/"), "/") {
-			next, _ = next[step].(map[string]any)
-		}
-		at = next
-	}
-	return at
 }

@@ -1,7 +1,6 @@
 package helm
 
 import (
-	"encoding/json"
 	"fmt"
 	"regexp"
 	"slices"
@@ -124,9 +123,8 @@ func (l *linter) untangleRoot(root *node) {
 	set := extensionKeys()
 	switch {
 	case l.chartOf(root) == ChartOutcrop:
-		var schema any
-		if json.Unmarshal(l.Schema, &schema) == nil {
-			set = schemaKeys(schema, nil)
+		if keys := l.Schema.at(nil); keys != nil {
+			set = keys
 		}
 	case hasSection(root):
 		set = umbrellaKeys()

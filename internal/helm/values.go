@@ -197,6 +197,9 @@ func (o *ValuesOptions) checkTogether() error {
 			return fmt.Errorf("--config %s: each file needs a name of its own that ends in .json, .yaml or .yml", f.Name)
 		}
 		names[name] = true
+		if o.Chart == ChartDIAL && path.Ext(name) != ".json" {
+			return fmt.Errorf("--config %s: DIAL Core reads JSON only: name a .json file", f.Name)
+		}
 	}
 	if o.Chart == ChartDIAL && o.Adapter == AdapterOutcrop && o.Image == "" {
 		return errors.New("--image: DIAL's chart does not know Outcrop's image: --image <registry>/outcrop:<version>")
@@ -300,7 +303,7 @@ func (w *writer) steps() []string {
 	case w.Secret != "":
 		out = append(out, "kubectl create secret generic "+w.Secret+ns+" --from-literal=AWS_ACCESS_KEY_ID=… --from-literal=AWS_SECRET_ACCESS_KEY=…")
 	case w.Credentials == PodIdentity, w.Credentials == RolePerUpstream && w.RoleARN == "":
-		out = append(out, fmt.Sprintf("aws eks create-pod-identity-association --region %s --cluster-name … --namespace %s --service-account %s --role-arn …", w.Region, cmp.Or(w.Namespace, "default"), w.serviceAccount()))
+		out = append(out, fmt.Sprintf("aws eks create-pod-identity-association --cluster-name … --namespace %s --service-account %s --role-arn …", cmp.Or(w.Namespace, "default"), w.serviceAccount()))
 	}
 	if w.configSecret() != "" {
 		command := "kubectl create secret generic " + w.configSecret() + ns

@@ -38,8 +38,8 @@ func variants() map[string]ValuesOptions {
 	models := File{"conf/models.json", []byte("{\n  \"models\": {\n    \"nova\": {\"type\": \"chat\", \"endpoint\": \"bedrock:us.amazon.nova-lite-v1:0\"}\n  }\n}\n")}
 	keys := File{"conf/keys.yaml", []byte("keys:\n  sesame: {project: p, role: default}\n")}
 	add("config-gateway", ValuesOptions{Credentials: PodIdentity, Chart: ChartOutcrop, Mode: ModeGateway, Configs: []File{models, keys}, Namespace: "models", Release: "acme", Image: testImage + "@sha256:" + strings.Repeat("0a", 32)})
-	add("config-dial-core", ValuesOptions{Credentials: IAMUser, Chart: ChartDIAL, Adapter: AdapterDIAL, Configs: []File{keys}, Secret: "my-keys", Release: "acme", Namespace: "models"})
-	upstream := ValuesOptions{Credentials: RolePerUpstream, Chart: ChartDIAL, Image: testImage, RoleARN: testRole, DIALURL: "http://core.dial.svc.cluster.local"}
+	add("config-dial-core", ValuesOptions{Credentials: IAMUser, Chart: ChartDIAL, Adapter: AdapterDIAL, Configs: []File{models}, Secret: "my-keys", Release: "acme", Namespace: "models"})
+	upstream := ValuesOptions{Credentials: RolePerUpstream, Chart: ChartDIAL, Image: testImage, RoleARN: testRole, DIALURL: "http://dial-core.dial.svc.cluster.local"}
 	add("role-per-upstream-irsa", upstream)
 	upstream.RoleARN, upstream.Secret, upstream.Adapter, upstream.Image = "", "keys", AdapterDIAL, ""
 	add("role-per-upstream-iam-user", upstream)
@@ -148,6 +148,7 @@ func TestValuesRefuses(t *testing.T) {
 		{"an image that is none", ValuesOptions{Credentials: PodIdentity, Region: "eu-west-1", Image: "Out crop"}, "--image"},
 		{"a Secret's name", ValuesOptions{Credentials: IAMUser, Region: "eu-west-1", Secret: "My_Secret"}, "--secret"},
 		{"config of an adapter", ValuesOptions{Credentials: PodIdentity, Region: "eu-west-1", Configs: []File{{"a.json", nil}}}, "--config"},
+		{"a config that Core cannot read", ValuesOptions{Credentials: PodIdentity, Region: "eu-west-1", Chart: ChartDIAL, Adapter: AdapterDIAL, Configs: []File{{"a.yaml", nil}}}, "JSON"},
 		{"config by the same name", ValuesOptions{Credentials: PodIdentity, Region: "eu-west-1", Mode: ModeGateway, Configs: []File{{"a.json", nil}, {"b/a.json", nil}}}, "a name of its own"},
 	} {
 		_, err := Values(tt.o)
