@@ -14,6 +14,8 @@ import (
 	"outcrop/internal/config"
 	"outcrop/internal/gateway"
 	"outcrop/internal/secret"
+	"outcrop/internal/telemetry"
+	"outcrop/internal/usage"
 )
 
 // SetReadDeadline and SetWriteDeadline are what the gateway asks of a connection.
@@ -23,7 +25,7 @@ func (d *discard) SetWriteDeadline(time.Time) error { return nil }
 // BenchmarkHandler is what one text delta costs on the whole way through the server, from Bedrock's
 // frame to the client's: BenchmarkDelta and what the gateway itself puts in between. "timeouts" is a
 // deployment that states none, and so has the usual ones; "tools" is one whose thinking is watched for;
-// "format" has its answer checked at the end.
+// "format" has its answer checked at the end; "metrics" is "timeouts" with its numbers kept.
 func BenchmarkHandler(b *testing.B) {
 	stated := config.DefaultTimeouts()
 	usual := catalog.Timeouts{FirstToken: stated.FirstToken, InterToken: stated.InterToken, Total: stated.Total, Heartbeat: stated.Heartbeat}
@@ -38,11 +40,18 @@ func BenchmarkHandler(b *testing.B) {
 		{"tools", usual, "", 5},
 		{"format", usual, `"response_format":{"type":"json_object"},`, 0},
 		{"n4", usual, `"n":4,`, 0},
+		{"metrics", usual, "", 0},
 	} {
 		b.Run(way.name, func(b *testing.B) {
 			const deltas = 1000
 			claude := model(b, &framewise{stream(b, deltas)})
-			handler := serving(b, &catalog.Deployment{Name: "m", Chat: claude, Timeouts: way.timeouts})
+			var record func(usage.Entry)
+			if way.name == "metrics" {
+				metrics := telemetry.New(telemetry.Options{})
+				metrics.Serve([]telemetry.Deployment{{Name: "m"}})
+				record = metrics.Record
+			}
+			handler := serving(b, &catalog.Deployment{Name: "m", Chat: claude, Timeouts: way.timeouts}, record)
 			body := bytes.Replace(chat(b, 300, way.tools, ""), []byte("{"), []byte(`{"stream":true,`+way.members), 1)
 			choices := 1
 			if strings.Contains(way.members, `"n":4`) {
@@ -67,7 +76,7 @@ func BenchmarkHandler(b *testing.B) {
 }
 
 // serving is a gateway with one deployment.
-func serving(b *testing.B, d *catalog.Deployment) http.Handler {
+func serving(b *testing.B, d *catalog.Deployment, record func(usage.Entry)) http.Handler {
 	b.Helper()
 	deployments, err := catalog.New([]*catalog.Deployment{d})
 	if err != nil {
@@ -77,7 +86,7 @@ func serving(b *testing.B, d *catalog.Deployment) http.Handler {
 	if err != nil {
 		b.Fatal(err)
 	}
-	g, err := gateway.New(gateway.Options{Auth: keys, Deployments: gateway.Fixed(deployments), Log: slog.New(slog.DiscardHandler)})
+	g, err := gateway.New(gateway.Options{Auth: keys, Deployments: gateway.Fixed(deployments), Log: slog.New(slog.DiscardHandler), Record: record})
 	if err != nil {
 		b.Fatal(err)
 	}
