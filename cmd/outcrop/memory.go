@@ -39,3 +39,11 @@ func containerMemory(read func(string) ([]byte, error)) (limit int64, ok bool) {
 	}
 	return 0, false
 }
+
+// memoryLimit is what the heap keeps within, for the log.
+func memoryLimit() string {
+	if limit := debug.SetMemoryLimit(-1); limit < math.MaxInt64 {
+		return strconv.FormatInt(limit>>20, 10) + " MiB"
+	}
+	return "no limit"
+}

@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"runtime"
-	"runtime/debug"
 	"sync"
 	"time"
 
@@ -96,5 +95,5 @@ func (n *adapterNames) name(deployment string) string {
 // logStart says once what runs, and where.
 func logStart(log *slog.Logger, at net.Addr, metricsAt string, d drain) {
 	log.Info("serving", "version", version(), "listen", at.String(), "metrics_listen", metricsAt,
-		"drain_delay", d.delay.String(), "drain_timeout", d.timeout.String(), "cpus", runtime.GOMAXPROCS(0), "memory_limit", debug.SetMemoryLimit(-1))
+		"drain_delay", d.delay.String(), "drain_timeout", d.timeout.String(), "cpus", runtime.GOMAXPROCS(0), "memory", memoryLimit())
 }

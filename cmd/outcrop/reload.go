@@ -246,8 +246,12 @@ func (l *live) reload(ctx context.Context, anyway bool) {
 		return
 	}
 	cfg, problems, err := l.source.load()
-	if l.source.contents() != now {
-		return // they are just being written: the next look finds them whole
+	for again := l.source.contents(); again != now; again = l.source.contents() {
+		if !anyway || ctx.Err() != nil {
+			return // they are just being written: the next look finds them whole
+		}
+		now = again
+		cfg, problems, err = l.source.load()
 	}
 	l.seen = now
 	if err == nil && config.HasErrors(problems) {

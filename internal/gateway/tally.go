@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"net/http"
 	"time"
 
 	"outcrop/internal/llm"
@@ -69,8 +70,34 @@ func (g *Gateway) account(x *exchange) {
 		Status: x.status, Stream: x.stream, Failed: x.err != nil, Throttled: x.tally.throttled,
 		Began: x.began, FirstToken: x.tally.first, Finished: time.Since(x.began), Usage: x.tally.usage,
 	}
-	if e.Failed {
+	switch {
+	case e.Failed:
 		e.Kind = llm.AsError(x.err).Kind
+	case x.status >= http.StatusBadRequest: // another server's answer, which went through as it was
+		e.Failed, e.Kind = true, kindOf(x.status)
+		e.Throttled = e.Kind == llm.KindRateLimited
 	}
 	g.record(e)
+}
+
+// kindOf is the kind of failure that another server's status stands for.
+func kindOf(status int) llm.Kind {
+	switch status {
+	case http.StatusTooManyRequests:
+		return llm.KindRateLimited
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusBadGateway:
+		return llm.KindUpstream // it is the operator's credentials that it refuses
+	case http.StatusServiceUnavailable:
+		return llm.KindUnavailable
+	case http.StatusGatewayTimeout:
+		return llm.KindTimeout
+	case http.StatusNotFound:
+		return llm.KindNotFound
+	case http.StatusRequestEntityTooLarge:
+		return llm.KindTooLarge
+	}
+	if status < http.StatusInternalServerError {
+		return llm.KindInvalid
+	}
+	return llm.KindUpstream
 }
