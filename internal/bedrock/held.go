@@ -5,7 +5,8 @@ import "time"
 // Held is the state of what an upstream is called with.
 type Held struct {
 	Source string // as Identity's
-	// Expires is zero when it does not expire, has not been got yet, or was not needed since it expired.
+	// Expires is zero when it does not expire or has not been got yet. It is zero too once it is time to renew
+	// what nobody has needed since: so what is told is near only where the renewal fails.
 	Expires  time.Time
 	Failures uint64 // attempts to get it that failed
 }
@@ -18,7 +19,7 @@ func (c *Client) Held() Held {
 	}
 	h.Failures = c.wallet.failures.Load()
 	now := c.wallet.current.Load()
-	if now != nil && now.CanExpire && (c.wallet.failing.Load() || time.Now().Before(now.Expires)) {
+	if now != nil && now.CanExpire && (c.wallet.failing.Load() || time.Now().Before(now.renewAt)) {
 		h.Expires = now.Expires
 	}
 	return h

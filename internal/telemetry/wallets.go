@@ -23,7 +23,7 @@ func newWallets(credentials func() []Credential) *wallets {
 	labels := []string{"source", "region"}
 	return &wallets{
 		credentials,
-		prometheus.NewDesc("outcrop_credentials_expiry_timestamp_seconds", "When the AWS credentials of upstreams expire that are in use now, in Unix time. They are renewed some minutes ahead.", labels, nil),
+		prometheus.NewDesc("outcrop_credentials_expiry_timestamp_seconds", "When the AWS credentials of upstreams expire that are in use, in Unix time. They are renewed 5 minutes ahead: a time nearer than that means that the renewal fails.", labels, nil),
 		prometheus.NewDesc("outcrop_credentials_refresh_failures_total", "Attempts to get or renew AWS credentials that failed.", labels, nil),
 	}
 }
