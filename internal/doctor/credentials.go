@@ -1,0 +1,221 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/aws/smithy-go"
+)
+
+const (
+	// shortLife is a life of credentials in which a long answer and a slow renewal may not have room.
+	shortLife = 15 * time.Minute
+	// oldKey is when AWS's own advisor asks for a new access key.
+	oldKey = 90 * 24 * time.Hour
+	// longLived begins the ids of access keys that do not expire.
+	// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html#identifiers-unique-ids
+	longLived = "AKIA"
+	// ec2Role is how the SDK calls the node's metadata as a source.
+	ec2Role = "EC2RoleProvider"
+)
+
+// facts are what checks of one upstream share.
+type facts struct {
+	mu     sync.Mutex
+	caller *sts.GetCallerIdentityOutput
+}
+
+// sdk is the configuration of AWS's clients for the upstream.
+func (e *Env) sdk(u *Upstream) (aws.Config, error) {
+	cfg, _, err := e.Process.SDK(u.Settings)
+	cfg.RetryMaxAttempts = 2
+	return cfg, err
+}
+
+// credentials gets them, and says what they are.
+func (e *Env) credentials(ctx context.Context, u *Upstream) []Finding {
+	switch {
+	case u.Client == nil:
+		return []Finding{{Code: "RUN-003", Severity: Skipped, Subject: u.Name, Message: "not checked: the upstream cannot be made, " + u.Failure.Error(), Remedy: "correct that first"}}
+	case u.isKey():
+		return e.apiKey(u)
+	}
+	cfg, err := e.sdk(u)
+	var got aws.Credentials
+	if err == nil {
+		got, err = cfg.Credentials.Retrieve(ctx)
+	}
+	if err != nil {
+		return []Finding{noCredentials(u, err)}
+	}
+	if err := u.Client.Ready(ctx); err != nil {
+		return []Finding{noCredentials(u, err)}
+	}
+	who := u.Client.Identity()
+	words := who.Source
+	if got.Source != "" && !strings.Contains(words, "static") {
+		words += " (" + got.Source + ")"
+	}
+	if len(who.Roles) > 0 {
+		words += ", then " + strings.Join(who.Roles, ", then ")
+	}
+	out := []Finding{{Code: "CRED-000", Subject: u.Name, Message: "credentials from the " + words + e.ends(got)}}
+	if left := got.Expires.Sub(e.Now()); got.CanExpire && left < shortLife {
+		out = append(out, Finding{
+			Code: "CRED-003", Severity: Warning, Subject: u.Name,
+			Message: fmt.Sprintf("the credentials end in %s; Outcrop renews them ahead, other programs of the pod may not", brief(left)),
+			Remedy:  "let the role's sessions last an hour: aws iam update-role --role-name ROLE --max-session-duration 3600, and aws_role_duration: 1h in extraData",
+		})
+	}
+	if got.Source == ec2Role {
+		out = append(out, e.nodeRole(u)...)
+	}
+	if strings.HasPrefix(got.AccessKeyID, longLived) {
+		out = append(out, e.keyAge(ctx, u, cfg, got.AccessKeyID)...)
+	}
+	return out
+}
+
+// ends says when.
+func (e *Env) ends(c aws.Credentials) string {
+	if !c.CanExpire {
+		return ""
+	}
+	return ", for " + brief(c.Expires.Sub(e.Now())) + " more"
+}
+
+// brief is a duration for people.
+func brief(d time.Duration) string {
+	switch {
+	case d < 2*time.Minute:
+		return d.Round(time.Second).String()
+	case d < 2*time.Hour:
+		return fmt.Sprintf("%d minutes", int(d.Minutes()))
+	case d < 48*time.Hour:
+		return fmt.Sprintf("%d hours", int(d.Hours()))
+	}
+	return fmt.Sprintf("%d days", int(d.Hours()/24))
+}
+
+// nodeRole is about credentials that the node's metadata gave.
+func (e *Env) nodeRole(u *Upstream) []Finding {
+	role := e.expected()
+	if role == "" && e.Getenv("KUBERNETES_SERVICE_HOST") == "" {
+		return nil // an EC2 instance with its own role
+	}
+	f := Finding{
+		Code: "CRED-007", Severity: Warning, Subject: u.Name, Message: "the pod calls AWS with the node's own role, which every pod of the node has",
+		Remedy: "outcrop aws grant service-account gives the pod a role of its own; AWS_EC2_METADATA_DISABLED=true keeps the node's away",
+	}
+	if role != "" {
+		f.Severity, f.Message = Error, "the pod should have the role "+role+" and calls AWS with the node's own role"
+	}
+	return []Finding{f}
+}
+
+// keyAge is about an access key that does not expire.
+func (e *Env) keyAge(ctx context.Context, u *Upstream, cfg aws.Config, id string) []Finding {
+	out := []Finding{{
+		Code: "CRED-005", Severity: Warning, Subject: u.Name, Message: "the access key " + id + " is a user's and never expires: whoever copies it keeps it",
+		Remedy: "use a role: outcrop aws grant service-account, or outcrop aws grant role",
+	}}
+	keys, err := iam.NewFromConfig(cfg).ListAccessKeys(ctx, &iam.ListAccessKeysInput{})
+	if err != nil {
+		return out
+	}
+	for _, k := range keys.AccessKeyMetadata {
+		if aws.ToString(k.AccessKeyId) != id || k.CreateDate == nil {
+			continue
+		}
+		if age := e.Now().Sub(*k.CreateDate); age > oldKey {
+			out = append(out, Finding{
+				Code: "CRED-015", Severity: Warning, Subject: u.Name, Message: fmt.Sprintf("the access key %s is %s old", id, brief(age)),
+				Remedy: "aws iam create-access-key, use the new key, then aws iam delete-access-key --access-key-id " + id,
+			})
+		}
+	}
+	return out
+}
+
+// noCredentials says why there are none.
+func noCredentials(u *Upstream, err error) Finding {
+	f := Finding{Severity: Error, Subject: u.Name}
+	text := firstLine(err.Error())
+	if api, ok := errors.AsType[smithy.APIError](err); ok {
+		return refusedCredentials(f, u, api, operationOf(err))
+	}
+	switch {
+	case isExpired(text):
+		f.Code, f.Message, f.Remedy = "CRED-004", "the session of the profile has expired", "aws sso login, or aws login, with the profile"
+	case isUnreachable(err):
+		f.Code, f.Message, f.Remedy = "STS-003", "AWS's token service cannot be reached for the credentials: "+rootCause(err), "open TCP 443 to sts."+u.Region+".amazonaws.com, or make a VPC endpoint for sts"
+	default:
+		f.Code, f.Message = "CRED-001", "there are no AWS credentials: "+rootCause(err)
+		f.Remedy = "export AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, AWS_PROFILE or AWS_BEARER_TOKEN_BEDROCK; in a pod: outcrop aws grant service-account"
+	}
+	return f
+}
+
+// isExpired knows what the SDK says of a session of SSO that is over.
+func isExpired(text string) bool {
+	return strings.Contains(text, "token has expired") || strings.Contains(text, "SSO session has expired") || strings.Contains(text, "cached SSO token is expired")
+}
+
+// operationOf is the operation of STS that failed, "" when it was none.
+func operationOf(err error) string {
+	if op, ok := errors.AsType[*smithy.OperationError](err); ok {
+		return op.OperationName
+	}
+	return ""
+}
+
+// refusedCredentials explains what STS said when it was asked for credentials.
+func refusedCredentials(f Finding, u *Upstream, api smithy.APIError, operation string) Finding {
+	code, text := api.ErrorCode(), firstLine(api.ErrorMessage())
+	switch {
+	case slices.Contains([]string{"ExpiredToken", "ExpiredTokenException"}, code) && operation == "AssumeRoleWithWebIdentity":
+		f.Code, f.Message, f.Remedy = "STS-002", "the service account's token has expired", "restart the pod: kubelet renews the tokens of running pods only"
+	case operation == "AssumeRoleWithWebIdentity":
+		return refusedToken(f, code, text)
+	case code == "AccessDenied" && operation == "AssumeRole":
+		return refusedRole(f, u, text)
+	case operation == "AssumeRole" && (code == "ValidationError" || code == "MalformedInput"):
+		f.Code, f.Message, f.Remedy = "STS-001", "the role cannot be assumed: "+text, "correct aws_assume_role_arn, aws_role_duration or aws_external_id"
+	default:
+		return refusedCaller(f, code, text)
+	}
+	return f
+}
+
+// refusedCaller is about credentials that AWS does not take.
+func refusedCaller(f Finding, code, text string) Finding {
+	switch code {
+	case "ExpiredToken", "ExpiredTokenException", "RequestExpired":
+		f.Code, f.Message = "CRED-004", "the credentials have expired"
+		f.Remedy = "get new ones: aws sso login, or export AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY and AWS_SESSION_TOKEN anew"
+	case "InvalidClientTokenId", "UnrecognizedClientException":
+		f.Code, f.Message = "CRED-002", "AWS does not know the access key: it is deleted, inactive or mistyped"
+		f.Remedy = "aws iam list-access-keys --user-name USER shows the active ones; export AWS_ACCESS_KEY_ID anew"
+	case "SignatureDoesNotMatch", "InvalidSignatureException", "IncompleteSignature":
+		f.Code, f.Message = "CRED-002", "the secret does not belong to the access key, or the clock is wrong"
+		f.Remedy = "export AWS_SECRET_ACCESS_KEY anew, without blanks or a line's end; look at NET-005"
+	case "RegionDisabledException":
+		f.Code, f.Message, f.Remedy = "STS-003", "the region is not enabled for the account: "+text, "enable it: aws account enable-region --region-name REGION"
+	default:
+		f.Code, f.Message, f.Remedy = "STS-003", "AWS's token service does not say who calls: "+code+": "+text, "aws sts get-caller-identity tells the same outside of Outcrop"
+	}
+	return f
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
