@@ -24,6 +24,8 @@ type Env struct {
 	Failure  error
 	Region   string
 	Warnings []string
+	// Mistakes are for which the adapter would not start.
+	Mistakes []string
 
 	// Configured says that there is a configuration: Config and Problems are its; Doubts are what the
 	// catalogue says of it.
@@ -38,6 +40,7 @@ type Env struct {
 	// ExpectRole is the ARN of the role that the pod should have; "" for AWS_ROLE_ARN's.
 	ExpectRole string
 	Probe      Probe
+	Limits     Limits
 	// MaxCostUSD is the most that the probes may cost, by the estimate.
 	MaxCostUSD float64
 }
@@ -62,6 +65,8 @@ type Model struct {
 	Upstream   *Upstream
 	Model      *bedrock.Model // nil with the Failure to make it
 	Failure    error
+
+	probe Probe
 }
 
 // Options say how to run.

@@ -20,6 +20,11 @@ func (e *Env) environment(context.Context) []Finding {
 			out = append(out, Finding{Code: "ENV-010", Severity: Warning, Message: w, Remedy: "remove the variable that is not meant"})
 		}
 	}
+	for _, mistake := range e.Mistakes {
+		if !strings.Contains(mistake, "DEFAULT_REGION") || e.Region != "" { // which is ENV-001
+			out = append(out, Finding{Code: "ENV-011", Severity: Error, Message: "the adapter would not start: " + mistake, Remedy: "correct the variable that is named"})
+		}
+	}
 	if e.Failure != nil && !strings.Contains(e.Failure.Error(), "AWS_CA_BUNDLE") {
 		out = append(out, Finding{
 			Code: "ENV-011", Severity: Error, Message: "the AWS settings cannot be used: " + e.Failure.Error(),

@@ -79,6 +79,9 @@ var (
 	sessionForm = regexp.MustCompile(`^arn:(aws[a-z-]*):sts::(\d{12}):assumed-role/([^/]+)/`)
 )
 
+// IsRoleARN says whether a text is the ARN of a role.
+func IsRoleARN(s string) bool { return roleForm.MatchString(s) }
+
 // isRole says whether a session's ARN is one of the role, whose path a session does not show.
 func isRole(session, role string) bool {
 	s, r := sessionForm.FindStringSubmatch(session), roleForm.FindStringSubmatch(role)

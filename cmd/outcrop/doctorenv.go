@@ -1,0 +1,148 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"time"
+
+	"outcrop/internal/adapter"
+	"outcrop/internal/bedrock"
+	"outcrop/internal/config"
+	"outcrop/internal/doctor"
+)
+
+// environment is what the doctor looks at.
+func (f *doctorFlags) environment(ctx context.Context) (*doctor.Env, error) {
+	catalogue, err := loadCatalogue(f.catalogue)
+	if err != nil {
+		return nil, err
+	}
+	e := &doctor.Env{
+		Getenv: getenv, Now: time.Now, Catalogue: catalogue, ExpectRole: f.expectRole,
+		Probe: doctor.Probe(f.probe), MaxCostUSD: f.maxCost, Limits: doctor.ReadLimits(getenv),
+	}
+	aws := getenv
+	if f.adapter {
+		aws = f.adapterEnvironment(e)
+	}
+	e.Process, e.Warnings, e.Failure = bedrock.Load(ctx, aws, catalogue)
+	b := envBuilder{Env: e, byKey: map[[32]byte]*doctor.Upstream{}}
+	if e.Region, _ = bedrock.Region(aws); e.Region == "" && e.Process != nil {
+		e.Region = b.profileRegion()
+	}
+	if len(f.configs) == 0 {
+		u := b.upstream(bedrock.Settings{Region: f.region, Profile: f.profile}, cmp.Or(f.profile, "default chain"))
+		for _, id := range f.models {
+			b.model(u, &doctor.Model{Deployment: id, ID: id}, bedrock.ModelOptions{})
+		}
+		return e, nil
+	}
+	files, err := configFiles(f.configs)
+	if err != nil {
+		return nil, err
+	}
+	b.configuration(ctx, files, config.Options{OverwriteArrays: f.overwrite})
+	return e, nil
+}
+
+// adapterEnvironment reads the environment as the adapter does. What it would not start with is told by the
+// environment's check.
+func (f *doctorFlags) adapterEnvironment(e *doctor.Env) func(string) string {
+	environment, err := adapter.ReadEnvironment(os.Environ())
+	if err != nil {
+		e.Mistakes = strings.Split(err.Error(), "\n")
+		return getenv
+	}
+	e.Warnings = environment.Warnings
+	return withRegion(environment.Region)
+}
+
+// configFiles are the files, and those of the directories in their order.
+func configFiles(paths []string) ([]string, error) {
+	var out []string
+	for _, path := range paths {
+		info, err := os.Stat(path)
+		if err != nil || !info.IsDir() {
+			out = append(out, path) // Load says what is wrong with it
+			continue
+		}
+		entries, err := os.ReadDir(path)
+		if err != nil {
+			return nil, fmt.Errorf("--config: %w", err)
+		}
+		before := len(out)
+		for _, entry := range entries {
+			name := entry.Name()
+			if !strings.HasPrefix(name, ".") && slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(name)) {
+				out = append(out, filepath.Join(path, name))
+			}
+		}
+		if len(out) == before {
+			return nil, fmt.Errorf("--config %s: the directory has no file *.json, *.yaml or *.yml", path)
+		}
+	}
+	return out, nil
+}
+
+// envBuilder makes the upstreams and models; equal settings are one upstream.
+type envBuilder struct {
+	*doctor.Env
+	byKey map[[32]byte]*doctor.Upstream
+}
+
+// profileRegion is the region of AWS's configuration files, which only a client tells.
+func (b *envBuilder) profileRegion() string {
+	client, err := b.Process.Client(bedrock.Settings{})
+	if err != nil {
+		return ""
+	}
+	return client.Region()
+}
+
+func (b *envBuilder) configuration(ctx context.Context, files []string, o config.Options) {
+	cfg, problems := config.Load(files, o)
+	b.Configured, b.Config, b.Problems = true, cfg, append(problems, defaultsProblems(ctx, cfg, b.Catalogue)...)
+	b.Doubts = catalogueProblems(cfg, b.Catalogue)
+	config.SortProblems(b.Problems, files)
+	for _, m := range cfg.Models {
+		if m.NotServed() != "" || m.URL != "" {
+			continue
+		}
+		upstream, _ := m.Upstream()
+		u := b.upstream(settings(upstream, m.Region(upstream)), upstream.Credentials())
+		b.model(u, &doctor.Model{Deployment: m.Name, ID: m.ModelID(upstream)}, modelOptions(m, upstream))
+	}
+}
+
+// upstream is the one with these settings.
+func (b *envBuilder) upstream(s bedrock.Settings, credentials string) *doctor.Upstream {
+	key := s.Key()
+	if u, ok := b.byKey[key]; ok {
+		return u
+	}
+	u := &doctor.Upstream{Settings: s, Region: cmp.Or(s.Region, b.Region), Failure: b.Failure}
+	u.Name = strings.TrimPrefix(u.Region+", "+credentials, ", ")
+	if b.Process != nil {
+		u.Client, u.Failure = b.Process.Client(s)
+	}
+	if u.Client != nil {
+		u.Region = u.Client.Region()
+	}
+	b.byKey[key] = u
+	b.Upstreams = append(b.Upstreams, u)
+	return u
+}
+
+func (b *envBuilder) model(u *doctor.Upstream, m *doctor.Model, o bedrock.ModelOptions) {
+	m.Upstream, m.Failure = u, u.Failure
+	if u.Client != nil {
+		m.Model, m.Failure = u.Client.Model(m.ID, o)
+	}
+	u.Deployments = append(u.Deployments, m.Deployment)
+	b.Models = append(b.Models, m)
+}

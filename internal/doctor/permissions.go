@@ -1,0 +1,223 @@
+package doctor
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"outcrop/internal/bedrock"
+	"outcrop/internal/iam"
+	"outcrop/internal/models"
+)
+
+// need is one call that a deployment makes, as IAM judges it.
+type need struct {
+	iam.Request
+	deployment string
+	code       string   // of the finding when it is not allowed
+	severity   Severity // of that
+	why        string
+	statement  iam.Statement
+}
+
+// needs are those of a deployment: what it cannot do without first.
+func (m *Model) needs(caller string) []need {
+	if m.Model == nil {
+		return nil
+	}
+	region, base, of := m.Upstream.Region, m.Model.Base(), account(caller)
+	part := partition(region)
+	if m.Model.Surface() == bedrock.SurfaceMantle {
+		project := "arn:" + part + ":bedrock-mantle:" + region + ":" + of + ":project/default"
+		n := m.need("bedrock-mantle:CreateInference", project, "PERM-009")
+		n.why, n.statement.Resource = "the deployment is served by bedrock-mantle", iam.Strings{"arn:" + part + ":bedrock-mantle:*:*:project/*"}
+		return []need{n}
+	}
+	foundation := func(in string) string { return "arn:" + part + ":bedrock:" + in + "::foundation-model/" + base }
+	var out []need
+	geo := geoOf(m.ID)
+	switch {
+	case geo != "":
+		out = append(out, m.invoke(m.profileARN(of), "PERM-001", nil)...)
+		for _, in := range models.Destinations(geo, region) {
+			context := map[string][]string{"bedrock:InferenceProfileArn": {m.profileARN(of)}, "aws:RequestedRegion": {in}}
+			code := "PERM-012"
+			switch in {
+			case "":
+				code, context["aws:RequestedRegion"] = "PERM-013", []string{"unspecified"}
+			case region:
+				code = "PERM-001"
+			}
+			out = append(out, m.invoke(foundation(in), code, context)...)
+		}
+	case strings.HasPrefix(m.ID, "arn:"):
+		out = append(out, m.invoke(m.ID, "PERM-001", nil)...)
+	default:
+		out = append(out, m.invoke(foundation(region), "PERM-001", nil)...)
+	}
+	if m.Model.Counts() {
+		n := m.need("bedrock:CountTokens", foundation(region), "PERM-007")
+		n.severity, n.why = Warning, "token counting is off and counts are estimates; chat is not concerned"
+		out = append(out, n)
+	}
+	return out
+}
+
+func (m *Model) need(action, resource, code string) need {
+	return need{
+		Request:    iam.Request{Action: action, Resource: resource, Context: map[string][]string{"aws:RequestedRegion": {m.Upstream.Region}}},
+		deployment: m.Deployment, code: code, severity: Error, statement: allow(action, resource)[0],
+	}
+}
+
+// invoke are the needs of a chat, whole and as a stream; embeddings have no stream.
+func (m *Model) invoke(resource, code string, context map[string][]string) (out []need) {
+	for _, action := range invoking() {
+		if m.Model.Kind() != models.Chat && action != "bedrock:InvokeModel" {
+			continue
+		}
+		n := m.need(action, resource, code)
+		if context != nil {
+			n.Context = context
+			equals := map[string]iam.Strings{"bedrock:InferenceProfileArn": context["bedrock:InferenceProfileArn"]}
+			if code == "PERM-013" {
+				equals["aws:RequestedRegion"] = iam.Strings{"unspecified"}
+			}
+			n.statement.Condition = iam.Condition{"StringEquals": equals}
+		}
+		switch code {
+		case "PERM-012":
+			n.why = "calls fail when Bedrock sends them there, today or later"
+		case "PERM-013":
+			n.why = "as which a global profile asks for the model"
+		}
+		out = append(out, n)
+	}
+	return out
+}
+
+// permissions judges what the deployments of an upstream need by what the caller has.
+func (e *Env) permissions(ctx context.Context, u *Upstream) []Finding {
+	who, err := e.who(ctx, u)
+	if err != nil {
+		return []Finding{unreadable(u, "who calls is not known")}
+	}
+	arn := aws.ToString(who.Arn)
+	if strings.HasSuffix(arn, ":root") {
+		return []Finding{{Code: "PERM-000", Subject: u.Name, Message: "the root user may do everything that the organization does not refuse"}}
+	}
+	var needs []need
+	for _, m := range e.Models {
+		if m.Upstream == u {
+			needs = append(needs, m.needs(arn)...)
+		}
+	}
+	cfg, err := e.sdk(u)
+	if err != nil {
+		return []Finding{unreadable(u, err.Error())}
+	}
+	judge, wide, err := e.judge(ctx, cfg, roleOf(arn))
+	if err != nil {
+		return []Finding{unreadable(u, rootCause(err))}
+	}
+	missing := slices.DeleteFunc(slices.Clone(needs), func(n need) bool { return judge(n.Request) })
+	out := tellMissing(missing, roleOf(arn))
+	if !slices.ContainsFunc(out, func(f Finding) bool { return f.Severity == Error }) {
+		out = append([]Finding{{
+			Code: "PERM-000", Subject: u.Name, Message: fmt.Sprintf("the policies of %s are enough to serve %s", roleOf(arn), count(len(u.Deployments), "deployment")),
+		}}, out...)
+	}
+	out = append(out, off(u, arn, judge, needs)...)
+	if wide != "" {
+		out = append(out, Finding{Code: "PERM-011", Severity: Info, Subject: u.Name, Message: wide, Remedy: "outcrop aws policy --config FILE prints the least policy"})
+	}
+	return out
+}
+
+func unreadable(u *Upstream, why string) Finding {
+	return Finding{
+		Code: "PERM-010", Severity: Skipped, Subject: u.Name, Message: "the caller's policies could not be read: " + why,
+		Remedy: "nothing needs to be done: whether the models answer is checked above; with an operator's credentials outcrop doctor reads them",
+	}
+}
+
+// tellMissing has one finding for each kind of what a deployment lacks, with all its statements.
+func tellMissing(missing []need, caller string) []Finding {
+	var out []Finding
+	for _, n := range missing {
+		at := slices.IndexFunc(out, func(f Finding) bool { return f.Code == n.code && f.Subject == n.deployment })
+		if at < 0 {
+			out = append(out, Finding{
+				Code: n.code, Severity: n.severity, Subject: n.deployment, In: "the policy of " + caller,
+				Message: "no policy allows " + n.Action + " on " + n.Resource, Remedy: "add the statement; outcrop aws policy prints the whole policy",
+			})
+			at = len(out) - 1
+			if n.why != "" {
+				out[at].Message += ": " + n.why
+			}
+		}
+		out[at].Statements = merge(out[at].Statements, n.statement)
+	}
+	return out
+}
+
+// merge adds a statement, or its action or resource to one that is otherwise the same.
+func merge(list []iam.Statement, s iam.Statement) []iam.Statement {
+	for i, old := range list {
+		if fmt.Sprint(old.Condition) != fmt.Sprint(s.Condition) {
+			continue
+		}
+		switch {
+		case slices.Equal(old.Resource, s.Resource):
+			list[i].Action = union(old.Action, s.Action)
+			return list
+		case slices.Contains(old.Action, s.Action[0]) && (len(old.Resource) > 1 || !slices.Contains(old.Resource, s.Resource[0])):
+			list[i].Resource = union(old.Resource, s.Resource)
+			return list
+		case slices.Contains(old.Resource, s.Resource[0]):
+			list[i].Action = union(old.Action, s.Action)
+			return list
+		}
+	}
+	return append(list, s)
+}
+
+func union(a, b iam.Strings) iam.Strings {
+	out := slices.Clone(a)
+	for _, s := range b {
+		if !slices.Contains(out, s) {
+			out = append(out, s)
+		}
+	}
+	return out
+}
+
+// off names what the policies do not allow and no deployment depends on.
+func off(u *Upstream, arn string, judge func(iam.Request) bool, needs []need) (out []Finding) {
+	part, region, of := partition(u.Region), u.Region, account(arn)
+	for _, o := range []struct{ action, resource, code, message string }{
+		{"bedrock:CountTokens", "arn:" + part + ":bedrock:" + region + "::foundation-model/anthropic.claude", "PERM-007", "token counting is off (bedrock:CountTokens): counts would be estimates; chat is not concerned"},
+		{"bedrock:GetInferenceProfile", "arn:" + part + ":bedrock:" + region + ":" + of + ":application-inference-profile/any", "PERM-008", "profile look-ups are off (bedrock:GetInferenceProfile): the model behind an ARN has to be named in baseModel; chat is not concerned"},
+		{"bedrock-mantle:CreateInference", "arn:" + part + ":bedrock-mantle:" + region + ":" + of + ":project/default", "PERM-009", "bedrock-mantle is off (bedrock-mantle:CreateInference): models that only it serves cannot be used; the others are not concerned"},
+	} {
+		needed := slices.ContainsFunc(needs, func(n need) bool { return n.code == o.code })
+		if needed || judge(iam.Request{Action: o.action, Resource: o.resource, Context: map[string][]string{"aws:RequestedRegion": {region}}}) {
+			continue
+		}
+		out = append(out, Finding{
+			Code: o.code, Severity: Info, Subject: u.Name, Message: o.message, Remedy: "add the action if it is wanted: outcrop aws policy",
+			Statements: allow(o.action, "*"), In: "the policy of " + roleOf(arn),
+		})
+	}
+	return out
+}
+
+func count(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
