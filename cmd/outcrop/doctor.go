@@ -94,7 +94,7 @@ func (f *doctorFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	progress := newProgress(stderr)
+	progress := newDoctorProgress(stderr)
 	if cost := doctor.Estimate(env); cost > 0 && f.output == "text" {
 		if _, err := fmt.Fprintf(stderr, "The probes of the models cost about $%.5f (--probe free costs nothing).\n", cost); err != nil {
 			return err

@@ -3,10 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"time"
 
@@ -42,7 +39,7 @@ func (f *doctorFlags) environment(ctx context.Context) (*doctor.Env, error) {
 		}
 		return e, nil
 	}
-	files, err := configFiles(f.configs)
+	files, err := source{paths: f.configs}.files()
 	if err != nil {
 		return nil, err
 	}
@@ -60,33 +57,6 @@ func (f *doctorFlags) adapterEnvironment(e *doctor.Env) func(string) string {
 	}
 	e.Warnings = environment.Warnings
 	return withRegion(environment.Region)
-}
-
-// configFiles are the files, and those of the directories in their order.
-func configFiles(paths []string) ([]string, error) {
-	var out []string
-	for _, path := range paths {
-		info, err := os.Stat(path)
-		if err != nil || !info.IsDir() {
-			out = append(out, path) // Load says what is wrong with it
-			continue
-		}
-		entries, err := os.ReadDir(path)
-		if err != nil {
-			return nil, fmt.Errorf("--config: %w", err)
-		}
-		before := len(out)
-		for _, entry := range entries {
-			name := entry.Name()
-			if !strings.HasPrefix(name, ".") && slices.Contains([]string{".json", ".yaml", ".yml"}, filepath.Ext(name)) {
-				out = append(out, filepath.Join(path, name))
-			}
-		}
-		if len(out) == before {
-			return nil, fmt.Errorf("--config %s: the directory has no file *.json, *.yaml or *.yml", path)
-		}
-	}
-	return out, nil
 }
 
 // envBuilder makes the upstreams and models; equal settings are one upstream.

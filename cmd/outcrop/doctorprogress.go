@@ -11,16 +11,16 @@ import (
 // quiet is how long a check may take before a terminal shows how far it is.
 const quiet = time.Second
 
-// progress writes one line over and over to a terminal; to anything else it writes nothing.
-type progress struct {
+// doctorProgress writes one line over and over to a terminal; to anything else it writes nothing.
+type doctorProgress struct {
 	mu    sync.Mutex
 	to    io.Writer // nil for nowhere
 	begin time.Time
 	wrote bool
 }
 
-func newProgress(stderr io.Writer) *progress {
-	p := &progress{begin: time.Now()}
+func newDoctorProgress(stderr io.Writer) *doctorProgress {
+	p := &doctorProgress{begin: time.Now()}
 	if isTerminal(stderr) {
 		p.to = stderr
 	}
@@ -37,7 +37,7 @@ func isTerminal(w io.Writer) bool {
 }
 
 // tell shows how far the checks are.
-func (p *progress) tell(done, total int, running string) {
+func (p *doctorProgress) tell(done, total int, running string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.to == nil || time.Since(p.begin) < quiet {
@@ -48,7 +48,7 @@ func (p *progress) tell(done, total int, running string) {
 }
 
 // end takes the line away.
-func (p *progress) end() {
+func (p *doctorProgress) end() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.wrote {

@@ -1,49 +1,14 @@
 package doctor
 
 import (
-	"encoding/base64"
 	"fmt"
-	"net/url"
 	"os"
-	"strconv"
 	"strings"
 	"time"
+
+	"outcrop/internal/onboard"
+	"outcrop/internal/secret"
 )
-
-// shortTerm is what a short-term Bedrock API key begins with; what follows is a signed URL in base64.
-const shortTerm = "bedrock-api-key-"
-
-// keyFacts are what a short-term key says of itself. They are no secret; its signature is.
-type keyFacts struct {
-	id, region string
-	expires    time.Time
-}
-
-// decodeKey reads a short-term key without asking anybody; false for one that says nothing of itself.
-func decodeKey(key string) (keyFacts, bool) {
-	encoded, ok := strings.CutPrefix(strings.TrimSpace(key), shortTerm)
-	if !ok {
-		return keyFacts{}, false
-	}
-	raw, err := base64.StdEncoding.DecodeString(encoded)
-	if err != nil {
-		if raw, err = base64.RawStdEncoding.DecodeString(encoded); err != nil {
-			return keyFacts{}, false
-		}
-	}
-	_, query, _ := strings.Cut(string(raw), "?")
-	values, err := url.ParseQuery(query)
-	if err != nil {
-		return keyFacts{}, false
-	}
-	scope := strings.Split(values.Get("X-Amz-Credential"), "/") // id, date, region, bedrock, aws4_request
-	made, err := time.Parse("20060102T150405Z", values.Get("X-Amz-Date"))
-	seconds, bad := strconv.Atoi(values.Get("X-Amz-Expires"))
-	if err != nil || bad != nil || len(scope) != 5 {
-		return keyFacts{}, false
-	}
-	return keyFacts{id: scope[0], region: scope[2], expires: made.Add(time.Duration(seconds) * time.Second)}, true
-}
 
 // keyOf is the key of an upstream and the file that it comes from, "" for none.
 func (e *Env) keyOf(u *Upstream) (key, file string, err error) {
@@ -86,23 +51,23 @@ func (e *Env) apiKey(u *Upstream) []Finding {
 	if file != "" {
 		from = "the file " + file
 	}
-	facts, ok := decodeKey(key)
-	if !ok {
+	facts := onboard.DecodeAPIKey(secret.New(key))
+	if facts.Expires == nil {
 		return []Finding{{
 			Code: "CRED-009", Severity: Info, Subject: u.Name, Message: "a long-term Bedrock API key of " + from + ": it does not say when it ends, and is meant for exploration only",
 			Remedy: "use a role: outcrop aws grant, or a short-term key in a file that is renewed",
 		}}
 	}
-	left := facts.expires.Sub(e.Now())
+	left := facts.Expires.Sub(e.Now())
 	told := Finding{Code: "CRED-009", Severity: Info, Subject: u.Name, Message: fmt.Sprintf(
-		"a short-term Bedrock API key of %s: made with %s for %s, good until %s", from, facts.id, facts.region, facts.expires.UTC().Format(time.RFC3339))}
+		"a short-term Bedrock API key of %s: made with %s for %s, good until %s", from, facts.AccessKeyID, facts.Region, facts.Expires.UTC().Format(time.RFC3339))}
 	switch {
 	case left <= 0:
 		f.Code, f.Message, f.Remedy = "CRED-010", "the Bedrock API key has expired "+brief(-left)+" ago", "make a new one (12 hours at most), or use a role: outcrop aws grant"
 		return []Finding{told, f}
-	case facts.region != u.Region:
-		f.Code, f.Message = "CRED-011", "the Bedrock API key is for "+facts.region+", and the upstream is in "+u.Region
-		f.Remedy = "make the key in " + u.Region + ", or set region: " + facts.region + " in extraData"
+	case facts.Region != u.Region:
+		f.Code, f.Message = "CRED-011", "the Bedrock API key is for "+facts.Region+", and the upstream is in "+u.Region
+		f.Remedy = "make the key in " + u.Region + ", or set region: " + facts.Region + " in extraData"
 		return []Finding{told, f}
 	case file == "":
 		f.Code, f.Severity = "CRED-012", Warning

@@ -10,9 +10,9 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
-	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
+
+	"outcrop/internal/onboard"
 )
 
 const (
@@ -29,8 +29,19 @@ const (
 
 // facts are what checks of one upstream share.
 type facts struct {
-	mu     sync.Mutex
-	caller *sts.GetCallerIdentityOutput
+	mu  sync.Mutex
+	who *onboard.Whoami
+}
+
+// whoami is what is found out of the caller, once.
+func (e *Env) whoami(ctx context.Context, u *Upstream) onboard.Whoami {
+	u.facts.mu.Lock()
+	defer u.facts.mu.Unlock()
+	if u.facts.who == nil {
+		w := onboard.AskWhoami(ctx, onboard.WhoamiInput{Getenv: e.Getenv, Process: e.Process, Settings: u.Settings, Now: e.Now()})
+		u.facts.who = &w
+	}
+	return *u.facts.who
 }
 
 // sdk is the configuration of AWS's clients for the upstream.
@@ -48,48 +59,44 @@ func (e *Env) credentials(ctx context.Context, u *Upstream) []Finding {
 	case u.isKey():
 		return e.apiKey(u)
 	}
-	cfg, err := e.sdk(u)
-	var got aws.Credentials
-	if err == nil {
-		got, err = cfg.Credentials.Retrieve(ctx)
-	}
-	if err != nil {
-		return []Finding{noCredentials(u, err)}
+	who := e.whoami(ctx, u)
+	if who.Problem != nil && who.Principal.ARN == "" {
+		cfg, err := e.sdk(u)
+		if err == nil {
+			_, err = cfg.Credentials.Retrieve(ctx)
+		}
+		if err != nil {
+			return []Finding{noCredentials(u, err)}
+		}
 	}
 	if err := u.Client.Ready(ctx); err != nil {
 		return []Finding{noCredentials(u, err)}
 	}
-	who := u.Client.Identity()
-	words := who.Source
-	if got.Source != "" && !strings.Contains(words, "static") {
-		words += " (" + got.Source + ")"
+	c, words := who.Credentials, u.Client.Identity().Source
+	if words == "default chain" && c.Source != "" {
+		words = c.Source
 	}
-	if len(who.Roles) > 0 {
-		words += ", then " + strings.Join(who.Roles, ", then ")
+	if len(c.Roles) > 0 {
+		words += ", then " + strings.Join(c.Roles, ", then ")
 	}
-	out := []Finding{{Code: "CRED-000", Subject: u.Name, Message: "credentials from the " + words + e.ends(got)}}
-	if left := got.Expires.Sub(e.Now()); got.CanExpire && left < shortLife {
+	if c.Expires != nil {
+		words += ", for " + brief(c.Expires.Sub(e.Now())) + " more"
+	}
+	out := []Finding{{Code: "CRED-000", Subject: u.Name, Message: "credentials: " + words}}
+	if c.Expires != nil && c.Expires.Sub(e.Now()) < shortLife {
 		out = append(out, Finding{
 			Code: "CRED-003", Severity: Warning, Subject: u.Name,
-			Message: fmt.Sprintf("the credentials end in %s; Outcrop renews them ahead, other programs of the pod may not", brief(left)),
+			Message: "the credentials end in " + brief(c.Expires.Sub(e.Now())) + "; Outcrop renews them ahead, other programs of the pod may not",
 			Remedy:  "let the role's sessions last an hour: aws iam update-role --role-name ROLE --max-session-duration 3600, and aws_role_duration: 1h in extraData",
 		})
 	}
-	if got.Source == ec2Role {
+	if strings.HasPrefix(c.Provider, ec2Role) {
 		out = append(out, e.nodeRole(u)...)
 	}
-	if strings.HasPrefix(got.AccessKeyID, longLived) {
-		out = append(out, e.keyAge(ctx, u, cfg, got.AccessKeyID)...)
+	if c.LongLived && strings.HasPrefix(c.AccessKeyID, longLived) {
+		out = append(out, e.keyAge(u, c)...)
 	}
 	return out
-}
-
-// ends says when.
-func (e *Env) ends(c aws.Credentials) string {
-	if !c.CanExpire {
-		return ""
-	}
-	return ", for " + brief(c.Expires.Sub(e.Now())) + " more"
 }
 
 // brief is a duration for people.
@@ -122,27 +129,18 @@ func (e *Env) nodeRole(u *Upstream) []Finding {
 }
 
 // keyAge is about an access key that does not expire.
-func (e *Env) keyAge(ctx context.Context, u *Upstream, cfg aws.Config, id string) []Finding {
+func (e *Env) keyAge(u *Upstream, c onboard.Credentials) []Finding {
 	out := []Finding{{
-		Code: "CRED-005", Severity: Warning, Subject: u.Name, Message: "the access key " + id + " is a user's and never expires: whoever copies it keeps it",
+		Code: "CRED-005", Severity: Warning, Subject: u.Name, Message: "the access key " + c.AccessKeyID + " is a user's and never expires: whoever copies it keeps it",
 		Remedy: "use a role: outcrop aws grant service-account, or outcrop aws grant role",
 	}}
-	keys, err := iam.NewFromConfig(cfg).ListAccessKeys(ctx, &iam.ListAccessKeysInput{})
-	if err != nil {
+	if c.Created == nil || e.Now().Sub(*c.Created) < oldKey {
 		return out
 	}
-	for _, k := range keys.AccessKeyMetadata {
-		if aws.ToString(k.AccessKeyId) != id || k.CreateDate == nil {
-			continue
-		}
-		if age := e.Now().Sub(*k.CreateDate); age > oldKey {
-			out = append(out, Finding{
-				Code: "CRED-015", Severity: Warning, Subject: u.Name, Message: fmt.Sprintf("the access key %s is %s old", id, brief(age)),
-				Remedy: "aws iam create-access-key, use the new key, then aws iam delete-access-key --access-key-id " + id,
-			})
-		}
-	}
-	return out
+	return append(out, Finding{
+		Code: "CRED-015", Severity: Warning, Subject: u.Name, Message: "the access key " + c.AccessKeyID + " is " + brief(e.Now().Sub(*c.Created)) + " old",
+		Remedy: "aws iam create-access-key, use the new key, then aws iam delete-access-key --access-key-id " + c.AccessKeyID,
+	})
 }
 
 // noCredentials says why there are none.

@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-
 	"outcrop/internal/bedrock"
 	"outcrop/internal/iam"
 	"outcrop/internal/models"
@@ -101,11 +99,10 @@ func (m *Model) invoke(resource, code string, context map[string][]string) (out 
 
 // permissions judges what the deployments of an upstream need by what the caller has.
 func (e *Env) permissions(ctx context.Context, u *Upstream) []Finding {
-	who, err := e.who(ctx, u)
+	arn, err := e.caller(ctx, u)
 	if err != nil {
 		return []Finding{unreadable(u, "who calls is not known")}
 	}
-	arn := aws.ToString(who.Arn)
 	if strings.HasSuffix(arn, ":root") {
 		return []Finding{{Code: "PERM-000", Subject: u.Name, Message: "the root user may do everything that the organization does not refuse"}}
 	}

@@ -14,29 +14,29 @@ import (
 	"outcrop/internal/iam"
 )
 
-// who calls, asked once.
-func (e *Env) who(ctx context.Context, u *Upstream) (*sts.GetCallerIdentityOutput, error) {
-	u.facts.mu.Lock()
-	defer u.facts.mu.Unlock()
-	if u.facts.caller != nil {
-		return u.facts.caller, nil
+// caller is the ARN of who calls. Where it is not known yet STS is asked for the reason.
+func (e *Env) caller(ctx context.Context, u *Upstream) (string, error) {
+	if arn := e.whoami(ctx, u).Principal.ARN; arn != "" {
+		return arn, nil
 	}
 	cfg, err := e.sdk(u)
 	if err != nil {
-		return nil, err
+		return "", err
 	}
-	client := sts.NewFromConfig(cfg, func(o *sts.Options) {
+	out, err := sts.NewFromConfig(cfg, func(o *sts.Options) {
 		if u.Settings.STSEndpoint != "" {
 			o.BaseEndpoint = &u.Settings.STSEndpoint
 		}
-	})
-	u.facts.caller, err = client.GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
-	return u.facts.caller, err
+	}).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
+	if err != nil {
+		return "", err
+	}
+	return aws.ToString(out.Arn), nil
 }
 
 // sts says who calls, and whether it is who should.
 func (e *Env) sts(ctx context.Context, u *Upstream) []Finding {
-	who, err := e.who(ctx, u)
+	arn, err := e.caller(ctx, u)
 	if err != nil {
 		f := Finding{Severity: Error, Subject: u.Name}
 		if api, ok := errors.AsType[smithy.APIError](err); ok {
@@ -46,8 +46,7 @@ func (e *Env) sts(ctx context.Context, u *Upstream) []Finding {
 		f.Remedy = "open TCP 443 to sts." + u.Region + ".amazonaws.com, or make a VPC endpoint for sts; models may answer all the same"
 		return []Finding{f}
 	}
-	arn := aws.ToString(who.Arn)
-	out := []Finding{{Code: "STS-000", Subject: u.Name, Message: "account " + aws.ToString(who.Account) + ", " + arn}}
+	out := []Finding{{Code: "STS-000", Subject: u.Name, Message: "account " + account(arn) + ", " + arn}}
 	if strings.HasSuffix(arn, ":root") {
 		out = append(out, Finding{
 			Code: "CRED-006", Severity: Warning, Subject: u.Name, Message: "these are credentials of the account's root user, which may do everything and cannot be limited",
