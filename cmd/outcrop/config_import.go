@@ -17,13 +17,14 @@ import (
 	"github.com/spf13/cobra"
 
 	"outcrop/internal/config"
+	"outcrop/internal/importer"
 	"outcrop/internal/models"
 	"outcrop/internal/onboard"
 )
 
 // importFlags are those of outcrop config import.
 type importFlags struct {
-	onboard.ImportOptions
+	importer.Options
 	from, out, output, catalogue, profile string
 	write, generate                       bool
 }
@@ -79,10 +80,10 @@ Exit codes: 0 done; 1 the file or the request has a mistake, and nothing was wri
 
 // importReport is what the command prints with --output json or yaml.
 type importReport struct {
-	File    string                 `json:"file,omitempty"`
-	Written string                 `json:"written,omitempty"` // the file; "" when nothing was written
-	Changes []onboard.ImportChange `json:"changes"`
-	Diff    string                 `json:"diff,omitempty"`
+	File    string            `json:"file,omitempty"`
+	Written string            `json:"written,omitempty"` // the file; "" when nothing was written
+	Changes []importer.Change `json:"changes"`
+	Diff    string            `json:"diff,omitempty"`
 }
 
 func (f *importFlags) run(ctx context.Context, file string, stdout, stderr io.Writer) error {
@@ -109,19 +110,19 @@ func (f *importFlags) run(ctx context.Context, file string, stdout, stderr io.Wr
 		}
 	}
 	name := cmp.Or(file, strings.TrimPrefix(f.out, "-"), "aidial.config.json")
-	done, err := onboard.Import(name, before, f.ImportOptions)
-	if errors.Is(err, onboard.ErrNoDocument) {
+	done, err := importer.Import(name, before, f.Options)
+	if errors.Is(err, importer.ErrNoDocument) {
 		return unreadable(file, err)
 	}
 	if err != nil {
 		return err
 	}
-	report := importReport{File: file, Changes: append([]onboard.ImportChange{}, done.Changes...)}
+	report := importReport{File: file, Changes: append([]importer.Change{}, done.Changes...)}
 	if err := f.store(file, before, done.Data, &report); err != nil {
 		return err
 	}
-	secrets := slices.Concat(onboard.Secrets(name, before), onboard.Secrets(name, done.Data))
-	report.Diff = hide(onboard.Diff(name, before, done.Data), secrets)
+	secrets := slices.Concat(importer.Secrets(name, before), importer.Secrets(name, done.Data))
+	report.Diff = hide(importer.Diff(name, before, done.Data), secrets)
 	return f.print(report, done.Data, keys, stdout, stderr)
 }
 
@@ -188,11 +189,11 @@ func (f *importFlags) sources(ctx context.Context, stderr io.Writer) error {
 	if len(f.Regions) == 0 {
 		f.Regions = []string{account.Config.Region}
 	}
-	if f.Offers, err = onboard.Offers(ctx, account, f.Regions); err != nil {
+	if f.Offers, err = importer.Offers(ctx, account, f.Regions); err != nil {
 		return fmt.Errorf("%w\nthe identity needs bedrock:ListFoundationModels and bedrock:ListInferenceProfiles (outcrop aws whoami says who it is); or type --from catalogue", err)
 	}
 	f.Elsewhere = func(base string) []string { return elsewhere(ctx, account, base) }
-	denied := onboard.Authorized(ctx, account, f.Offers, f.wantedBases())
+	denied := importer.Authorized(ctx, account, f.Offers, f.wantedBases())
 	for _, base := range slices.Sorted(maps.Keys(denied)) {
 		if _, err := fmt.Fprintf(stderr, "warning: %s is left out: %s\n", base, denied[base]); err != nil {
 			return err
@@ -216,7 +217,7 @@ func (f *importFlags) wantedBases() []string {
 func elsewhere(ctx context.Context, account *onboard.Account, base string) []string {
 	var out []string
 	for _, region := range []string{"us-east-1", "us-west-2", "eu-central-1", "eu-west-1", "ap-northeast-1", "ap-southeast-2"} {
-		offers, err := onboard.Offers(ctx, account, []string{region})
+		offers, err := importer.Offers(ctx, account, []string{region})
 		if err != nil {
 			continue
 		}
@@ -240,7 +241,7 @@ func (f *importFlags) store(file string, before, after []byte, report *importRep
 		return nil
 	}
 	report.Written = target
-	if err := onboard.ReplaceFile(target, after); err != nil {
+	if err := importer.ReplaceFile(target, after); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)
 	}
 	return nil

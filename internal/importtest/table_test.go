@@ -24,6 +24,7 @@ const awsSDK = "github.com/aws/aws-sdk-go-v2"
 func table() []row {
 	return []row{
 		{floor: 1, pkg: "charts"},
+		{floor: 5, pkg: "charts/schemas"},
 		{floor: 1, pkg: "internal/fetch"},
 		{floor: 1, pkg: "internal/iam"},
 		{floor: 1, pkg: "internal/jsonscan"},
@@ -65,6 +66,10 @@ func table() []row {
 				awsSDK + "/aws", awsSDK + "/service/bedrock/...", awsSDK + "/service/eks/...", awsSDK + "/service/iam/...", awsSDK + "/service/sts/...",
 				"github.com/aws/smithy-go", "go.yaml.in/yaml/v3",
 			},
+		},
+		{
+			floor: 4, pkg: "internal/importer", internal: []string{"config", "models", "onboard"},
+			external: []string{awsSDK + "/aws", awsSDK + "/service/bedrock/...", "go.yaml.in/yaml/v3"},
 		},
 		{
 			floor: 3, pkg: "internal/helm", internal: []string{"bedrock", "config", "models"},

@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"fmt"
@@ -18,7 +18,7 @@ func (m *merger) pruneModels(models *tree) error {
 		if why == "" {
 			continue
 		}
-		c := ImportChange{What: ImportGone, Path: "models" + segment(one.name), Line: one.line, Why: why + "; --prune removes it"}
+		c := Change{What: ImportGone, Path: "models" + segment(one.name), Line: one.line, Why: why + "; --prune removes it"}
 		if m.prune {
 			c.What, c.Why = ImportRemoved, why
 			if one.merged || models.shared != "" || one.value.shared != "" && !one.value.alias {
@@ -58,7 +58,7 @@ func (m *merger) pruneLimits(model string) error {
 			continue
 		}
 		path := []string{"roles", role.name, "limits"}
-		m.note(ImportChange{What: ImportRemoved, Path: pathText(append(path, model)), Line: t.members[i].line, Why: "its model is gone"})
+		m.note(Change{What: ImportRemoved, Path: pathText(append(path, model)), Line: t.members[i].line, Why: "its model is gone"})
 		m.remove(path, t, i)
 		if err := m.apply(); err != nil {
 			return fmt.Errorf("%s: %s: %w: remove it by hand", m.name, pathText(append(path, model)), err)

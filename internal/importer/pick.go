@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"cmp"
@@ -40,10 +40,10 @@ type Available map[string]bool
 
 // An importPlan chooses models and words them.
 type importPlan struct {
-	ImportOptions
+	Options
 	// offers is what each region offers: of the account, or nil where only the catalogue is asked.
 	offers  map[string]Available
-	changes []ImportChange
+	changes []Change
 }
 
 // usable says why nothing of this program calls the id, "" if it can.
@@ -132,7 +132,7 @@ func (p *importPlan) namesUnknown() {
 		}
 	}
 	for _, id := range slices.Sorted(maps.Keys(unknown)) {
-		p.changes = append(p.changes, ImportChange{What: ImportSkipped, Path: id, Why: "the account has it and the catalogue does not know it; --catalogue FILE adds it (docs/config.md)"})
+		p.changes = append(p.changes, Change{What: ImportSkipped, Path: id, Why: "the account has it and the catalogue does not know it; --catalogue FILE adds it (docs/config.md)"})
 	}
 }
 
@@ -182,7 +182,7 @@ func (p *importPlan) pickBase(base string, named bool, regions map[string][]stri
 		if why == "" {
 			why = "not in " + strings.Join(p.Regions, ", ")
 		}
-		p.changes = append(p.changes, ImportChange{What: ImportSkipped, Path: base, Why: why})
+		p.changes = append(p.changes, Change{What: ImportSkipped, Path: base, Why: why})
 		return nil
 	case why != "":
 		return fmt.Errorf("--models %s: %s", base, why)
@@ -315,7 +315,7 @@ func matchesModel(pattern, id string) bool {
 }
 
 // Means says whether the options may mean a model: by its id, its provider, or as one of all.
-func (o *ImportOptions) Means(m *models.Model) bool {
+func (o *Options) Means(m *models.Model) bool {
 	return o.AllCallable || slices.Contains(o.Providers, m.Provider) ||
 		slices.ContainsFunc(o.Models, func(pattern string) bool { return matchesModel(pattern, m.ID) || matchesModel(pattern, m.Base) })
 }

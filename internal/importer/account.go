@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"context"
@@ -12,12 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/bedrock/types"
 
 	"outcrop/internal/models"
+	"outcrop/internal/onboard"
 )
 
 // Offers asks what the account can call in each region: the foundation models that can be called by their own
 // id, and the inference profiles of AWS. It needs bedrock:ListFoundationModels and
 // bedrock:ListInferenceProfiles.
-func Offers(ctx context.Context, account *Account, regions []string) (map[string]Available, error) {
+func Offers(ctx context.Context, account *onboard.Account, regions []string) (map[string]Available, error) {
 	out := map[string]Available{}
 	for _, region := range regions {
 		offers, err := offersOf(ctx, bedrock.NewFromConfig(account.In(region).Config))
@@ -58,7 +59,7 @@ func offersOf(ctx context.Context, client *bedrock.Client) (Available, error) {
 // Authorized takes from the offers what the account may not call: models whose agreement or authorization is
 // missing. Where the identity may not ask (bedrock:GetFoundationModelAvailability) nothing is taken. The
 // answer says, by base id, what was taken and why.
-func Authorized(ctx context.Context, account *Account, offers map[string]Available, bases []string) map[string]string {
+func Authorized(ctx context.Context, account *onboard.Account, offers map[string]Available, bases []string) map[string]string {
 	denied := map[string]string{}
 	var lock sync.Mutex
 	var group sync.WaitGroup

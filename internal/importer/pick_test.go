@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"strings"
@@ -12,24 +12,24 @@ func TestImportChoosesWhatTheRegionCanCall(t *testing.T) {
 	const sonnet = "anthropic.claude-sonnet-4-5-20250929-v1:0"
 	for _, tt := range []struct {
 		name    string
-		o       ImportOptions
+		o       Options
 		want    string // ids with their regions, or what the error says
 		changes string
 	}{
-		{"the model's own id stays in the region", ImportOptions{Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}}, "amazon.nova-lite-v1:0 us-east-1", ""},
-		{"unless a geography is preferred", ImportOptions{Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}, Geo: "us"}, "us.amazon.nova-lite-v1:0 us-east-1", ""},
-		{"the narrowest profile", ImportOptions{Models: []string{sonnet}, Regions: []string{"ap-southeast-2", "ap-southeast-4"}}, "au." + sonnet + " ap-southeast-2,ap-southeast-4", ""},
-		{"a profile for each geography", ImportOptions{Models: []string{sonnet}, Regions: []string{"us-east-1", "eu-west-1", "us-west-2"}}, "eu." + sonnet + " eu-west-1|us." + sonnet + " us-east-1,us-west-2", ""},
-		{"no global one unasked", ImportOptions{Models: []string{sonnet}, Regions: []string{"me-south-1"}}, "type --geo global", ""},
-		{"a global one by its id", ImportOptions{Models: []string{"global." + sonnet}, Regions: []string{"me-south-1"}}, "global." + sonnet + " me-south-1", ""},
-		{"a pattern leaves out what cannot be had", ImportOptions{Models: []string{"anthropic.claude-sonnet-4-5*"}, Providers: []string{"amazon"}, Exclude: []string{"amazon.*"}, Regions: []string{"us-east-1"}, Offers: map[string]Available{"us-east-1": {}}}, "", "skipped: " + sonnet + ": not in us-east-1"},
-		{"what only the account knows is named", ImportOptions{AllCallable: true, Regions: []string{"us-east-1"}, Offers: map[string]Available{"us-east-1": {"us.amazon.nova-lite-v1:0": true, "us.acme.brand-new-v9:0": true}}}, "us.amazon.nova-lite-v1:0 us-east-1", "skipped: us.acme.brand-new-v9:0"},
-		{"without a region a geography", ImportOptions{Models: []string{sonnet}, Geo: "eu"}, "eu." + sonnet + " ", ""},
-		{"without either", ImportOptions{Models: []string{sonnet}}, "type --regions", ""},
+		{"the model's own id stays in the region", Options{Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}}, "amazon.nova-lite-v1:0 us-east-1", ""},
+		{"unless a geography is preferred", Options{Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}, Geo: "us"}, "us.amazon.nova-lite-v1:0 us-east-1", ""},
+		{"the narrowest profile", Options{Models: []string{sonnet}, Regions: []string{"ap-southeast-2", "ap-southeast-4"}}, "au." + sonnet + " ap-southeast-2,ap-southeast-4", ""},
+		{"a profile for each geography", Options{Models: []string{sonnet}, Regions: []string{"us-east-1", "eu-west-1", "us-west-2"}}, "eu." + sonnet + " eu-west-1|us." + sonnet + " us-east-1,us-west-2", ""},
+		{"no global one unasked", Options{Models: []string{sonnet}, Regions: []string{"me-south-1"}}, "type --geo global", ""},
+		{"a global one by its id", Options{Models: []string{"global." + sonnet}, Regions: []string{"me-south-1"}}, "global." + sonnet + " me-south-1", ""},
+		{"a pattern leaves out what cannot be had", Options{Models: []string{"anthropic.claude-sonnet-4-5*"}, Providers: []string{"amazon"}, Exclude: []string{"amazon.*"}, Regions: []string{"us-east-1"}, Offers: map[string]Available{"us-east-1": {}}}, "", "skipped: " + sonnet + ": not in us-east-1"},
+		{"what only the account knows is named", Options{AllCallable: true, Regions: []string{"us-east-1"}, Offers: map[string]Available{"us-east-1": {"us.amazon.nova-lite-v1:0": true, "us.acme.brand-new-v9:0": true}}}, "us.amazon.nova-lite-v1:0 us-east-1", "skipped: us.acme.brand-new-v9:0"},
+		{"without a region a geography", Options{Models: []string{sonnet}, Geo: "eu"}, "eu." + sonnet + " ", ""},
+		{"without either", Options{Models: []string{sonnet}}, "type --regions", ""},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			tt.o.Catalogue, tt.o.Today = loadCatalogue(t), "2026-11-22"
-			p := &importPlan{ImportOptions: tt.o, offers: tt.o.Offers}
+			p := &importPlan{Options: tt.o, offers: tt.o.Offers}
 			picks, err := p.pick()
 			var got, said []string
 			for _, one := range picks {
@@ -91,7 +91,7 @@ func TestDiffIsOneThatPatchTakes(t *testing.T) {
 
 // TestImportNamesConflictsOfSharedValues: what an anchor shares is never changed for one model.
 func TestImportNamesConflictsOfSharedValues(t *testing.T) {
-	o := ImportOptions{Catalogue: loadCatalogue(t), Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}, Overwrite: []string{"all"}, Roles: []string{"default"}}
+	o := Options{Catalogue: loadCatalogue(t), Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}, Overwrite: []string{"all"}, Roles: []string{"default"}}
 	out, err := Import("a.yaml", []byte("models:\n  amazon.nova-lite-v1:0:\n    limits: &l {maxTotalTokens: 5}\n  other:\n    limits: *l\n"), o)
 	if err != nil || !strings.Contains(string(out.Data), "limits: &l {maxTotalTokens: 5}\n") {
 		t.Errorf("%v\n%s", err, out.Data)

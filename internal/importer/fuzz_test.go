@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"bytes"
@@ -51,7 +51,7 @@ func FuzzImport(f *testing.F) {
 		if mode&1 != 0 {
 			name = "a.yaml"
 		}
-		o := ImportOptions{
+		o := Options{
 			Catalogue: catalogue, Models: []string{"amazon.nova-lite-v1:0", "cohere.embed-v4:0"}, Regions: []string{"us-east-1"},
 			Roles: []string{"default"}, Keys: []string{"p"}, Today: "2026-11-22",
 		}
@@ -64,7 +64,7 @@ func FuzzImport(f *testing.F) {
 }
 
 // checkImport imports and holds the result against what every import promises.
-func checkImport(t *testing.T, name string, data []byte, o ImportOptions) {
+func checkImport(t *testing.T, name string, data []byte, o Options) {
 	t.Helper()
 	out, err := Import(name, data, o)
 	if err != nil {

@@ -1,10 +1,10 @@
-package onboard
+package importer
 
 import "testing"
 
 // TestImportReachesEveryForm says that no ordinary form of a file keeps an import from its work.
 func TestImportReachesEveryForm(t *testing.T) {
-	o := ImportOptions{Catalogue: loadCatalogue(t), Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}, Today: "2026-11-22"}
+	o := Options{Catalogue: loadCatalogue(t), Models: []string{"amazon.nova-lite-v1:0"}, Regions: []string{"us-east-1"}, Today: "2026-11-22"}
 	for _, seed := range importSeeds() {
 		for _, overwrite := range [][]string{nil, {"all"}} {
 			o.Overwrite = overwrite

@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"fmt"
@@ -19,8 +19,8 @@ const (
 	ImportNote    = "note"    // what an operator should know
 )
 
-// An ImportChange is one line of the report of an import.
-type ImportChange struct {
+// An Change is one line of the report of an import.
+type Change struct {
 	What string `json:"what"` // one of the constants Import…
 	Path string `json:"path,omitempty"`
 	// Line is where the file says it, from 1; 0 for what it does not say.
@@ -32,7 +32,7 @@ type ImportChange struct {
 }
 
 // String is the change in one line.
-func (c ImportChange) String() string {
+func (c Change) String() string {
 	s := c.What + ": " + c.Path
 	if c.Path == "" {
 		s = strings.TrimSuffix(s, " ")
@@ -68,7 +68,7 @@ type merger struct {
 	roles     []string
 	keys      []string // projects
 	newKey    func(project string) string
-	changes   []ImportChange
+	changes   []Change
 	mistakes  []string
 	sections  []treeMember // that the root lacks
 }
@@ -83,7 +83,7 @@ func (m *merger) mistake(line int, format string, args ...any) {
 	m.mistakes = append(m.mistakes, m.at(line)+": "+fmt.Sprintf(format, args...))
 }
 
-func (m *merger) note(c ImportChange) { m.changes = append(m.changes, c) }
+func (m *merger) note(c Change) { m.changes = append(m.changes, c) }
 
 // merge writes the entries into the document.
 func (m *merger) merge(entries []importEntry) error {
@@ -111,7 +111,7 @@ func (m *merger) merge(entries []importEntry) error {
 			continue
 		}
 		added = append(added, field(e.name, e.value))
-		m.note(ImportChange{What: ImportAdded, Path: "models" + segment(e.name)})
+		m.note(Change{What: ImportAdded, Path: "models" + segment(e.name)})
 	}
 	if len(added) > 0 {
 		m.add(nil, "models", models, added)
@@ -223,7 +223,7 @@ func (m *merger) match(models *tree, entries []importEntry) []string {
 			names[i] = same[0]
 		default:
 			names[i] = ""
-			m.note(ImportChange{What: ImportSkipped, Path: "models" + segment(e.name), Why: "the file has its endpoint already, under the names " + strings.Join(same, ", ")})
+			m.note(Change{What: ImportSkipped, Path: "models" + segment(e.name), Why: "the file has its endpoint already, under the names " + strings.Join(same, ", ")})
 		}
 	}
 	return names
@@ -238,7 +238,7 @@ func (m *merger) model(there treeMember, e importEntry) {
 		m.mistake(there.line, "%s is %s, and should be an object: remove it, or write %s", pathText(path), t.kind, m.empty(there.name))
 		return
 	case t.shared != "":
-		m.note(ImportChange{What: ImportKept, Path: pathText(path), Line: there.line, Why: "the whole model is given by " + t.shared + ", so nothing was added"})
+		m.note(Change{What: ImportKept, Path: pathText(path), Line: there.line, Why: "the whole model is given by " + t.shared + ", so nothing was added"})
 		return
 	}
 	for _, name := range []string{"endpoint", "type"} {
@@ -294,22 +294,22 @@ func (m *merger) object(path []string, t, wanted *tree) {
 		case there.value.same(w.value):
 		case w.name == "upstreams" && !explicit && show(w.name, there.value) == show(w.name, w.value): // and weights, roles
 		case w.name == "upstreams" && !explicit && !plainUpstreams(there.value) && m.overwrites(at):
-			m.note(ImportChange{
+			m.note(Change{
 				What: ImportKept, Path: pathText(at), Line: there.line, Value: show(w.name, there.value), Other: show(w.name, w.value),
 				Why: "it says more than regions; --overwrite upstreams replaces it whole",
 			})
 		case !m.overwrites(at):
-			m.note(ImportChange{What: ImportKept, Path: pathText(at), Line: there.line, Value: show(w.name, there.value), Other: show(w.name, w.value)})
+			m.note(Change{What: ImportKept, Path: pathText(at), Line: there.line, Value: show(w.name, there.value), Other: show(w.name, w.value)})
 		case t.shared != "" || there.value.shared != "" && !there.value.alias && !there.merged:
-			m.note(ImportChange{
+			m.note(Change{
 				What: ImportKept, Path: pathText(at), Line: there.line, Value: show(w.name, there.value), Other: show(w.name, w.value),
 				Why: "it belongs to " + there.value.shared + " too; change it by hand",
 			})
 		case there.merged: // a member of its own goes before that of the merge key
 			added = append(added, w)
-			m.note(ImportChange{What: ImportChanged, Path: pathText(at), Value: show(w.name, w.value), Other: show(w.name, there.value)})
+			m.note(Change{What: ImportChanged, Path: pathText(at), Value: show(w.name, w.value), Other: show(w.name, there.value)})
 		default:
-			m.note(ImportChange{What: ImportChanged, Path: pathText(at), Line: there.line, Value: show(w.name, w.value), Other: show(w.name, there.value)})
+			m.note(Change{What: ImportChanged, Path: pathText(at), Line: there.line, Value: show(w.name, w.value), Other: show(w.name, there.value)})
 			m.replace(at, t, i, w.value)
 		}
 	}
@@ -319,7 +319,7 @@ func (m *merger) object(path []string, t, wanted *tree) {
 }
 
 func (m *merger) missing(path []string, t, value *tree) {
-	c := ImportChange{What: ImportAdded, Path: pathText(path), Value: show(path[len(path)-1], value)}
+	c := Change{What: ImportAdded, Path: pathText(path), Value: show(path[len(path)-1], value)}
 	if t.shared != "" {
 		c.What, c.Value, c.Other, c.Why = ImportKept, "", show(path[len(path)-1], value), "it belongs to "+t.shared+", so nothing was added"
 	}

@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"fmt"
@@ -34,7 +34,7 @@ func (m *merger) roleStubs(names []string) {
 		for _, name := range names {
 			if name != "" && (limits == nil || limits.kind == treeObject && limits.exact(name) < 0) {
 				missing = append(missing, field(name, object()))
-				m.note(ImportChange{What: ImportAdded, Path: pathText(append(slices.Clone(path), name)), Value: "{}"})
+				m.note(Change{What: ImportAdded, Path: pathText(append(slices.Clone(path), name)), Value: "{}"})
 			}
 		}
 		if stub := m.roleStub(path, section, at, missing); stub != nil {
@@ -86,7 +86,7 @@ func (m *merger) keyStubs() {
 			key = m.newKey(project)
 		}
 		fresh = append(fresh, field(key, object(field("project", text(project)), field("roles", texts([]string{role})))))
-		m.note(ImportChange{What: ImportAdded, Path: fmt.Sprintf("keys[project %q]", project)})
+		m.note(Change{What: ImportAdded, Path: fmt.Sprintf("keys[project %q]", project)})
 	}
 	if len(fresh) > 0 {
 		m.add(nil, "keys", section, fresh)

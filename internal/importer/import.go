@@ -1,4 +1,4 @@
-package onboard
+package importer
 
 import (
 	"errors"
@@ -10,8 +10,8 @@ import (
 	"outcrop/internal/models"
 )
 
-// ImportOptions say which models an import writes, and how.
-type ImportOptions struct {
+// Options say which models an import writes, and how.
+type Options struct {
 	Catalogue *models.Catalogue
 	// Offers is what the account offers in each of the Regions; nil asks the catalogue alone.
 	Offers map[string]Available
@@ -39,21 +39,21 @@ type ImportOptions struct {
 
 // An Imported is what an import makes of a file.
 type Imported struct {
-	Data    []byte         `json:"-"`
-	Changes []ImportChange `json:"changes"`
+	Data    []byte   `json:"-"`
+	Changes []Change `json:"changes"`
 }
 
 // Import merges the models into the text of a file; name says whether it is JSON or YAML, and stands in
 // errors. Text that is empty is a new file. On an error nothing is to be written. A file that is no JSON or
 // YAML is [ErrNoDocument]: package config says where.
-func Import(name string, data []byte, o ImportOptions) (*Imported, error) {
+func Import(name string, data []byte, o Options) (*Imported, error) {
 	if err := o.Check(); err != nil {
 		return nil, err
 	}
 	if len(o.Regions) == 0 && o.Geo == "" && !slices.ContainsFunc(o.Models, func(m string) bool { return m != "" }) {
 		return nil, errors.New("no region: type --regions us-east-1,eu-central-1, or --geo us for models without a region of their own")
 	}
-	p := &importPlan{ImportOptions: o, offers: o.Offers}
+	p := &importPlan{Options: o, offers: o.Offers}
 	picks, err := p.pick()
 	if err != nil {
 		return nil, err
@@ -79,7 +79,7 @@ var errNothingChosen = errors.New("no model was chosen: type --models ID or a pa
 var ErrNoDocument = errNoDocument
 
 // Check finds what is wrong with the options themselves; [Import] does it too.
-func (o *ImportOptions) Check() error {
+func (o *Options) Check() error {
 	if len(o.Models)+len(o.Providers) == 0 && !o.AllCallable {
 		return errNothingChosen
 	}
@@ -101,7 +101,7 @@ func (o *ImportOptions) Check() error {
 }
 
 // checkFields finds fields of --overwrite that an import never writes.
-func (o *ImportOptions) checkFields() error {
+func (o *Options) checkFields() error {
 	known := []string{
 		"all", "type", "displayName", "displayVersion", "endpoint", "limits", "pricing", "embeddingDimensions", "features",
 		"inputAttachmentTypes", "maxInputAttachments", "upstreams",
@@ -128,7 +128,7 @@ func (p *importPlan) entries(picks []pick) ([]importEntry, error) {
 	var out []importEntry
 	names := map[string]string{}
 	if p.offers == nil && slices.ContainsFunc(picks, func(one pick) bool { return one.model.Geo == "" && len(one.regions) > 0 }) {
-		p.changes = append(p.changes, ImportChange{What: ImportNote, Why: "the catalogue does not say which regions have a model; --from account asks AWS"})
+		p.changes = append(p.changes, Change{What: ImportNote, Why: "the catalogue does not say which regions have a model; --from account asks AWS"})
 	}
 	for _, one := range picks {
 		m := one.model
@@ -150,7 +150,7 @@ func (p *importPlan) entries(picks []pick) ([]importEntry, error) {
 		}
 		out = append(out, importEntry{name: name, id: m.ID, endpoint: endpoint, value: p.entryValue(m, endpoint, one.regions)})
 		if m.Lifecycle.EOL != "" || m.Lifecycle.Status == models.Legacy {
-			p.changes = append(p.changes, ImportChange{What: ImportNote, Path: m.ID, Why: strings.TrimSpace("AWS calls this model legacy; its end of life is " + endOf(m))})
+			p.changes = append(p.changes, Change{What: ImportNote, Path: m.ID, Why: strings.TrimSpace("AWS calls this model legacy; its end of life is " + endOf(m))})
 		}
 	}
 	return out, nil
