@@ -130,7 +130,7 @@ func (st *iamStore) tagEntity(kind string) iamHandler {
 		if len(kept)+len(tags) > maxTags {
 			return nil, conflict("LimitExceeded", "The number of tags has reached the maximum limit.")
 		}
-		e.tags = append(kept, tags...)
+		e.tags = slices.Concat(kept, tags)
 		return done()
 	}
 }
