@@ -100,7 +100,7 @@ func (f *policyFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	if len(uses.Callers) == 0 {
+	if len(uses.Principals) == 0 {
 		return errors.New("no model of the configuration is served by Bedrock: its endpoint is bedrock:<model id>")
 	}
 	if f.diff != "" {

@@ -18,7 +18,7 @@ const policyName = "outcrop-bedrock"
 func (u *Uses) Policies(target iam.Target) ([]iam.Policy, error) {
 	var out []iam.Policy
 	taken := map[string]bool{}
-	for _, p := range u.Callers {
+	for _, p := range u.Principals {
 		name := p.policyName()
 		for n := 2; taken[name]; n++ {
 			name = fmt.Sprintf("%s-of-%s", p.policyName(), accountOf(p.Role, n))
@@ -43,7 +43,7 @@ func accountOf(role string, n int) string {
 	return fmt.Sprint(n)
 }
 
-func (p Caller) policyName() string {
+func (p UsePrincipal) policyName() string {
 	if p.Name == OwnIdentity {
 		return policyName
 	}
@@ -59,9 +59,9 @@ func (p Caller) policyName() string {
 
 // Of is what a principal does that an ARN or a user's name stands for: a role that upstreams name, else the
 // process's own identity, else the only one that is no role.
-func (u *Uses) Of(arnOrName string) (Caller, error) {
-	var others []Caller
-	for _, p := range u.Callers {
+func (u *Uses) Of(arnOrName string) (UsePrincipal, error) {
+	var others []UsePrincipal
+	for _, p := range u.Principals {
 		if p.Role != "" && p.Role == arnOrName || p.Name == OwnIdentity && !u.names(arnOrName) {
 			return p, nil
 		}
@@ -72,11 +72,11 @@ func (u *Uses) Of(arnOrName string) (Caller, error) {
 	if len(others) == 1 {
 		return others[0], nil
 	}
-	return Caller{}, errors.New("the configuration does not say which of its upstreams it is for: no upstream names the role, and none uses the process's own identity")
+	return UsePrincipal{}, errors.New("the configuration does not say which of its upstreams it is for: no upstream names the role, and none uses the process's own identity")
 }
 
 func (u *Uses) names(role string) bool {
-	for _, p := range u.Callers {
+	for _, p := range u.Principals {
 		if p.Role != "" && p.Role == role {
 			return true
 		}

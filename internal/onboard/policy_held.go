@@ -242,7 +242,7 @@ type TooWide struct {
 }
 
 // Compare judges policies that a holder has by what a principal of the configuration does.
-func Compare(p Caller, holder string, held []Held) Comparison {
+func Compare(p UsePrincipal, holder string, held []Held) Comparison {
 	c := Comparison{Holder: holder, Principal: p.Name, Policies: held, Wide: []TooWide{}}
 	documents := make([]iam.Document, 0, len(held))
 	for _, h := range held {

@@ -31,13 +31,13 @@ type UseOptions struct {
 
 // Uses are what the principals of a configuration do at Bedrock.
 type Uses struct {
-	Callers []Caller
+	Principals []UsePrincipal
 	// Notes are sentences about what had to be taken for granted.
 	Notes []string
 }
 
-// Caller is one that calls AWS, with what it does there.
-type Caller struct {
+// UsePrincipal is one that calls AWS, with what it does there.
+type UsePrincipal struct {
 	// Name says in words who it is: the process's own identity, a role, an API key.
 	Name string
 	// Role is the ARN of a role that upstreams name, "" for others.
@@ -76,9 +76,9 @@ func UsesOf(ctx context.Context, cfg *config.Config, o UseOptions) (*Uses, error
 	if len(wrong) > 0 {
 		return nil, errors.Join(wrong...)
 	}
-	slices.SortStableFunc(g.out.Callers, func(a, b Caller) int { return cmp.Compare(rank(a), rank(b)) })
-	for i := range g.out.Callers {
-		u := &g.out.Callers[i].Use
+	slices.SortStableFunc(g.out.Principals, func(a, b UsePrincipal) int { return cmp.Compare(rank(a), rank(b)) })
+	for i := range g.out.Principals {
+		u := &g.out.Principals[i].Use
 		calls := len(u.OnDemand)+len(u.Profiles)+len(u.Resources)+len(u.Mantle) > 0
 		u.Marketplace, u.Inspect = o.Marketplace && calls, o.Inspect && calls
 	}
@@ -88,7 +88,7 @@ func UsesOf(ctx context.Context, cfg *config.Config, o UseOptions) (*Uses, error
 // OwnIdentity is the name of the principal that the process is without more: the pod's role, the user's keys.
 const OwnIdentity = "the process's own identity"
 
-func rank(p Caller) int {
+func rank(p UsePrincipal) int {
 	switch {
 	case p.Name == OwnIdentity:
 		return 0
@@ -107,12 +107,12 @@ type gatherer struct {
 
 // use is the principal of that name.
 func (g *gatherer) use(name, role, deployment string) *iam.Use {
-	i := slices.IndexFunc(g.out.Callers, func(p Caller) bool { return p.Name == name })
+	i := slices.IndexFunc(g.out.Principals, func(p UsePrincipal) bool { return p.Name == name })
 	if i < 0 {
-		g.out.Callers = append(g.out.Callers, Caller{Name: name, Role: role})
-		i = len(g.out.Callers) - 1
+		g.out.Principals = append(g.out.Principals, UsePrincipal{Name: name, Role: role})
+		i = len(g.out.Principals) - 1
 	}
-	p := &g.out.Callers[i]
+	p := &g.out.Principals[i]
 	if !slices.Contains(p.Deployments, deployment) {
 		p.Deployments = append(p.Deployments, deployment)
 	}

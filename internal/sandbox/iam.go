@@ -91,6 +91,7 @@ func (st *iamStore) actions() map[string]iamHandler {
 
 		"SimulatePrincipalPolicy": st.simulatePrincipal, "SimulateCustomPolicy": st.simulateCustom,
 		"GetAccountSummary": st.accountSummary, "ListAccountAliases": st.listAliases,
+		"ListGroupsForUser": st.listGroups,
 	}
 	for _, kind := range []string{"User", "Role"} {
 		out["Put"+kind+"Policy"], out["Get"+kind+"Policy"] = st.putInline(kind), st.getInline(kind)
