@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -246,7 +247,7 @@ func (f *policyFlags) compare(ctx context.Context, uses *onboard.Uses, account *
 		return err
 	}
 	c := onboard.Compare(principal, f.diff, held)
-	c.Notes = append(notes, uses.Notes...)
+	c.Notes = slices.Concat(notes, uses.Notes)
 	if err := emit(stdout, f.output, c, func(w io.Writer) error { return writeComparison(w, c) }); err != nil {
 		return err
 	}

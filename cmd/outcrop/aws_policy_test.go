@@ -9,6 +9,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/bedrock"
+	bedrocktypes "github.com/aws/aws-sdk-go-v2/service/bedrock/types"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
 	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime/types"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -273,5 +275,29 @@ func TestAWSPolicyDiffNamesThePermissionThatItMisses(t *testing.T) {
 	out, errs, code := runPolicy(t, "--config", write(t, policyConfig))
 	if code != 0 || !strings.Contains(out, "us-west-2::foundation-model/"+usedClaude) || !strings.Contains(errs, "AccessDenied") {
 		t.Errorf("%d %s%s", code, out, errs)
+	}
+}
+
+// The account says which models are behind an application profile, and the policy made of that is enough in
+// every region.
+func TestAWSPolicyAsksWhatIsBehindAnApplicationProfile(t *testing.T) {
+	server := policySandbox(t)
+	user := newPolicyUser(t, server, "dial")
+	control := bedrock.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &server.URL, Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", "")})
+	list, err := control.ListInferenceProfiles(t.Context(), &bedrock.ListInferenceProfilesInput{TypeEquals: bedrocktypes.InferenceProfileTypeApplication})
+	if err != nil || len(list.InferenceProfileSummaries) == 0 {
+		t.Fatal(err)
+	}
+	arn := *list.InferenceProfileSummaries[0].InferenceProfileArn
+	out, errs, code := runPolicy(t, "--config", write(t, `{"models": {"tagged": {"type": "chat", "endpoint": "bedrock:`+arn+`"}}}`))
+	if code != 0 || errs != "" || !strings.Contains(out, "us-west-2::foundation-model/"+usedClaude) || !strings.Contains(out, `"bedrock:GetInferenceProfile"`) || !strings.Contains(out, `"bedrock:CountTokens"`) {
+		t.Fatalf("%d\n%s%s", code, out, errs)
+	}
+	user.put(t, "dial", "least", []byte(out))
+	if err := user.chat(t, arn); err != nil {
+		t.Error(err)
+	}
+	if err := user.chat(t, "us."+usedClaude); err == nil {
+		t.Error("the profile of AWS's can be called, too")
 	}
 }

@@ -14,7 +14,11 @@ import (
 // policyName is what the policies of a configuration are called, followed by who needs them.
 const policyName = "outcrop-bedrock"
 
-// Policies are the least policies of all principals.
+// managedPerRole is how many managed policies a role or user has at most.
+// https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html#reference_iam-quotas-entities
+const managedPerRole = 10
+
+// Policies are the least policies of all principals. It adds a note where they are too many to attach.
 func (u *Uses) Policies(target iam.Target) ([]iam.Policy, error) {
 	var out []iam.Policy
 	taken := map[string]bool{}
@@ -27,6 +31,10 @@ func (u *Uses) Policies(target iam.Target) ([]iam.Policy, error) {
 		policies, err := iam.Generate(p.Use, name, target)
 		if err != nil {
 			return nil, fmt.Errorf("%s: %w", p.Name, err)
+		}
+		if len(policies) > managedPerRole {
+			u.Notes = append(u.Notes, fmt.Sprintf("%s needs %d managed policies; AWS attaches %d to a role or user unless the quota is raised (20 at most). Serve fewer models with one identity: give upstreams roles of their own.",
+				p.Name, len(policies), managedPerRole))
 		}
 		for _, policy := range policies {
 			policy.Principal = p.Name

@@ -143,7 +143,7 @@ func (g *gatherer) upstream(ctx context.Context, m config.Model, u config.Upstre
 	}
 	// what the model does is found out first, so that a model with a mistake leaves nothing behind
 	var use iam.Use
-	if err := g.model(ctx, t, m, u, &use); err != nil {
+	if err := g.model(ctx, t, u, &use); err != nil {
 		return err
 	}
 	g.chain(m, u)
@@ -220,7 +220,7 @@ func (g *gatherer) calls(t target, base string, u config.Upstream) (bedrock.Call
 }
 
 // model adds what calling an upstream's model takes.
-func (g *gatherer) model(ctx context.Context, t target, m config.Model, u config.Upstream, use *iam.Use) error {
+func (g *gatherer) model(ctx context.Context, t target, u config.Upstream, use *iam.Use) error {
 	calls, err := g.calls(t, u.BaseModel, u)
 	if err != nil {
 		return err
