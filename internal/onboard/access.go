@@ -292,7 +292,7 @@ func whereElse(ctx context.Context, a *Account, catalogue *models.Catalogue, ask
 		ids = append(ids, id)
 	}
 	text := fmt.Sprintf("%s: %s has no model of this id", asked, region)
-	if near := nearest(asked, ids); len(near) > 0 {
+	if near := nearIDs(asked, ids); len(near) > 0 {
 		text += ". Near to it: " + strings.Join(near, ", ")
 	}
 	return errors.New(text + ". outcrop aws models lists what there is")

@@ -6,8 +6,8 @@ import (
 	"strings"
 )
 
-// nearest are up to three ids that somebody may have meant.
-func nearest(asked string, ids []string) []string {
+// nearIDs are up to three ids that somebody may have meant.
+func nearIDs(asked string, ids []string) []string {
 	type candidate struct {
 		id       string
 		distance int

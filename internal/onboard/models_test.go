@@ -73,7 +73,7 @@ func TestFold(t *testing.T) {
 	}{
 		{"a bb ccc", 4, []string{"a bb", "ccc"}}, {"aaaaaa b", 3, []string{"aaaaaa", "b"}}, {"", 3, nil},
 	} {
-		if d := cmp.Diff(c.want, fold(strings.Fields(c.words), " ", c.width)); d != "" {
+		if d := cmp.Diff(c.want, foldWords(strings.Fields(c.words), " ", c.width)); d != "" {
 			t.Errorf("%q: %s", c.words, d)
 		}
 	}
@@ -123,7 +123,7 @@ func TestPrincipalKind(t *testing.T) {
 func TestCredentialWarnings(t *testing.T) {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	before := now.Add(-time.Minute)
-	w := Whoami{Principal: Principal{Kind: "root user"}, Credentials: Credentials{Expires: &before, Provider: "EnvConfigCredentials"}}
+	w := Whoami{Principal: Caller{Kind: "root user"}, Credentials: Credentials{Expires: &before, Provider: "EnvConfigCredentials"}}
 	w.credentialWarnings(t.Context(), WhoamiInput{Now: now, Getenv: func(string) string { return "" }}, nil)
 	var codes []string
 	for _, x := range w.Warnings {
@@ -139,7 +139,7 @@ func TestNearest(t *testing.T) {
 	for asked, want := range map[string]string{
 		"amazon.nova-lit-v1:0": "amazon.nova-lite-v1:0", "claude-haiku": ids[0], "anthropic.claude-opus-4.8": ids[1], "gpt-4": "",
 	} {
-		got := nearest(asked, ids)
+		got := nearIDs(asked, ids)
 		if want == "" && len(got) > 0 || want != "" && (len(got) == 0 || got[0] != want) {
 			t.Errorf("%s: %v, want %s first", asked, got, want)
 		}

@@ -58,8 +58,8 @@ func tallest(row [][]string) int {
 	return n
 }
 
-// fold breaks words into lines of a width; a word that is longer has a line of its own.
-func fold(words []string, separator string, width int) []string {
+// foldWords breaks words into lines of a width; a word that is longer has a line of its own.
+func foldWords(words []string, separator string, width int) []string {
 	var lines []string
 	for _, w := range words {
 		last := len(lines) - 1

@@ -23,10 +23,10 @@ func (m *Models) WriteText(out io.Writer) error {
 		m := g.ModelHere
 		cells := [][]string{callCell(m), accessCell(m), tokensCell(m), priceCell(m)}
 		if many {
-			t.row(append(cells, fold(g.regions, " ", 30))...)
+			t.row(append(cells, foldWords(g.regions, " ", 30))...)
 			continue
 		}
-		t.row(append(cells, []string{m.Kind}, fold(short(m.Input), " ", 10))...)
+		t.row(append(cells, []string{m.Kind}, foldWords(readable(m.Input), " ", 10))...)
 	}
 	if len(t.rows) > 0 {
 		b.WriteString(t.String())
@@ -144,7 +144,7 @@ func callCell(m ModelHere) []string {
 
 // accessCell is the state and, below it, the lifecycle.
 func accessCell(m ModelHere) []string {
-	lines := fold(strings.Fields(m.Access.brief()), " ", 23)
+	lines := foldWords(strings.Fields(m.Access.brief()), " ", 23)
 	if end := m.Lifecycle.EndOfLife; m.Access.State != AccessEndOfLife && (end != "" || m.Lifecycle.Status == models.Legacy) {
 		text := "active"
 		if m.Lifecycle.Status == models.Legacy {
@@ -158,8 +158,8 @@ func accessCell(m ModelHere) []string {
 	return lines
 }
 
-// short are the modalities.
-func short(modalities []string) []string {
+// readable are the modalities.
+func readable(modalities []string) []string {
 	if len(modalities) == 0 {
 		return []string{"text"}
 	}

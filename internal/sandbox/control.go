@@ -77,9 +77,6 @@ func (s *Server) control(r *http.Request, body []byte, segments []string, op con
 	if denied := s.mood.Access.refuseAccount(who.ARN, who.Region, "bedrock:"+op.action, "*"); denied != nil {
 		return nil, denied
 	}
-	if denied := s.mayControl(r.Method, segments, who); denied != nil {
-		return nil, denied
-	}
 	c := controlCall{who: who, id: segments[len(segments)-1], query: r.URL.Query()}
 	if r.Method == http.MethodPost {
 		if json.Valid(body) {
