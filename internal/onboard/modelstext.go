@@ -32,7 +32,9 @@ func (m *Models) WriteText(out io.Writer) error {
 		b.WriteString(t.String())
 		b.WriteString("\nTOKENS: context window / longest reply. USD: per million tokens, input / output, unless it says otherwise.\n")
 	}
-	b.WriteString(m.summary())
+	if len(m.Models) > 0 || len(m.Problems) == 0 {
+		b.WriteString(m.summary())
+	}
 	for _, why := range m.reasons() {
 		b.WriteString(why + "\n")
 	}
