@@ -123,7 +123,7 @@ func TestPrincipalKind(t *testing.T) {
 func TestCredentialWarnings(t *testing.T) {
 	now := time.Date(2026, 1, 31, 12, 0, 0, 0, time.UTC)
 	before := now.Add(-time.Minute)
-	w := Whoami{Principal: Caller{Kind: "root user"}, Credentials: Credentials{Expires: &before, Provider: "EnvConfigCredentials"}}
+	w := Whoami{Principal: Principal{Kind: "root user"}, Credentials: Credentials{Expires: &before, Provider: "EnvConfigCredentials"}}
 	w.credentialWarnings(t.Context(), WhoamiInput{Now: now, Getenv: func(string) string { return "" }}, nil)
 	var codes []string
 	for _, x := range w.Warnings {

@@ -27,7 +27,7 @@ type WhoamiInput struct {
 // Whoami is as whom AWS is called from here, and from which region.
 type Whoami struct {
 	Account     string      `json:"account,omitempty"`
-	Principal   Caller      `json:"principal"`
+	Principal   Principal   `json:"principal"`
 	Credentials Credentials `json:"credentials"`
 	APIKey      *APIKey     `json:"apiKey,omitempty"`
 	Region      RegionTold  `json:"region"`
@@ -37,8 +37,8 @@ type Whoami struct {
 	Problem *Problem `json:"problem,omitempty"`
 }
 
-// Caller is who signs the calls.
-type Caller struct {
+// Principal is who signs the calls.
+type Principal struct {
 	ARN  string `json:"arn,omitempty"`
 	Kind string `json:"kind,omitempty"` // IAM user, EKS Pod Identity role, …
 }
@@ -134,7 +134,7 @@ func (w *Whoami) identify(ctx context.Context, in WhoamiInput) {
 		return
 	}
 	w.Account = aws.ToString(out.Account)
-	w.Principal = Caller{ARN: aws.ToString(out.Arn), Kind: principalKind(aws.ToString(out.Arn), w.Credentials, in.Getenv)}
+	w.Principal = Principal{ARN: aws.ToString(out.Arn), Kind: principalKind(aws.ToString(out.Arn), w.Credentials, in.Getenv)}
 	w.credentialWarnings(ctx, in, account)
 }
 
