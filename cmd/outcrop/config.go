@@ -23,11 +23,11 @@ func newConfigCheckCommand() *cobra.Command {
 	var options config.Options
 	var output, file string
 	cmd := &cobra.Command{
-		Use:   "check FILE...",
+		Use:   "check FILE|DIRECTORY...",
 		Short: "Report every mistake in the files, and what they compile to",
 		Long: `Reads aidial.config.json files (JSON or YAML) as "outcrop serve --config" does,
-merges them in the order given, and prints what they compile to and everything
-that is wrong with them. Model ids that the built-in catalogue knows nothing of, or
+merges them in the order given, those of a directory by name, and prints what
+they compile to and everything that is wrong with them. Model ids that the built-in catalogue knows nothing of, or
 nothing good, are warnings. Keys and secrets are never shown.
 
 The exit status is 1 when there is an error; warnings leave it at 0.`,
@@ -35,14 +35,18 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
   outcrop config check --output json aidial.config.json`,
 		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
-			cfg, problems := config.Load(args, options)
+			files, err := source{paths: args}.files()
+			if err != nil {
+				return err
+			}
+			cfg, problems := config.Load(files, options)
 			catalogue, err := loadCatalogue(file)
 			if err != nil {
 				return err
 			}
 			problems = append(problems, catalogueProblems(cfg, catalogue)...)
 			problems = append(problems, defaultsProblems(cmd.Context(), cfg, catalogue)...)
-			config.SortProblems(problems, args)
+			config.SortProblems(problems, files)
 			if err := writeReport(cmd.OutOrStdout(), output, cfg, problems); err != nil {
 				return err
 			}

@@ -161,7 +161,10 @@ type explained struct {
 func explainedModel(f explainFlags, name string) (*explained, error) {
 	e := &explained{Model: config.Model{Name: name, Bedrock: name, Type: "chat"}}
 	if len(f.configs) > 0 {
-		cfg, problems := config.Load(f.configs, f.merge)
+		cfg, problems, err := source{f.configs, f.merge}.load()
+		if err != nil {
+			return nil, err
+		}
 		if config.HasErrors(problems) {
 			return nil, errors.New("the configuration has errors: outcrop config check lists them")
 		}

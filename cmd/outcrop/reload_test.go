@@ -416,3 +416,19 @@ func TestConfigFlagsAreChecked(t *testing.T) {
 		}
 	}
 }
+
+// TestADirectoryIsCheckedAsItIsServed, by the commands that read the same configuration.
+func TestADirectoryIsCheckedAsItIsServed(t *testing.T) {
+	dir := t.TempDir()
+	mount(t, dir, "1", map[string]string{"models.json": model("m", "us-east-1"), "keys.json": teamKey, "notes.txt": "{"})
+	for _, args := range [][]string{{"config", "check", dir}, {"explain", "m", "-f", "-", "--config", dir}} {
+		var stdout, stderr output
+		if code := run(t.Context(), args, strings.NewReader(hello), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "m") {
+			t.Errorf("%q: exit status %d, %s%s", args, code, &stdout, &stderr)
+		}
+				args[slices.Index(args, dir)] = t.TempDir()
+		if code := run(t.Context(), args, strings.NewReader(hello), io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), "has no file named") {
+			t.Errorf("%q: exit status %d, %s", args, code, &stderr)
+		}
+	}
+}

@@ -41,7 +41,7 @@ func (s source) files() (files []string, err error) {
 func configsIn(dir string) (files []string, err error) {
 	entries, err := os.ReadDir(dir) // sorted by name
 	if err != nil {
-		return nil, fmt.Errorf("--config: %w", err)
+		return nil, fmt.Errorf("the configuration: %w", err)
 	}
 	for _, entry := range entries {
 		name := entry.Name()
@@ -55,7 +55,7 @@ func configsIn(dir string) (files []string, err error) {
 		files = append(files, file)
 	}
 	if len(files) == 0 {
-		return nil, fmt.Errorf("--config: the directory %s has no file named *.json, *.yaml or *.yml: put the configuration there, or name its file", dir)
+		return nil, fmt.Errorf("the configuration: the directory %s has no file named *.json, *.yaml or *.yml: put the configuration there, or name its file", dir)
 	}
 	return files, nil
 }
