@@ -426,7 +426,7 @@ func TestADirectoryIsCheckedAsItIsServed(t *testing.T) {
 		if code := run(t.Context(), args, strings.NewReader(hello), &stdout, &stderr); code != 0 || !strings.Contains(stdout.String(), "m") {
 			t.Errorf("%q: exit status %d, %s%s", args, code, &stdout, &stderr)
 		}
-				args[slices.Index(args, dir)] = t.TempDir()
+		args[slices.Index(args, dir)] = t.TempDir()
 		if code := run(t.Context(), args, strings.NewReader(hello), io.Discard, &stderr); code != 1 || !strings.Contains(stderr.String(), "has no file named") {
 			t.Errorf("%q: exit status %d, %s", args, code, &stderr)
 		}
