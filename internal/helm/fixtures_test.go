@@ -1,10 +1,12 @@
 package helm
 
 import (
+	"errors"
 	"flag"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -19,16 +21,18 @@ var update = flag.Bool("update", false, "write the expectations of testdata anew
 // options are those of the fixtures: the chart's schema, the built-in catalogue, a fixed day.
 func options(t testing.TB) LintOptions {
 	t.Helper()
-	schema, err := SchemaOf(charts.FS)
+	o, err := loaded()
 	if err != nil {
 		t.Fatal(err)
 	}
-	catalogue, err := models.Load()
-	if err != nil {
-		t.Fatal(err)
-	}
-	return LintOptions{Schema: schema, Catalogue: catalogue, Today: "2026-11-22"}
+	return o
 }
+
+var loaded = sync.OnceValues(func() (LintOptions, error) {
+	schema, bad := SchemaOf(charts.FS)
+	catalogue, err := models.Load()
+	return LintOptions{Schema: schema, Catalogue: catalogue, Today: "2026-11-22"}, errors.Join(bad, err)
+})
 
 // TestLintFixtures: each file of testdata/lint is one mistake and what is said of it. values*.yaml are the
 // values in their order, config* are DIAL's configurations, "flags" has chart=, release= and namespace=.

@@ -140,7 +140,7 @@ func (b *builder) members(n *node, y *yaml.Node) {
 		}
 		at := b.place(name.Line, name.Column)
 		if before := n.member(name.Value); before != nil {
-			b.lint.at(at, Error, twice, name.Value, fmt.Sprintf("this key stands here and on line %d: Helm keeps one of the two without a word, or refuses the file", before.at.line), "make one of them")
+			b.lint.at(at, Error, twice, name.Value, fmt.Sprintf("this key stands here and on line %d: Helm takes this one, drops the other, and says nothing", before.at.line), "make one of them")
 			before.value, before.at = value, at // the last one wins
 			continue
 		}
