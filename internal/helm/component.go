@@ -82,6 +82,9 @@ func (l *linter) image(c component) {
 	case repository != nil && repository.kind == text && repository.value == "":
 		l.at(repository.at, Error, imageEmpty, join(path, "repository"), "an empty repository: the pod's image would be docker.io/:latest", "write the image's name, as epam/ai-dial-adapter-bedrock")
 	}
+	if !c.ours && c.outcrop() && c.node.get("args").empty() && c.node.get("command").empty() {
+		l.at(repository.at, Error, imageArgs, c.path("args"), "Outcrop's image needs to be told what to run, or it prints its help and ends", "add `args: [\"adapter\"]`")
+	}
 	if d := image.get("digest"); d.text() != "" {
 		if !isDynamic(d.value) && !digestForm.MatchString(d.value) {
 			l.at(d.at, Error, imageTag, join(path, "digest"), "this is no digest", "write sha256: and 64 hexadecimal digits")

@@ -96,6 +96,7 @@ const (
 	roleNowhere     = "HV036"
 	imageEmpty      = "HV040"
 	imageTag        = "HV041"
+	imageArgs       = "HV042"
 	envType         = "HV050"
 	envSize         = "HV051"
 	wrongHost       = "HV060"
@@ -138,6 +139,7 @@ func Codes() []Code {
 		{roleNowhere, "the role is given to nothing"},
 		{imageEmpty, "no image"},
 		{imageTag, "a tag that moves, is old, or is not text"},
+		{imageArgs, "Outcrop's image without a command to run"},
 		{envType, "a value of an environment variable that is not text"},
 		{envSize, "an environment variable too long for Linux"},
 		{wrongHost, "a host that no Service of the release has"},

@@ -142,7 +142,7 @@ func (l *linter) values(root *node) {
 	l.everywhere(root)
 	switch {
 	case l.chartOf(root) == ChartOutcrop:
-		l.ours(root)
+		l.ours(root, "")
 	case hasSection(root):
 		l.umbrella(root)
 	default: // dial-extension by itself
@@ -176,13 +176,16 @@ func (l *linter) comments(s *source) {
 		if t.kind != content || t.value != "{}" || t.item {
 			continue
 		}
-		path := t.key
+		path, severity := t.key, Note
 		if path == "" {
-			path = keyAbove(scanned, i)
+			path, severity = keyAbove(scanned, i), Warning
+		}
+		if path != "secrets" && path != "env" {
+			continue
 		}
 		if names := commentedKeys(scanned, i); len(names) > 0 {
 			at := s.place(i+1, strings.Index(s.lines[i], "{}")+1)
-			l.at(at, Warning, leftBraces, path, fmt.Sprintf("{} stands above keys that are comments (%s): whoever removes a # and leaves {} has a file that Helm refuses", strings.Join(names, ", ")), "delete {} when you take the first # away; better, name a Secret in extraEnvVarsSecret and leave this empty")
+			l.at(at, severity, leftBraces, path, fmt.Sprintf("{} stands above keys that are comments (%s): whoever removes a # and leaves {} has a file that Helm refuses", strings.Join(names, ", ")), "delete {} when you take the first # away; better, name a Secret in extraEnvVarsSecret and leave this empty")
 			if slices.Contains(names, "DEFAULT_REGION") {
 				l.at(at, Warning, regionName, path, "the comment proposes DEFAULT_REGION as a secret: the name is deprecated, AWS's SDKs do not read it, and a region from a Secret is overridden on EKS", "write AWS_REGION and AWS_DEFAULT_REGION into env")
 			}

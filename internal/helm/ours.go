@@ -11,32 +11,36 @@ import (
 	schemakind "github.com/santhosh-tekuri/jsonschema/v6/kind"
 )
 
-// ours checks the values of our own chart.
-func (l *linter) ours(root *node) {
-	l.schema(root)
-	l.ownSections(root)
-	l.component(component{alias: "outcrop", node: root, at: root.start(), bedrock: true, ours: true})
+// ours checks the values of our own chart, which stand at the path.
+func (l *linter) ours(root *node, path string) {
+	l.schema(root, path)
+	l.ownSections(root, path)
+	alias := path
+	if alias == "" {
+		alias = "outcrop"
+	}
+	l.component(component{alias: alias, node: root, at: root.start(), bedrock: true, ours: true})
 	aws := root.get("aws")
 	for _, name := range []string{"roleArn", "assumeRoleArn"} {
 		if n := aws.get(name); n.text() != "" {
-			l.role(n, "aws."+name)
+			l.role(n, join(join(path, "aws"), name))
 		}
 	}
 	if n := root.find("configuration", "files"); n != nil {
 		for _, m := range n.members {
-			l.ownConfiguration(join("configuration.files", m.name), m)
+			l.ownConfiguration(join(join(join(path, "configuration"), "files"), m.name), m)
 		}
 	}
 }
 
 // ownSections looks for what the chart itself would stop at: no mode, and sections that are null.
-func (l *linter) ownSections(root *node) {
+func (l *linter) ownSections(root *node, path string) {
 	if mode := root.get("mode"); mode.text() == "" {
-		l.at(root.start(), Error, nullPart, "mode", "there is no mode, and the chart has no default", "write `mode: adapter` (behind a DIAL Core) or `mode: gateway` (answers clients itself)")
+		l.at(root.start(), Error, nullPart, join(path, "mode"), "there is no mode, and the chart has no default", "write `mode: adapter` (behind a DIAL Core) or `mode: gateway` (answers clients itself)")
 	}
 	for _, m := range root.members {
 		if m.value.kind == null && len(l.Schema.at([]string{m.name})) > 0 {
-			l.at(m.at, Error, nullPart, m.name, "the section is null, so that Helm drops the chart's defaults for it", "indent its lines by two more than the section, or delete this line")
+			l.at(m.at, Error, nullPart, join(path, m.name), "the section is null, so that Helm drops the chart's defaults for it", "indent its lines by two more than the section, or delete this line")
 		}
 	}
 }
@@ -70,12 +74,12 @@ func (l *linter) ownConfiguration(path string, m member) {
 }
 
 // schema validates against values.schema.json, with the places of the file.
-func (l *linter) schema(root *node) {
+func (l *linter) schema(root *node, path string) {
 	if l.Schema == nil {
 		return
 	}
 	if invalid, ok := errors.AsType[*jsonschema.ValidationError](l.Schema.compiled.Validate(root.withoutNull().plain())); ok {
-		l.violations(root, invalid)
+		l.violations(root, path, invalid)
 	}
 }
 
@@ -92,17 +96,17 @@ func (n *node) withoutNull() *node {
 }
 
 // violations reports the innermost errors.
-func (l *linter) violations(root *node, v *jsonschema.ValidationError) {
+func (l *linter) violations(root *node, prefix string, v *jsonschema.ValidationError) {
 	if len(v.Causes) > 0 {
 		for _, c := range v.Causes {
-			l.violations(root, c)
+			l.violations(root, prefix, c)
 		}
 		return
 	}
-	at, path := locate(root, v.InstanceLocation)
+	at, path := locate(root, prefix, v.InstanceLocation)
 	extra, ok := v.ErrorKind.(*schemakind.AdditionalProperties)
 	if !ok {
-		if slices.Contains([]string{"env", "secrets"}, strings.SplitN(path, ".", 2)[0]) {
+		if len(v.InstanceLocation) > 1 && slices.Contains([]string{"env", "secrets"}, v.InstanceLocation[0]) {
 			return // the check of the variables says it better
 		}
 		l.at(at.at, Error, wrongType, path, schemaText(v), "")
@@ -113,7 +117,7 @@ func (l *linter) violations(root *node, v *jsonschema.ValidationError) {
 		if key == nil {
 			continue
 		}
-		l.unknown(*key, join(path, name), path, l.Schema.at(v.InstanceLocation))
+		l.at(key.at, Error, unknownKey, join(path, name), "the chart has no such key, and its schema refuses the values", keyRemedy(name, path, l.Schema.at(v.InstanceLocation)))
 	}
 }
 
@@ -139,8 +143,7 @@ func schemaText(v *jsonschema.ValidationError) string {
 }
 
 // locate follows a path of the validator.
-func locate(n *node, path []string) (*node, string) {
-	text := ""
+func locate(n *node, text string, path []string) (*node, string) {
 	for _, step := range path {
 		if n.kind == list {
 			i, err := strconv.Atoi(step)

@@ -2,6 +2,7 @@ package helm
 
 import (
 	"fmt"
+	"maps"
 	"regexp"
 	"slices"
 	"strings"
@@ -36,11 +37,18 @@ func (l *linter) umbrella(root *node) {
 			continue
 		}
 		l.switchedOff(m)
+		if isOurs(m.value) {
+			l.ours(m.value, m.name)
+			continue
+		}
 		l.component(component{alias: m.name, node: m.value, at: m.at, bedrock: m.name == "bedrock"})
 	}
 	l.core(root)
 	l.hosts(root)
 }
+
+// isOurs says that the sub-chart under the alias is Outcrop's, of an umbrella of one's own.
+func isOurs(n *node) bool { return n.get("mode") != nil || n.get("aws") != nil }
 
 // switchedOff: who configures the adapter means to have it.
 func (l *linter) switchedOff(m member) {
@@ -73,6 +81,7 @@ func (l *linter) known(n *node, path string, set keySet) {
 		}
 		switch {
 		case below == nil:
+		case m.value.kind == object && path == "" && isOurs(m.value):
 		case m.value.kind == object:
 			l.known(m.value, here, below)
 		case m.value.kind != null:
@@ -87,35 +96,36 @@ var (
 	openMaps = regexp.MustCompile(`^(env|secrets|annotations|podAnnotations|podLabels|commonLabels|commonAnnotations|nodeSelector)$`)
 )
 
+// unknown reports a key that the chart does not have, and nobody refuses.
 func (l *linter) unknown(m member, here, path string, set keySet) {
+	remedy := keyRemedy(m.name, path, set)
+	severity := Error
+	if remedy == "" {
+		severity = Warning // a newer chart may have it
+	}
+	l.at(m.at, severity, unknownKey, here, "the chart does not know this key, and Helm ignores it without a word", remedy)
+}
+
+// keyRemedy says which key is meant; "" when nothing is near.
+func keyRemedy(name, path string, set keySet) string {
 	parent := path[strings.LastIndexByte(path, '.')+1:]
-	message, severity := "the chart does not know this key, and Helm ignores it without a word", Error
-	remedy := ""
 	names := aliases()
-	near := config.Nearest(m.name, func(yield func(string) bool) {
-		for name := range set {
-			if !yield(name) {
-				return
-			}
-		}
-	})
+	near := config.Nearest(name, maps.Keys(set))
 	_, hasEnv := set["env"]
 	_, hasAnnotations := set["annotations"]
 	switch {
-	case names[parent+"."+m.name] != "":
-		remedy = "the key is " + names[parent+"."+m.name]
-	case names[m.name] != "" && parent != "serviceAccount":
-		remedy = "the key is " + names[m.name]
-	case variableForm.MatchString(m.name) && hasEnv:
-		remedy = "a variable of the environment belongs into env, two spaces further in"
-	case strings.Contains(m.name, "/") && hasAnnotations:
-		remedy = "this belongs into annotations, two spaces further in"
+	case names[parent+"."+name] != "":
+		return "the key is " + names[parent+"."+name]
+	case names[name] != "" && parent != "serviceAccount":
+		return "the key is " + names[name]
+	case variableForm.MatchString(name) && hasEnv:
+		return "a variable of the environment belongs into env, two spaces further in"
+	case strings.Contains(name, "/") && hasAnnotations:
+		return "this belongs into annotations, two spaces further in"
 	case near != "":
-		remedy = "did you mean " + near + "?"
-	default:
-		severity = Warning
+		return "did you mean " + near + "?"
 	}
-	l.at(m.at, severity, unknownKey, here, message, remedy)
+	return ""
 }
 
 // untangleRoot puts keys back into the null sections beside which they stand, and says so.
