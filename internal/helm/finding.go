@@ -12,11 +12,11 @@ import (
 type Severity int
 
 const (
-	// Error: what the values say does not happen, or the pod does not work.
+	// Error says that what the values say does not happen, or the pod does not work.
 	Error Severity = iota
-	// Warning: it works, and not as it seems, or not for long.
+	// Warning says that it works, and not as it seems, or not for long.
 	Warning
-	// Note: nothing is wrong; somebody should know.
+	// Note says that nothing is wrong, and somebody should know.
 	Note
 )
 

@@ -5,6 +5,7 @@ import (
 	"flag"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -97,13 +98,8 @@ func lintFixture(t *testing.T, name string) {
 }
 
 func rewrite(t *testing.T, name string, a *txtar.Archive, findings string) {
-	kept := a.Files[:0]
-	for _, f := range a.Files {
-		if f.Name != "findings" {
-			kept = append(kept, f)
-		}
-	}
-	a.Files = append(kept, txtar.File{Name: "findings", Data: []byte(findings)})
+	a.Files = slices.DeleteFunc(a.Files, func(f txtar.File) bool { return f.Name == "findings" })
+	a.Files = append(a.Files, txtar.File{Name: "findings", Data: []byte(findings)})
 	if err := os.WriteFile(name, txtar.Format(a), 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,9 @@ func Lint(files []File, o LintOptions) ([]Finding, error) {
 	if root == nil {
 		root = &node{kind: object}
 	}
-	l.values(root)
+	if len(root.members) > 0 || len(l.found) == 0 && o.Chart == ChartOutcrop {
+		l.values(root)
+	}
 	for _, f := range o.Configs {
 		names = append(names, f.Name)
 		if n := l.file(f, nil); n != nil {

@@ -225,6 +225,10 @@ func (l *linter) repairBetween(s *source, scanned []textLine, f fault) {
 				target = level
 			}
 		}
+		if target == t.indent {
+			l.dropLine(s, scanned, f)
+			return
+		}
 		verb, n := "indent it by %s more, to stand beside line %d", target-t.indent
 		if n < 0 {
 			verb, n = "remove %s, so that it stands beside line %d", -n
@@ -233,6 +237,19 @@ func (l *linter) repairBetween(s *source, scanned []textLine, f fault) {
 	}
 	l.at(s.place(f.line+1, t.indent+1), Error, indentation, t.key, message+": Helm refuses the file", remedy)
 	s.indent(f.line, blockEnd(scanned, f), target-t.indent)
+}
+
+// dropLine: the indentation is that of a line above, and what stands there is of another kind. The line is
+// left out, so that the rest can be read.
+func (l *linter) dropLine(s *source, scanned []textLine, f fault) {
+	t := scanned[f.line]
+	message, remedy := "a key stands here where the lines above are items of a list", "begin it with a dash, or indent it as the key above the list"
+	if t.item {
+		message, remedy = "an item of a list stands here where the lines above are keys", "take the dash away, or give the list a key of its own"
+	}
+	l.partial = true
+	l.at(s.place(f.line+1, t.indent+1), Error, indentation, t.key, message+": Helm refuses the file", remedy)
+	s.lines[f.line] = ""
 }
 
 // lineAt is the nearest line above with this indentation.

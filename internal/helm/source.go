@@ -57,6 +57,7 @@ type place struct {
 
 // checkText reports what no YAML reader likes, and repairs it: tabs become spaces, other bytes go.
 func (l *linter) checkText(s *source) {
+	before := len(l.found)
 	for i, line := range s.lines {
 		if !utf8.ValidString(line) {
 			at := len([]rune(line[:invalidAt(line)])) + 1
@@ -81,6 +82,7 @@ func (l *linter) checkText(s *source) {
 		}
 		s.lines[i] = line
 	}
+	l.found = l.found[:min(len(l.found), before+maxRepairs)] // more is a file of another kind
 }
 
 func invalidAt(line string) int {
