@@ -52,7 +52,9 @@ func (f *fault) fit(open []level, t, before textLine) ([]level, bool) {
 	}
 	closed := len(rest) < len(open)
 	for _, o := range open {
-		f.levels = append(f.levels, o.indent)
+		if !o.list || t.item { // a key stands beside keys only
+			f.levels = append(f.levels, o.indent)
+		}
 	}
 	f.levels = slices.Compact(f.levels)
 	if len(rest) == 0 {
