@@ -25,10 +25,15 @@
 {{- end -}}
 {{- end -}}
 
+{{/* The name, as a label, of the pod of `helm test`. */}}
+{{- define "outcrop.doctorName" -}}
+{{- printf "%s-doctor" (include "outcrop.name" . | trunc 56 | trimSuffix "-") -}}
+{{- end -}}
+
 {{/* What never changes of a pod's labels, since a selector cannot. */}}
 {{- define "outcrop.selector" -}}
-app.kubernetes.io/name: {{ include "outcrop.name" . }}
-app.kubernetes.io/instance: {{ .Release.Name }}
+app.kubernetes.io/name: {{ include "outcrop.name" . | quote }}
+app.kubernetes.io/instance: {{ .Release.Name | quote }}
 {{- end -}}
 
 {{/* The labels of an object: the operator's count before the chart's, but for those of the selector.
@@ -56,7 +61,7 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 
 {{/* The metadata of an object. Takes context; optionally name, namespace, labels and annotations, lists of maps. */}}
 {{- define "outcrop.metadata" -}}
-name: {{ .name | default (include "outcrop.fullname" .context) }}
+name: {{ .name | default (include "outcrop.fullname" .context) | quote }}
 namespace: {{ .namespace | default (include "outcrop.namespace" .context) | quote }}
 labels: {{- include "outcrop.labels" (dict "context" .context "more" .labels) | nindent 2 }}
 {{- with include "outcrop.annotations" (dict "context" .context "more" .annotations) }}

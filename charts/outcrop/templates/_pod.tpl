@@ -140,7 +140,7 @@ volumeMounts: {{- . | nindent 2 }}
 {{- with $secrets | uniq -}}
 imagePullSecrets: {{- toYaml . | nindent 2 }}
 {{ end -}}
-serviceAccountName: {{ include "outcrop.serviceAccountName" . }}
+serviceAccountName: {{ include "outcrop.serviceAccountName" . | quote }}
 automountServiceAccountToken: {{ .Values.automountServiceAccountToken }}
 enableServiceLinks: false
 {{- if .Values.podSecurityContext.enabled }}

@@ -1,9 +1,7 @@
-//go:build ignore
-
-// Command generate writes the JSON schemas beside it, by which kubeconform judges the chart without a
+// Command schemas writes the JSON schemas beside it, by which kubeconform judges the chart without a
 // network: of Kubernetes' own kinds from its OpenAPI document, of others from their CustomResourceDefinitions.
 //
-//	go run charts/schemas/generate.go
+//	cd charts/schemas && go run .
 //
 // The documents come from the Go module proxy, with the versions below.
 package main
@@ -22,10 +20,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-const (
-	out        = "charts/schemas"
-	kubernetes = "k8s.io/kubernetes@v1.36.3"
-)
+const kubernetes = "k8s.io/kubernetes@v1.36.3"
 
 // builtIn are Kubernetes' own kinds, by their definition's name.
 func builtIn() map[string]string {
@@ -229,5 +224,5 @@ func write(name string, schema map[string]any) error {
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(filepath.Join(out, name+".json"), append(content, '\n'), 0o644)
+	return os.WriteFile(name+".json", append(content, '\n'), 0o644)
 }
