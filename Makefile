@@ -4,6 +4,8 @@
 # make e2e     strangers' clients against the real binary (fetches their packages first)
 # make e2e-claude-code   the same with Claude Code, which is a download of its own (380 MB)
 # make image   the container image for amd64 and arm64, with SBOMs, without Docker: bin/image
+# make chart   the Helm chart, bin/outcrop-<version>.tgz (builds helm first, once)
+# make chart-check   everything of the chart that needs only Helm and Go: lint, schema, goldens, kubeconform, kube-score
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -17,7 +19,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code bench perf image image-check clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code bench perf image image-check chart chart-check clean
 
 all: build
 
@@ -31,12 +33,13 @@ check: format vet lint guards race fuzz
 
 # gofmt by itself, so that its word does not hang on the lint's configuration.
 format:
-	@unformatted=$$(gofmt -l cmd internal bench e2e); \
+	@unformatted=$$(gofmt -l charts cmd internal bench e2e); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w:"; echo "$$unformatted"; exit 1; fi
 
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,claudecode ./e2e/...
+	$(GO) vet -tags helm ./charts
 
 lint:
 	$(LINT) run
@@ -84,6 +87,13 @@ image-check:
 	@first=$$($(MAKE) --no-print-directory -s image | cut -d' ' -f2); second=$$($(MAKE) --no-print-directory -s image | cut -d' ' -f2); \
 	if [ -z "$$first" ] || [ "$$first" != "$$second" ]; then echo "two builds of the image differ: $$first, $$second"; exit 1; fi; \
 	echo "image $$first, twice"
+
+chart:
+	@mkdir -p bin
+	bin=$$(charts/install helm) && "$$bin/helm" package charts/outcrop --version $(VERSION) --app-version $(VERSION) --destination bin
+
+chart-check:
+	bin=$$(charts/install) && OUTCROP_CHART_BIN=$$bin $(GO) test -tags helm -count=1 ./charts
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...

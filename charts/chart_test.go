@@ -272,6 +272,76 @@ func TestMetricsAreListed(t *testing.T) {
 	golden(t, "metrics.txt", b.String())
 }
 
+// What the dashboard and the alerts read is exported by the program, and so are the labels that they use.
+func TestMetricsAreExported(t *testing.T) {
+	exported, err := os.ReadFile("../internal/telemetry/testdata/metrics.txt")
+	if err != nil {
+		t.Fatal(err)
+	}
+	labels := map[string][]string{}
+	for _, m := range regexp.MustCompile(`(?m)^(\w+) \w+\{([^}]*)\}`).FindAllStringSubmatch(string(exported), -1) {
+		labels[m[1]] = append(strings.Split(m[2], ","), "job", "namespace", "service", "pod", "le") // those of the scrape
+	}
+	for _, expression := range expressions(t) {
+		var known []string
+		for _, m := range regexp.MustCompile(`\b((?:outcrop|gen_ai)_\w+)\{([^}]*)\}`).FindAllStringSubmatch(expression, -1) {
+			have, ok := labels[m[1]]
+			if !ok {
+				have, ok = labels[regexp.MustCompile(`_(bucket|sum|count)$`).ReplaceAllString(m[1], "")]
+			}
+			if !ok {
+				t.Errorf("%s is not exported: %s", m[1], expression)
+			}
+			known = append(known, have...)
+			for _, label := range regexp.MustCompile(`(\w+)(=|!=|=~|!~)"`).FindAllStringSubmatch(m[2], -1) {
+				if !slices.Contains(have, label[1]) {
+					t.Errorf("%s has no label %s: %s", m[1], label[1], expression)
+				}
+			}
+		}
+		for _, m := range regexp.MustCompile(`by \(([^)]*)\)`).FindAllStringSubmatch(expression, -1) {
+			for label := range strings.SplitSeq(m[1], ", ") {
+				if !slices.Contains(known, label) {
+					t.Errorf("nothing has a label %s: %s", label, expression)
+				}
+			}
+		}
+	}
+}
+
+// expressions are all that the dashboard and the alerts ask Prometheus.
+func expressions(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	var walk func(any)
+	walk = func(value any) {
+		switch v := value.(type) {
+		case object:
+			if text, ok := v["expr"].(string); ok {
+				all = append(all, text)
+			}
+			for _, below := range v {
+				walk(below)
+			}
+		case []any:
+			for _, below := range v {
+				walk(below)
+			}
+		}
+	}
+	for _, name := range []string{"files/dashboard.json", "files/alerts.yaml"} {
+		var document any
+		if err := yaml.Unmarshal(file(t, name), &document); err != nil {
+			t.Fatal(err)
+		}
+		walk(document)
+	}
+	if len(all) < 30 {
+		t.Fatalf("%d expressions", len(all))
+	}
+	return all
+}
+
 // golden compares with a file of this folder, or writes it.
 func golden(t *testing.T, name, have string) {
 	t.Helper()

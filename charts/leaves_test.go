@@ -6,6 +6,7 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"go.yaml.in/yaml/v3"
@@ -21,7 +22,7 @@ type change struct {
 
 // Every value of the schema changes what is rendered, or it has no business there.
 func TestEveryValueHasAnEffect(t *testing.T) {
-	changes, seen := changes(), map[string]bool{}
+	changes, seen, known := changes(), map[string]bool{}, new(rendered)
 	leaves(schemaDocument(t), "", func(path string, schema object) {
 		seen[path] = true
 		if slices.Contains(withoutEffect(), path) {
@@ -29,7 +30,7 @@ func TestEveryValueHasAnEffect(t *testing.T) {
 		}
 		t.Run(path, func(t *testing.T) {
 			t.Parallel()
-			tryLeaf(t, path, schema, changes[path])
+			known.try(t, path, schema, changes[path])
 		})
 	})
 	for path := range changes {
@@ -39,7 +40,17 @@ func TestEveryValueHasAnEffect(t *testing.T) {
 	}
 }
 
-func tryLeaf(t *testing.T, path string, schema object, c change) {
+// rendered are the renderings of values that many are compared with.
+type rendered struct{ byValues sync.Map }
+
+func (r *rendered) of(t *testing.T, values string) (string, error) {
+	t.Helper()
+	// The first of them renders, in a test that the others do not outlive.
+	once, _ := r.byValues.LoadOrStore(values, sync.OnceValues(func() (string, error) { return template(t, chart, values) }))
+	return once.(func() (string, error))()
+}
+
+func (r *rendered) try(t *testing.T, path string, schema object, c change) {
 	t.Helper()
 	if c.variant == "" {
 		c.variant = "everything"
@@ -60,7 +71,7 @@ func tryLeaf(t *testing.T, path string, schema object, c change) {
 		to = object{name: to}
 	}
 	merge(values, to.(object))
-	first, err := template(t, chart, before)
+	first, err := r.of(t, before)
 	if err != nil {
 		t.Fatalf("before: %v", err)
 	}

@@ -24,7 +24,6 @@ const awsSDK = "github.com/aws/aws-sdk-go-v2"
 func table() []row {
 	return []row{
 		{floor: 1, pkg: "charts"},
-		{floor: 5, pkg: "charts/schemas"},
 		{floor: 1, pkg: "internal/fetch"},
 		{floor: 1, pkg: "internal/iam"},
 		{floor: 1, pkg: "internal/jsonscan"},

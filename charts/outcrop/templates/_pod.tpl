@@ -122,6 +122,9 @@ volumeMounts: {{- . | nindent 2 }}
 - name: doctor
   args:
     - doctor
+    {{- if eq .Values.mode "adapter" }}
+    - --adapter
+    {{- end }}
     {{- range include "outcrop.configArgs" . | fromJsonArray }}
     - {{ . | quote }}
     {{- end }}
