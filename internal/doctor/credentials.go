@@ -55,7 +55,7 @@ func (e *Env) sdk(u *Upstream) (aws.Config, error) {
 func (e *Env) credentials(ctx context.Context, u *Upstream) []Finding {
 	switch {
 	case u.Client == nil:
-		return []Finding{{Code: "RUN-003", Severity: Skipped, Subject: u.Name, Message: "not checked: the upstream cannot be made, " + u.Failure.Error(), Remedy: "correct that first"}}
+		return []Finding{e.unmade(u)}
 	case u.isKey():
 		return e.apiKey(u)
 	}
@@ -97,6 +97,18 @@ func (e *Env) credentials(ctx context.Context, u *Upstream) []Finding {
 		out = append(out, e.keyAge(u, c)...)
 	}
 	return out
+}
+
+// unmade is why an upstream has no client.
+func (e *Env) unmade(u *Upstream) Finding {
+	f := Finding{Code: "CONF-005", Severity: Error, Subject: u.Name, Message: "the upstream cannot be used: " + u.Failure.Error(), Remedy: "correct the variable or field that is named"}
+	switch {
+	case strings.Contains(f.Message, "over https only"):
+		f.Code, f.Remedy = "CRED-014", "use an https endpoint; AWS's own SDKs refuse http with an API key too"
+	case e.Configured || e.Process == nil || u.Region == "": // which is told above
+		f.Code, f.Severity, f.Message, f.Remedy = "RUN-003", Skipped, "not checked: the upstream cannot be made", "correct what is told above"
+	}
+	return f
 }
 
 // brief is a duration for people.

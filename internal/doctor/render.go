@@ -12,13 +12,16 @@ import (
 // width is that of the report, in characters.
 const width = 110
 
+// widest is how wide the column of the subjects is at most; after a longer one the message has its own line.
+const widest = 26
+
 // WriteText prints the report for people: a group for each class with the worst of it last, then what to do,
 // the worst last again, and how many there are.
 func (r *Report) WriteText(w io.Writer) error {
 	var b strings.Builder
 	longest := 0
 	for _, f := range r.Findings {
-		longest = max(longest, min(utf8.RuneCountInString(f.Subject), 44))
+		longest = max(longest, min(utf8.RuneCountInString(f.Subject), widest))
 	}
 	var todo []Finding
 	for _, class := range Classes() {
@@ -29,13 +32,12 @@ func (r *Report) WriteText(w io.Writer) error {
 		for _, f := range group {
 			fmt.Fprintf(&b, "  %-8s%-11s", f.Severity, f.Code)
 			margin := 21
-			if f.Subject != "" {
+			switch n := utf8.RuneCountInString(f.Subject); {
+			case n > longest:
+				fmt.Fprintf(&b, "%s\n%*s", clean(f.Subject), margin, "")
+			case n > 0:
 				fmt.Fprintf(&b, "%-*s  ", longest, clean(f.Subject))
 				margin += longest + 2
-			}
-			if f.Subject != "" && utf8.RuneCountInString(f.Subject) > longest || margin > 64 {
-				b.WriteString("\n" + strings.Repeat(" ", 21))
-				margin = 21
 			}
 			b.WriteString(wrap(clean(f.Message), margin) + "\n")
 			if f.Severity >= Warning || f.Severity == Info && f.Remedy != "" {
