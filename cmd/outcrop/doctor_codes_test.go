@@ -107,12 +107,12 @@ func producedByCredentials() []produced {
 		{"CRED-002", env("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN"), []string{"mistyped"}},
 		{"CRED-003", chatting(`{"type": "chat", "endpoint": "bedrock:amazon.nova-lite-v1:0", "upstreams": [{"extraData": {"aws_assume_role_arn": "arn:aws:iam::000000000000:role/dial", "aws_role_duration": "15m"}}]}`, func(*account) {}), []string{"14 minutes", "aws_role_duration: 1h"}},
 		{"CRED-004", chatting(novaModel, mood("expired-token")), []string{"expired", "aws sso login"}},
-		{"CRED-005", func(a *account) []string { return oldKey(a) }, []string{"AKIAOLD", "outcrop aws grant"}},
+		{"CRED-005", oldKey, []string{"AKIAOLD", "outcrop aws grant"}},
 		{"CRED-006", func(a *account) []string {
 			a.caller = "arn:aws:iam::111122223333:root"
 			return []string{"--config", a.chats(novaModel)}
 		}, []string{"root"}},
-		{"CRED-007", func(a *account) []string { return onNode(a) }, []string{"node", "outcrop aws grant service-account"}},
+		{"CRED-007", onNode, []string{"node", "outcrop aws grant service-account"}},
 		{"CRED-008", with("--expect-role", "arn:aws:iam::000000000000:role/dial"), []string{"role/dial", "user/sandbox"}},
 		{"CRED-009", key("us-east-1", time.Hour, "AWS_BEARER_TOKEN_BEDROCK"), []string{"AKIDEXAMPLE", "us-east-1"}},
 		{"CRED-010", key("us-east-1", -time.Hour, "AWS_BEARER_TOKEN_BEDROCK"), []string{"60 minutes ago"}},
@@ -120,7 +120,7 @@ func producedByCredentials() []produced {
 		{"CRED-012", key("us-east-1", time.Hour, "AWS_BEARER_TOKEN_BEDROCK"), []string{"AWS_BEARER_TOKEN_BEDROCK_FILE"}},
 		{"CRED-013", env("AWS_BEARER_TOKEN_BEDROCK_FILE", "/nowhere/key"), []string{"/nowhere/key"}},
 		{"CRED-014", env("AWS_BEARER_TOKEN_BEDROCK", "sandbox", "AWS_ENDPOINT_URL", "http://bedrock.example.com"), []string{"https"}},
-		{"CRED-015", func(a *account) []string { return oldKey(a) }, []string{"days old", "aws iam create-access-key"}},
+		{"CRED-015", oldKey, []string{"days old", "aws iam create-access-key"}},
 		{"TOKEN-000", tokens(nil, nil), []string{"system:serviceaccount:dial:dial-bedrock"}},
 		{"TOKEN-001", env2("token", "AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere/token"), []string{"/nowhere/token", "fsGroup"}},
 		{"TOKEN-002", tokens(map[string]any{"": ""}, nil), nil},
@@ -141,8 +141,8 @@ func producedByCredentials() []produced {
 		}, []string{"restart the pod"}},
 		{"STS-003", func(a *account) []string {
 			a.paths["?GetCallerIdentity"] = func(w http.ResponseWriter, _ *http.Request) {
-				w.WriteHeader(403)
-				fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>denied by a VPC endpoint policy</Message></Error></ErrorResponse>`)
+				w.WriteHeader(http.StatusForbidden)
+				_, _ = fmt.Fprint(w, `<ErrorResponse><Error><Code>AccessDenied</Code><Message>denied by a VPC endpoint policy</Message></Error></ErrorResponse>`)
 			}
 			return []string{"--only", "sts"}
 		}, []string{"VPC endpoint policy"}},
@@ -167,13 +167,13 @@ func producedByNetwork() []produced {
 		{"NET-005", func(a *account) []string { return clock(a, 10*time.Minute+30*time.Second) }, []string{"10 minutes behind", "timedatectl"}},
 		{"NET-006", func(a *account) []string { return clock(a, -time.Minute) }, []string{"ahead"}},
 		{"NET-008", func(a *account) []string {
-			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(403) }))
+			proxy := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }))
 			a.t.Cleanup(proxy.Close)
 			a.t.Setenv("HTTPS_PROXY", proxy.URL)
 			return only("network", "AWS_ENDPOINT_URL", "")(a)
 		}, []string{"403", "HTTPS_PROXY"}},
 		{"NET-009", func(a *account) []string {
-			silent, err := net.Listen("tcp", "127.0.0.1:0")
+			silent, err := new(net.ListenConfig).Listen(a.t.Context(), "tcp", "127.0.0.1:0")
 			if err != nil {
 				a.t.Fatal(err)
 			}
@@ -330,7 +330,7 @@ func onNode(a *account) []string {
 	a.t.Setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", a.url)
 	a.paths["/latest/api/token"] = func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("X-Aws-Ec2-Metadata-Token-Ttl-Seconds", "600")
-		fmt.Fprint(w, "token")
+		_, _ = fmt.Fprint(w, "token")
 	}
 	a.paths["/security-credentials/?"] = answering("node")
 	a.paths["/security-credentials/node"] = answering(`{"Code":"Success","AccessKeyId":"sandbox","SecretAccessKey":"sandbox","Expiration":"` + time.Now().Add(time.Hour).UTC().Format(time.RFC3339) + `"}`)

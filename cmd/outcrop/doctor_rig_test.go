@@ -72,7 +72,7 @@ func (a *account) serve(w http.ResponseWriter, r *http.Request) {
 		a.answerQuotas(w)
 		return
 	case action == "GetCallerIdentity" && a.caller != "":
-		fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>%s</Arn><Account>111122223333</Account><UserId>AIDA</UserId></GetCallerIdentityResult></GetCallerIdentityResponse>`, a.caller)
+		_, _ = fmt.Fprintf(w, `<GetCallerIdentityResponse><GetCallerIdentityResult><Arn>%s</Arn><Account>111122223333</Account><UserId>AIDA</UserId></GetCallerIdentityResult></GetCallerIdentityResponse>`, a.caller)
 		return
 	}
 	for part, handle := range a.paths {
@@ -93,20 +93,20 @@ func (a *account) answerIAM(w http.ResponseWriter, action string) {
 	inner, ok := a.iam[action]
 	if !ok {
 		w.WriteHeader(http.StatusForbidden)
-		fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: iam:%s</Message></Error></ErrorResponse>`, action)
+		_, _ = fmt.Fprintf(w, `<ErrorResponse><Error><Type>Sender</Type><Code>AccessDenied</Code><Message>User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: iam:%s</Message></Error></ErrorResponse>`, action)
 		return
 	}
-	fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>`, action, inner)
+	_, _ = fmt.Fprintf(w, `<%[1]sResponse><%[1]sResult>%[2]s</%[1]sResult></%[1]sResponse>`, action, inner)
 }
 
 func (a *account) answerQuotas(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
 	if a.quotas == "" {
 		w.WriteHeader(http.StatusBadRequest)
-		io.WriteString(w, `{"__type":"AccessDeniedException","Message":"User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: servicequotas:ListServiceQuotas"}`)
+		_, _ = io.WriteString(w, `{"__type":"AccessDeniedException","Message":"User: arn:aws:iam::000000000000:user/sandbox is not authorized to perform: servicequotas:ListServiceQuotas"}`)
 		return
 	}
-	io.WriteString(w, a.quotas)
+	_, _ = io.WriteString(w, a.quotas)
 }
 
 // policies gives the caller policies, by name: a managed one for each.
@@ -126,13 +126,13 @@ func refusing(status int, code, message string) http.HandlerFunc {
 		w.Header().Set("X-Amzn-Errortype", code)
 		w.WriteHeader(status)
 		text, _ := json.Marshal(map[string]string{"message": message})
-		w.Write(text)
+		_, _ = w.Write(text)
 	}
 }
 
 // answering answers with a document.
 func answering(document string) http.HandlerFunc {
-	return func(w http.ResponseWriter, _ *http.Request) { io.WriteString(w, document) }
+	return func(w http.ResponseWriter, _ *http.Request) { _, _ = io.WriteString(w, document) }
 }
 
 // models writes a configuration of deployments: name → the rest of the entry.

@@ -47,7 +47,8 @@ func TestDoctorOfAHealthyAccount(t *testing.T) {
 		{"QuotaName":"On-demand model inference requests per minute for Amazon Nova Lite","QuotaCode":"L-2","Value":200}]}`
 	a.policies(map[string]string{"outcrop": `{"Version":"2012-10-17","Statement":[
 		{"Effect":"Allow","Action":["bedrock:InvokeModel","bedrock:InvokeModelWithResponseStream"],"Resource":["arn:aws:bedrock:*:000000000000:inference-profile/us.*","arn:aws:bedrock:*::foundation-model/a*"]},
-		{"Effect":"Allow","Action":["bedrock:CountTokens","bedrock:Get*","bedrock-mantle:CreateInference"],"Resource":"*"}]}`})
+		{"Effect":"Allow","Action":"bedrock-mantle:CreateInference","Resource":"arn:aws:bedrock-mantle:*:*:project/*"},
+		{"Effect":"Allow","Action":["bedrock:CountTokens","bedrock:Get*"],"Resource":"*"}]}`})
 	file := a.models(map[string]string{"claude": claudeModel, "nova": novaModel, "titan": `{"type": "embedding", "endpoint": "bedrock:amazon.titan-embed-text-v2:0"}`})
 	stdout, stderr, code := a.ask(t.Context(), "--config", file)
 	if code != 0 || !strings.Contains(stderr, "The probes of the models cost about $0.000") {

@@ -131,7 +131,7 @@ func TestTrap09TokensAreCountedWithTheBaseID(t *testing.T) {
 	counted := ""
 	a.paths["/count-tokens"] = func(w http.ResponseWriter, r *http.Request) {
 		counted = r.URL.Path
-		io.WriteString(w, `{"inputTokens": 8}`)
+		_, _ = io.WriteString(w, `{"inputTokens": 8}`)
 	}
 	r, _ := a.report("--config", a.chats(claudeModel), "--only", "models")
 	if counted != "/model/anthropic.claude-haiku-4-5-20251001-v1:0/count-tokens" {
@@ -181,6 +181,17 @@ func TestTheGuidesPolicyIsEnoughToServe(t *testing.T) {
 		if code != 0 {
 			t.Errorf("%s: exit %d", name, code)
 		}
+	}
+}
+
+// TestDoctorHasPermissionsSimulated: where they may not be read, IAM is asked to judge.
+func TestDoctorHasPermissionsSimulated(t *testing.T) {
+	a := newAccount(t)
+	file := a.chats(novaModel)
+	for decision, code := range map[string]string{"allowed": "PERM-000", "implicitDeny": "PERM-001"} {
+		a.iam["SimulatePrincipalPolicy"] = `<EvaluationResults><member><EvalActionName>any</EvalActionName><EvalDecision>` + decision + `</EvalDecision></member></EvaluationResults>`
+		r, _ := a.report("--config", file, "--only", "permissions")
+		a.want(r, code)
 	}
 }
 

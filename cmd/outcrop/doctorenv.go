@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -76,7 +77,7 @@ func (b *envBuilder) profileRegion() string {
 
 func (b *envBuilder) configuration(ctx context.Context, files []string, o config.Options) {
 	cfg, problems := config.Load(files, o)
-	b.Configured, b.Config, b.Problems = true, cfg, append(problems, defaultsProblems(ctx, cfg, b.Catalogue)...)
+	b.Configured, b.Config, b.Problems = true, cfg, slices.Concat(problems, defaultsProblems(ctx, cfg, b.Catalogue))
 	b.Doubts = catalogueProblems(cfg, b.Catalogue)
 	config.SortProblems(b.Problems, files)
 	for _, m := range cfg.Models {

@@ -41,15 +41,15 @@ func (m *Model) needs(caller string) []need {
 	case geo != "":
 		out = append(out, m.invoke(m.profileARN(of), "PERM-001", nil)...)
 		for _, in := range models.Destinations(geo, region) {
-			context := map[string][]string{"bedrock:InferenceProfileArn": {m.profileARN(of)}, "aws:RequestedRegion": {in}}
+			keys := map[string][]string{"bedrock:InferenceProfileArn": {m.profileARN(of)}, "aws:RequestedRegion": {in}}
 			code := "PERM-012"
 			switch in {
 			case "":
-				code, context["aws:RequestedRegion"] = "PERM-013", []string{"unspecified"}
+				code, keys["aws:RequestedRegion"] = "PERM-013", []string{"unspecified"}
 			case region:
 				code = "PERM-001"
 			}
-			out = append(out, m.invoke(foundation(in), code, context)...)
+			out = append(out, m.invoke(foundation(in), code, keys)...)
 		}
 	case strings.HasPrefix(m.ID, "arn:"):
 		out = append(out, m.invoke(m.ID, "PERM-001", nil)...)
@@ -72,15 +72,15 @@ func (m *Model) need(action, resource, code string) need {
 }
 
 // invoke are the needs of a chat, whole and as a stream; embeddings have no stream.
-func (m *Model) invoke(resource, code string, context map[string][]string) (out []need) {
+func (m *Model) invoke(resource, code string, keys map[string][]string) (out []need) {
 	for _, action := range invoking() {
 		if m.Model.Kind() != models.Chat && action != "bedrock:InvokeModel" {
 			continue
 		}
 		n := m.need(action, resource, code)
-		if context != nil {
-			n.Context = context
-			equals := map[string]iam.Strings{"bedrock:InferenceProfileArn": context["bedrock:InferenceProfileArn"]}
+		if keys != nil {
+			n.Context = keys
+			equals := map[string]iam.Strings{"bedrock:InferenceProfileArn": keys["bedrock:InferenceProfileArn"]}
 			if code == "PERM-013" {
 				equals["aws:RequestedRegion"] = iam.Strings{"unspecified"}
 			}
@@ -112,31 +112,30 @@ func (e *Env) permissions(ctx context.Context, u *Upstream) []Finding {
 			needs = append(needs, m.needs(arn)...)
 		}
 	}
-	cfg, err := e.sdk(u)
-	if err != nil {
-		return []Finding{unreadable(u, err.Error())}
-	}
-	judge, wide, err := e.judge(ctx, cfg, roleOf(arn))
+	has, err := e.rights(ctx, u, roleOf(arn))
 	if err != nil {
 		return []Finding{unreadable(u, rootCause(err))}
 	}
-	missing := slices.DeleteFunc(slices.Clone(needs), func(n need) bool { return judge(n.Request) })
+	missing := slices.DeleteFunc(slices.Clone(needs), func(n need) bool { return has.allows(n.Request) })
 	out := tellMissing(missing, roleOf(arn))
 	if !slices.ContainsFunc(out, func(f Finding) bool { return f.Severity == Error }) {
 		out = append([]Finding{{
 			Code: "PERM-000", Subject: u.Name, Message: fmt.Sprintf("the policies of %s are enough to serve %s", roleOf(arn), count(len(u.Deployments), "deployment")),
 		}}, out...)
 	}
-	out = append(out, off(u, arn, judge, needs)...)
-	if wide != "" {
-		out = append(out, Finding{Code: "PERM-011", Severity: Info, Subject: u.Name, Message: wide, Remedy: "outcrop aws policy --config FILE prints the least policy"})
+	out = append(out, off(u, arn, has.allows, needs)...)
+	for _, note := range has.notes {
+		out = append(out, Finding{Code: "PERM-010", Severity: Skipped, Subject: u.Name, Message: note})
+	}
+	if has.wide != "" {
+		out = append(out, Finding{Code: "PERM-011", Severity: Info, Subject: u.Name, Message: has.wide, Remedy: "outcrop aws policy --config FILE prints the least policy"})
 	}
 	return out
 }
 
 func unreadable(u *Upstream, why string) Finding {
 	return Finding{
-		Code: "PERM-010", Severity: Skipped, Subject: u.Name, Message: "the caller's policies could not be read: " + why,
+		Code: "PERM-010", Severity: Skipped, Subject: u.Name, Message: "the caller's policies were not judged: " + why,
 		Remedy: "nothing needs to be done: whether the models answer is checked above; with an operator's credentials outcrop doctor reads them",
 	}
 }
