@@ -184,3 +184,15 @@ func TestDoctorOfTheAdapter(t *testing.T) {
 		t.Errorf("exit %d", code)
 	}
 }
+
+// TestDoctorTellsACauseOnce: without a way to AWS the models are not each an error of their own.
+func TestDoctorTellsACauseOnce(t *testing.T) {
+	a := newAccount(t)
+	t.Setenv("AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "http://127.0.0.1:1")
+	r, code := a.report("--config", a.models(map[string]string{"claude": claudeModel, "nova": novaModel}))
+	a.want(r, "NET-002")
+	a.want(r, "RUN-003", "NET-002")
+	if r.Counts["error"] != 1 || code != doctor.ExitNetwork {
+		t.Errorf("exit %d with %v", code, r.Counts)
+	}
+}

@@ -213,8 +213,9 @@ func (e *Env) checks() []*check {
 	for _, file := range e.tokenFiles() {
 		add(&check{class: ClassToken, subject: file.path, run: func(ctx context.Context) []Finding { return e.token(ctx, file) }})
 	}
+	ways := map[*endpoint]*check{}
 	for _, to := range e.endpoints() {
-		add(&check{class: ClassNetwork, subject: to.subject(), run: func(ctx context.Context) []Finding { return e.network(ctx, to) }})
+		ways[to] = add(&check{class: ClassNetwork, subject: to.subject(), run: func(ctx context.Context) []Finding { return e.network(ctx, to) }})
 	}
 	for _, u := range e.Upstreams {
 		if u.Client != nil && !u.isKey() {
@@ -222,7 +223,7 @@ func (e *Env) checks() []*check {
 		}
 	}
 	for _, m := range e.Models {
-		add(&check{class: ClassModels, subject: m.Deployment, needs: before[m.Upstream], run: func(ctx context.Context) []Finding { return e.model(ctx, m) }})
+		add(&check{class: ClassModels, subject: m.Deployment, needs: append(m.way(ways), before[m.Upstream]...), run: func(ctx context.Context) []Finding { return e.model(ctx, m) }})
 	}
 	for _, u := range e.Upstreams {
 		if u.Client != nil && !u.isKey() && len(u.Deployments) > 0 {

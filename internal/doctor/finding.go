@@ -143,10 +143,11 @@ func Classes() []string {
 
 func isClass(name string) bool { return slices.Contains(Classes(), name) }
 
-// stops says whether what follows with the same credentials would find the same again.
+// stops says whether what follows with the same credentials, or the same way, would find the same again.
 func (f Finding) stops() bool {
 	switch f.Code {
-	case "CRED-001", "CRED-002", "CRED-004", "CRED-010", "CRED-011", "CRED-013", "CRED-014", "STS-001", "STS-002", "RUN-002":
+	case "CRED-001", "CRED-002", "CRED-004", "CRED-010", "CRED-011", "CRED-013", "CRED-014", "STS-001", "STS-002", "RUN-002",
+		"NET-001", "NET-002", "NET-003", "NET-008", "NET-009":
 		return f.Severity == Error
 	}
 	return false

@@ -74,6 +74,25 @@ func (e *Env) endpoints() []*endpoint {
 	return out
 }
 
+// way are the checks of the endpoint that the model is asked at.
+func (m *Model) way(ways map[*endpoint]*check) (list []*check) {
+	if m.Model == nil {
+		return nil
+	}
+	service := "bedrock-runtime"
+	if m.Model.Surface() == bedrock.SurfaceMantle {
+		service = "bedrock-mantle"
+	}
+	for _, at := range m.Upstream.Client.Endpoints() {
+		for to, c := range ways {
+			if at.Service == service && to.url == at.URL && to.upstream.Settings.Network == m.Upstream.Settings.Network {
+				list = append(list, c)
+			}
+		}
+	}
+	return list
+}
+
 // journey is what is seen of one request on its way.
 type journey struct {
 	mu    sync.Mutex // a dial may outlive the request
