@@ -238,7 +238,7 @@ func producedByModels() []produced {
 		{"MODEL-003", chatting(`{"type": "chat", "endpoint": "bedrock:us.does-not-exist-v1:0"}`, func(*account) {}), []string{"outcrop aws models --region us-east-1"}},
 		{"MODEL-004", chatting(`{"type": "chat", "endpoint": "bedrock:anthropic.claude-haiku-4-5-20251001-v1:0"}`, func(*account) {}), []string{"us.anthropic.claude-haiku-4-5-20251001-v1:0"}},
 		{"MODEL-005", chatting(novaModel, mood("end-of-life")), []string{"outcrop aws models"}},
-		{"MODEL-006", chatting(novaModel, mood("throttle-requests")), []string{"Service Quotas"}},
+		{"MODEL-006", chatting(novaModel, path("/converse", refusing(429, "ThrottlingException", "Too many requests, please wait before trying again."))), []string{"Service Quotas"}},
 		{"MODEL-007", chatting(novaModel, path("/converse", refusing(500, "InternalServerException", "oops"))), []string{"InternalServerException"}},
 		{"MODEL-008", chatting(novaModel, mood("legacy-idle")), []string{"legacy"}},
 		{"DEST-000", chatting(claudeModel, func(*account) {}), []string{"us-east-1, us-east-2, us-west-2"}},
