@@ -95,7 +95,7 @@ func (f *doctorFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 		return err
 	}
 	progress := newDoctorProgress(stderr)
-	if cost := doctor.Estimate(env); cost > 0 && f.output == "text" {
+	if cost := doctor.Estimate(env, f.only); cost > 0 && f.output == "text" {
 		if _, err := fmt.Fprintf(stderr, "The probes of the models cost about $%.5f (--probe free costs nothing).\n", cost); err != nil {
 			return err
 		}

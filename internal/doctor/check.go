@@ -99,7 +99,7 @@ func Run(ctx context.Context, e *Env, o Options) (*Report, error) {
 			return nil, fmt.Errorf("--only %q is no class of checks: choose among %s", class, strings.Join(Classes(), ", "))
 		}
 	}
-	report := &Report{CostUSD: e.planProbes()}
+	report := &Report{CostUSD: Estimate(e, o.Only)}
 	wanted := func(class string) bool { return len(o.Only) == 0 || slices.Contains(o.Only, class) }
 	var checks []*check
 	for _, c := range e.checks() {
@@ -109,9 +109,6 @@ func Run(ctx context.Context, e *Env, o Options) (*Report, error) {
 		} else {
 			close(c.done)
 		}
-	}
-	if !wanted(ClassModels) {
-		report.CostUSD = 0
 	}
 	runner{checks: checks, timeout: o.Timeout, progress: o.Progress}.run(ctx)
 	for _, c := range checks {

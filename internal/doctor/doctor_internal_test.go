@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"outcrop/internal/iam"
+	"outcrop/internal/models"
 )
 
 func codes(list []Finding) (out []string) {
@@ -180,5 +181,23 @@ func TestTextIsSafeForTerminals(t *testing.T) {
 	}
 	if strings.Contains(b.String(), "\x1b") || !strings.Contains(b.String(), "1 error, 0 warnings") {
 		t.Error(b.String())
+	}
+}
+
+func TestQuotasNameModelsInTheirOwnWay(t *testing.T) {
+	for _, tt := range []struct {
+		quota, provider, name string
+		same, exact           bool
+	}{
+		{"Amazon Nova Lite", "amazon", "Nova Lite", true, true},
+		{"Anthropic Claude Haiku 4.5", "anthropic", "Claude Haiku 4.5", true, true},
+		{"Anthropic Claude Sonnet 4 V1", "anthropic", "Claude Sonnet 4", true, false},
+		{"Anthropic Claude Sonnet 4.5", "anthropic", "Claude Sonnet 4", false, false},
+		{"Amazon Nova Lite", "amazon", "Nova Pro", false, false},
+	} {
+		same, exact := sameModel(tt.quota, &models.Model{Provider: tt.provider, Name: tt.name})
+		if same != tt.same || exact != tt.exact {
+			t.Errorf("%s and %s: %t, %t", tt.quota, tt.name, same, exact)
+		}
 	}
 }

@@ -155,12 +155,13 @@ func (e *Env) quota(m *Model, all []types.ServiceQuota) []Finding {
 	if !special {
 		prefix = "Cross-region"
 	}
-	var told []string
+	var told, also []string // of the model, and of versions of it
 	for _, q := range all {
 		name := aws.ToString(q.QuotaName)
 		rest, ok := strings.CutPrefix(strings.ToLower(name), strings.ToLower(prefix)+" model inference ")
 		what, model, found := strings.Cut(rest, " per minute for ")
-		if !ok || !found || !sameModel(model, known) {
+		same, exact := sameModel(model, known)
+		if !ok || !found || !same {
 			continue
 		}
 		value := aws.ToFloat64(q.Value)
@@ -170,16 +171,25 @@ func (e *Env) quota(m *Model, all []types.ServiceQuota) []Finding {
 				Remedy: "aws service-quotas request-service-quota-increase --service-code bedrock --quota-code " + aws.ToString(q.QuotaCode) + " --desired-value N",
 			}}
 		}
-		told = append(told, fmt.Sprintf("%.0f %s", value, what))
+		list := &also
+		if exact {
+			list = &told
+		}
+		if text := fmt.Sprintf("%.0f %s", value, what); !slices.Contains(*list, text) {
+			*list = append(*list, text)
+		}
 	}
 	if len(told) == 0 {
-		return nil
+		if told = also; len(told) == 0 {
+			return nil
+		}
 	}
 	return []Finding{{Code: "QUOTA-000", Subject: m.Deployment, Message: strings.Join(told, " and ") + " per minute, for the whole account in " + m.Upstream.Region}}
 }
 
-// sameModel compares a quota's name of a model with the catalogue's, which have other blanks and dots.
-func sameModel(quota string, m *models.Model) bool {
+// sameModel compares a quota's name of a model with the catalogue's, which have other blanks and dots; a
+// quota may name a version that the catalogue's name lacks.
+func sameModel(quota string, m *models.Model) (same, exact bool) {
 	plain := func(s string) string {
 		return strings.Map(func(r rune) rune {
 			if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
@@ -193,5 +203,5 @@ func sameModel(quota string, m *models.Model) bool {
 	name = strings.TrimPrefix(name, plain(maker))
 	version = strings.TrimPrefix(version, plain(maker))
 	rest, ok := strings.CutPrefix(name, version)
-	return ok && (rest == "" || rest[0] == 'v')
+	return ok && (rest == "" || rest[0] == 'v'), ok && rest == ""
 }

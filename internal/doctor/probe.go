@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,8 +51,14 @@ func (e *Env) cost(m *Model) float64 {
 	return (20*p.Input + 16*p.Output) / 1e6
 }
 
-// Estimate is what the probes of the models cost, in USD. Nothing is asked.
-func Estimate(e *Env) float64 { return e.planProbes() }
+// Estimate is what the probes of the models cost, in USD, if those classes are checked. Nothing is asked.
+func Estimate(e *Env, only []string) float64 {
+	cost := e.planProbes()
+	if len(only) > 0 && !slices.Contains(only, ClassModels) {
+		return 0
+	}
+	return cost
+}
 
 // planProbes is the estimate, in the order of the models; a probe that would go over the bound is made free of
 // charge in its place.
