@@ -33,13 +33,14 @@ check: format vet lint guards race fuzz
 
 # gofmt by itself, so that its word does not hang on the lint's configuration.
 format:
-	@unformatted=$$(gofmt -l charts cmd internal bench e2e); \
+	@unformatted=$$(gofmt -l charts cmd internal bench e2e tools); \
 	if [ -n "$$unformatted" ]; then echo "not formatted, run gofmt -w:"; echo "$$unformatted"; exit 1; fi
 
 vet:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,claudecode ./e2e/...
-	$(GO) vet -tags helm ./charts
+	$(GO) vet -tags helm ./charts ./internal/helm
+	$(GO) vet -tags k8s ./e2e/k8s
 
 lint:
 	$(LINT) run
@@ -93,7 +94,7 @@ chart:
 	bin=$$(charts/install helm) && "$$bin/helm" package charts/outcrop --version $(VERSION) --app-version $(VERSION) --destination bin
 
 chart-check:
-	bin=$$(charts/install) && OUTCROP_CHART_BIN=$$bin $(GO) test -tags helm -count=1 ./charts
+	bin=$$(charts/install) && HELM=$$bin/helm OUTCROP_CHART_BIN=$$bin $(GO) test -tags helm -count=1 ./charts ./internal/helm
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
