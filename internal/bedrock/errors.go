@@ -47,7 +47,7 @@ func (e *awsError) loggable() string {
 	case "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "ModelNotReadyException",
 		"ServiceQuotaExceededException", "ModelTimeoutException", "InternalServerException", "ServiceUnavailableException":
 	default:
-		if !isOurCredentials(e) && !saysContextLength(e.message) && !saysModelID(e.message) {
+		if !isOurCredentials(e) && !saysContextLength(e.message) && !saysModelID(e.message) && !denialPattern.MatchString(e.message) {
 			return "(AWS's text may quote the request and is not logged)"
 		}
 	}
@@ -124,6 +124,10 @@ func (e *awsError) readBody(body []byte) {
 		e.code = "UnknownError"
 	}
 }
+
+// denialPattern is IAM's text, whoever passes it on: it names the caller, the action and the resource, and
+// nothing of the request.
+var denialPattern = regexp.MustCompile(`^User: \S{1,600} is not authorized to perform: [a-z-]{1,40}:[A-Za-z]{1,60}( on resource: \S{1,600})?( (because|with an explicit deny) [a-zA-Z :*-]{1,300})?\.?$`)
 
 // codePattern is what a code looks like: whatever else stands in its place may quote the request, and
 // codes are logged.

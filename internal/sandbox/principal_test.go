@@ -42,7 +42,7 @@ func profilePolicy(profile, conditions string, regions ...string) string {
 }
 
 // Trap: a policy without the ARNs of the destination regions works until Bedrock routes elsewhere.
-func TestTrapDestinationRegions(t *testing.T) {
+func TestTrap07TheDestinationRegionJudges(t *testing.T) {
 	srv := serve(t, Options{})
 	profile := "arn:aws:bedrock:eu-west-1:" + testAccount + ":inference-profile/eu." + claudeModel
 	behind := `,"Condition":{"StringEquals":{"bedrock:InferenceProfileArn":"` + profile + `"}}`
@@ -84,7 +84,7 @@ func TestTrapDestinationRegions(t *testing.T) {
 
 // Trap: a global profile wants three grants, the third without a region; and a service control policy on
 // the region denies a region that nobody asked for.
-func TestTrapGlobalProfile(t *testing.T) {
+func TestTrap08AGlobalProfileHasThreeGrants(t *testing.T) {
 	srv := serve(t, Options{})
 	profile := "arn:aws:bedrock:eu-west-1:" + testAccount + ":inference-profile/global." + claudeModel
 	two := newUser(t, srv, "two", profilePolicy(profile, "", "eu-west-1"))
