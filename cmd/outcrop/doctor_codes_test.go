@@ -196,6 +196,8 @@ func producedByPermissions() []produced {
 	return []produced{
 		{"PERM-000", allowed(novaModel, invoke, `"`+novaARN+`"`), []string{"1 deployment"}},
 		{"PERM-001", model(denies("bedrock:InvokeModel", novaARN, "because no identity-based policy allows the bedrock:InvokeModel action")), []string{`"bedrock:InvokeModelWithResponseStream"`, novaARN, "role/dial"}},
+		{"PERM-001", chatting(novaModel, path("/converse-stream", denies("bedrock:InvokeModelWithResponseStream", novaARN, "because no identity-based policy allows the bedrock:InvokeModelWithResponseStream action"))),
+			[]string{"streams do not", `"bedrock:InvokeModelWithResponseStream"`}},
 		{"PERM-002", model(denies("bedrock:InvokeModel", novaARN, "with an explicit deny in a service control policy")), []string{"organization"}},
 		{"PERM-003", model(denies("bedrock:InvokeModel", novaARN, "because no permissions boundary allows the bedrock:InvokeModel action")), []string{"boundary"}},
 		{"PERM-004", model(denies("bedrock:InvokeModel", novaARN, "with an explicit deny in an identity-based policy")), []string{"Deny"}},
@@ -215,6 +217,10 @@ func producedByPermissions() []produced {
 		{"ACCESS-004", chatting(claudeModel, path("/foundation-model-availability/", answering(`{"agreementAvailability":{"status":"NOT_AVAILABLE"},"authorizationStatus":"AUTHORIZED"}`))), []string{"later calls will be denied"}},
 		{"ACCESS-005", chatting(claudeModel, path("/foundation-model-availability/", answering(`{"agreementAvailability":{"status":"PENDING"}}`))), []string{"15 minutes"}},
 		{"ACCESS-006", chatting(novaModel, path("/converse", refusing(400, "ValidationException", "Operation not allowed"))), []string{"payment method"}},
+		{"ACCESS-006", func(a *account) []string {
+			a.options.Access = []string{"*=no-bedrock"}
+			return []string{"--config", a.chats(novaModel), "--probe", "free"}
+		}, []string{"payment method"}},
 		{"ACCESS-007", chatting(claudeModel, path("/foundation-model-availability/", refusing(403, "AccessDeniedException", "no"))), []string{"bedrock:GetFoundationModelAvailability"}},
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 
 	"outcrop/internal/llm"
 )
@@ -100,9 +101,27 @@ func (m *Model) ProbeCount(ctx context.Context) error {
 }
 
 // ProbeAccess sends a body that no model takes: AWS complains about it to who may call the model, and
-// refuses the others before. It is billed in neither case. The error is that of a caller who may not.
+// refuses the others before. It is billed in neither case. The error is that of a caller who may not: of
+// whole answers, and where the model has them of streams, which are an action of their own.
 func (m *Model) ProbeAccess(ctx context.Context) error {
-	resp, err := m.client.send(ctx, m.known(ctx).whole, []byte("{}"), http.Header{"Accept": {"application/json"}})
+	if err := m.probeTarget(ctx, m.known(ctx).whole); err != nil {
+		return err
+	}
+	return m.ProbeStream(ctx)
+}
+
+// ProbeStream is the part of ProbeAccess that is about streams: bedrock:InvokeModelWithResponseStream. Without
+// streams, or where the same call gives them, there is nothing to ask.
+func (m *Model) ProbeStream(ctx context.Context) error {
+	v := m.known(ctx)
+	if !m.Calls().Stream || v.stream.url.String() == v.whole.url.String() {
+		return nil
+	}
+	return m.probeTarget(ctx, v.stream)
+}
+
+func (m *Model) probeTarget(ctx context.Context, to target) error {
+	resp, err := m.client.send(ctx, to, []byte("{}"), http.Header{"Accept": {"application/json"}})
 	if err != nil {
 		return err
 	}
@@ -112,10 +131,17 @@ func (m *Model) ProbeAccess(ctx context.Context) error {
 	}
 	err = refusal(resp)
 	e := llm.AsError(err)
-	if e.Kind == llm.KindInvalid {
+	if r, _ := RefusalOf(err); e.Kind == llm.KindInvalid && !saysNoAccess(r.Message) {
 		return nil
 	}
 	return m.advise(e)
+}
+
+// saysNoAccess knows what AWS says to accounts that may not call at all, as if their requests were wrong.
+// https://repost.aws/knowledge-center/bedrock-invokemodel-api-error
+func saysNoAccess(message string) bool {
+	return strings.HasPrefix(message, "Operation not allowed") || strings.HasPrefix(message, "Access to ") ||
+		strings.Contains(message, "account is not authorized")
 }
 
 // greeting is the shortest chat.

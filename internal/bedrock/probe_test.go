@@ -47,6 +47,15 @@ func TestProbes(t *testing.T) {
 	if err := model.ProbeAccess(t.Context()); err != nil {
 		t.Errorf("AWS complains of the body, so the caller may call: %v", err)
 	}
+	if want := []string{"/converse {}", "/converse-stream {}"}; len(asked) != 2 || !strings.HasSuffix(asked[0], want[0]) || !strings.HasSuffix(asked[1], want[1]) {
+		t.Errorf("whole answers and streams are an action each; asked %q", asked)
+	}
+	for _, refused := range []string{"Operation not allowed", "Access to Anthropic models is not allowed from unsupported countries, regions, or territories."} {
+		message = refused
+		if err := model.ProbeAccess(t.Context()); err == nil {
+			t.Errorf("%q is no complaint about the body", message)
+		}
+	}
 	code, message, status = "AccessDeniedException", "User: arn:aws:iam::111122223333:user/a is not authorized to perform: bedrock:InvokeModel", http.StatusForbidden
 	for name, probe := range map[string]func() error{
 		"access": func() error { return model.ProbeAccess(t.Context()) },

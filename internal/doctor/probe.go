@@ -101,7 +101,11 @@ func (e *Env) model(ctx context.Context, m *Model) []Finding {
 	if err := call(ctx); err != nil {
 		return append(out, e.explain(m, err))
 	}
-	told := Finding{Code: "MODEL-000", Subject: m.Deployment, Message: fmt.Sprintf("%s answered in %d ms", m.ID, time.Since(begin).Milliseconds())}
+	took := time.Since(begin)
+	if f, refused := e.streaming(ctx, m); refused {
+		return append(out, f)
+	}
+	told := Finding{Code: "MODEL-000", Subject: m.Deployment, Message: fmt.Sprintf("%s answered in %d ms", m.ID, took.Milliseconds())}
 	if m.probe == ProbeFree {
 		told = Finding{Code: "MODEL-001", Severity: Info, Subject: m.Deployment, Message: "AWS lets the caller call " + m.ID + "; it was not called", Remedy: "outcrop doctor --probe paid"}
 		if cost := e.cost(m); e.Probe == ProbePaid {
@@ -112,6 +116,22 @@ func (e *Env) model(ctx context.Context, m *Model) []Finding {
 	out = append(out, told)
 	out = append(out, e.counting(ctx, m)...)
 	return append(out, e.agreement(ctx, m)...)
+}
+
+// streaming asks whether the caller may have streams, too: a paid probe is a whole answer, and AWS has an action
+// for each. What is no denial of that action says nothing of it.
+func (e *Env) streaming(ctx context.Context, m *Model) (Finding, bool) {
+	if m.probe != ProbePaid { // the free one has asked
+		return Finding{}, false
+	}
+	err := m.Model.ProbeStream(ctx)
+	r, _ := bedrock.RefusalOf(err)
+	if d, ok := parseDenial(r.Message); !ok || d.action != invoking()[1] {
+		return Finding{}, false
+	}
+	f := e.explain(m, err)
+	f.Message = "whole answers work and streams do not: " + f.Message
+	return f, true
 }
 
 // counting tries the count of tokens, without which counts are estimates.
@@ -229,6 +249,9 @@ func (m *Model) refused(f Finding, told *llm.Error, r bedrock.Refusal) Finding {
 		f.Statements[0].Condition = iam.Condition{"StringEquals": {"aws:CalledViaLast": {"bedrock.amazonaws.com"}}}
 	case has("don't have access to the model"):
 		f.Code, f.Message, f.Remedy = "ACCESS-001", "the account has no access to "+base, "outcrop aws access "+base
+	case has("unsupported countries"):
+		f.Code, f.Message = "ACCESS-001", "Anthropic allows its models in some countries only: "+r.Message
+		f.Remedy = "call AWS from a supported country (the proxy's or NAT's address counts, too), or choose another vendor's model: outcrop aws models"
 	case has("with on-demand throughput isn"):
 		f.Code, f.Message, f.Remedy = "MODEL-004", m.ID+" is served through inference profiles only", "use a profile's id in the endpoint: outcrop aws models --region "+m.Upstream.Region
 		if advice != "" {
