@@ -38,7 +38,8 @@ type live struct {
 	current atomic.Pointer[generation]
 
 	mu     sync.Mutex // one change at a time
-	seen   contents   // what was looked at last, good or bad
+	seen   contents   // what was looked at last, good or bad; none if it may become good as it is
+	told   string     // why that is not served, as the log has it
 	number int        // of the generation that is served
 	served []*generation
 }
@@ -145,11 +146,12 @@ func (l *live) begin(f serveFlags, stderr io.Writer) error {
 		err = l.tell(problems)
 	}
 	if err == nil {
-		err = l.accept(cfg, problems)
+		err = l.try(cfg, problems)
 	}
 	if err == nil || !f.wait {
 		return err
 	}
+	l.told = err.Error()
 	l.log.Error("there is no good configuration yet: nothing is served until there is one", "error", err)
 	l.metrics.Reloaded(0, time.Now())
 	return l.put(&config.Config{}, waiting{})
@@ -236,6 +238,16 @@ func (l *live) accept(cfg *config.Config, problems []config.Problem) error {
 	return nil
 }
 
+// try accepts a configuration without mistakes, if what it names is there too: a file of certificates may come
+// later than the file that names it, so the next look tries again.
+func (l *live) try(cfg *config.Config, problems []config.Problem) error {
+	err := l.accept(cfg, problems)
+	if err != nil {
+		l.seen = contents{}
+	}
+	return err
+}
+
 // reload looks whether the files have changed, or have to be read anyway, and serves what they hold now if it
 // is good.
 func (l *live) reload(ctx context.Context, anyway bool) {
@@ -258,10 +270,14 @@ func (l *live) reload(ctx context.Context, anyway bool) {
 		err = l.tell(problems)
 	}
 	if err == nil {
-		err = l.accept(cfg, problems)
+		err = l.try(cfg, problems)
 	}
 	if err != nil {
 		l.metrics.Reloaded(0, time.Now())
+		if l.seen == (contents{}) && err.Error() == l.told && !anyway {
+			return
+		}
+		l.told = err.Error()
 		l.log.Error("the configuration was not loaded: the last good one is still served", "error", err, "generation", l.number)
 		return
 	}

@@ -209,6 +209,26 @@ func TestAConfigurationThatCannotBeBuiltKeepsTheLastGood(t *testing.T) {
 	}
 }
 
+// TestWhatAConfigurationNamesMayComeLater: it is tried again as it is, and told once.
+func TestWhatAConfigurationNamesMayComeLater(t *testing.T) {
+	r := newReloading(t, map[string]string{"models.json": model("good", "us-east-1"), "keys.json": teamKey})
+	create := r.pool.make
+	r.pool.make = func(bedrock.Settings) (*bedrock.Client, error) { return nil, os.ErrNotExist }
+	r.write(map[string]string{"models.json": model("other", "us-west-2")})
+	for range 3 {
+		r.reload(t.Context(), false)
+	}
+	if n := strings.Count(r.log.String(), "the last good one is still served"); n != 1 {
+		t.Errorf("it was said %d times:\n%s", n, &r.log)
+	}
+	r.pool.make = create
+	r.reload(t.Context(), false)
+	if diff := cmp.Diff([]string{"other"}, r.listed()); diff != "" {
+		t.Error(diff)
+	}
+	r.exports("outcrop_config_generation 2", "outcrop_config_last_reload_successful 1")
+}
+
 // TestWaitForConfig: without a good configuration the server is alive and not ready.
 func TestWaitForConfig(t *testing.T) {
 	r := newReloading(t, nil, func(f *serveFlags) { f.wait = true })
