@@ -43,4 +43,4 @@ func (n *notices) warn(message string, args ...any) {
 	}
 }
 
-var ErrNoRegion = errors.New("no AWS region")
+var errNoRegion = errors.New("no AWS region")

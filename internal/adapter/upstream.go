@@ -161,7 +161,7 @@ func (a *adapter) resolve(ctx context.Context, name string, u *Upstream, s sessi
 		return ready{}, &llm.Error{
 			Kind:    llm.KindInternal,
 			Message: "The adapter knows no AWS region for this deployment. Set region in the upstream's extraData, or AWS_DEFAULT_REGION for the adapter.",
-			Err:     ErrNoRegion,
+			Err:     errNoRegion,
 		}
 	}
 	if a.assumes(u) {
