@@ -34,7 +34,8 @@
 {{- $args := list (eq .Values.mode "gateway" | ternary "serve" "adapter") (printf "--listen=:%s" (include "outcrop.port" .)) -}}
 {{- if .Values.metrics.enabled -}}{{- $args = append $args (printf "--metrics-listen=:%d" (int .Values.containerPorts.metrics)) -}}{{- end -}}
 {{- $args = concat $args (list (printf "--drain-delay=%ds" (int .Values.drain.delaySeconds)) (printf "--drain-timeout=%ds" (int .Values.drain.timeoutSeconds))) -}}
-{{- $args = concat $args (include "outcrop.configArgs" . | fromJsonArray) -}}
+{{- /* A pod whose configuration is bad lives, is not ready, and tells Prometheus; it serves once the configuration is good. */ -}}
+{{- with include "outcrop.configArgs" . | fromJsonArray -}}{{- $args = concat $args . (list "--wait-for-config") -}}{{- end -}}
 {{- toYaml $args -}}
 {{- with .Values.extraArgs }}
 {{ include "outcrop.render" (dict "value" . "context" $) }}

@@ -162,8 +162,16 @@
 {{- if get $parsed "keys" }}
 - {{ printf "configuration.files: %s has `keys`, and the name of a key is the key itself, which everybody who reads ConfigMaps would have. Put that file into a Secret, and write its name to configuration.existingSecret" $name | quote }}
 {{- end }}
-{{- if regexMatch "aws_secret_access_key|aws_bearer_token_bedrock" (toJson $content) }}
-- {{ printf "configuration.files: %s has AWS credentials, which everybody who reads ConfigMaps would have. Put that file into a Secret, and write its name to configuration.existingSecret" $name | quote }}
+{{- /* Upstreams: Bedrock API keys, AWS keys, and those of other providers, in DIAL's places; extraData may be text. */}}
+{{- $secret := "\\\\?\"(key|apiKey|api_key|aws_api_key|aws_secret_access_key|aws_session_token|aws_bearer_token_bedrock|secretExtraData)\\\\?\": *(\\\\?\"[^\"\\\\]|[{0-9])" }}
+{{- $upstreams := list }}
+{{- range $section := list "models" "applications" }}
+{{- range $deployment := get $parsed $section | default dict }}
+{{- if kindIs "map" $deployment }}{{ $upstreams = append $upstreams (get $deployment "upstreams") }}{{ end }}
+{{- end }}
+{{- end }}
+{{- if or (regexMatch "aws_secret_access_key|aws_session_token|aws_bearer_token_bedrock[^_]" (toJson $content)) (regexMatch $secret (toJson $upstreams)) }}
+- {{ printf "configuration.files: %s has credentials of upstreams, which everybody who reads ConfigMaps would have. Put that file into a Secret, and write its name to configuration.existingSecret" $name | quote }}
 {{- end }}
 {{- end }}
 {{- range .Values.extraVolumeMounts }}
