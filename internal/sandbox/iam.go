@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -107,20 +108,8 @@ func (st *iamStore) actions() map[string]iamHandler {
 func (st *iamStore) resource(c iamCall) string {
 	st.mu.RLock()
 	defer st.mu.RUnlock()
-	for _, kind := range []string{"User", "Role"} {
-		if name := c.form.Get(kind + "Name"); name != "" {
-			if e, ok := st.entities(kind)[name]; ok {
-				return e.arn
-			}
-			return st.arnOf(kind, c.form.Get("Path"), name)
-		}
-	}
-	for _, member := range []string{"PolicySourceArn", "PolicyArn", "OpenIDConnectProviderArn"} {
-		if arn := c.form.Get(member); arn != "" {
-			return arn
-		}
-	}
-	switch c.form.Get("Action") {
+	action := c.form.Get("Action")
+	switch action {
 	case "ListUsers":
 		return st.arnOf("User", "/", "")
 	case "ListRoles":
@@ -129,10 +118,40 @@ func (st *iamStore) resource(c iamCall) string {
 		return st.arnOf("Policy", c.form.Get("Path"), c.form.Get("PolicyName"))
 	case "CreateOpenIDConnectProvider":
 		return st.providerARN(c.form.Get("Url"))
-	case "GetUser", "ListAccessKeys":
-		return c.who.ARN
 	}
-	return "*"
+	// Only the member that the action works on counts: others could be the caller's own.
+	switch kind, member := iamTarget(action); {
+	case kind == "User" && c.form.Get(member) == "" && c.who.User != "":
+		return c.who.ARN
+	case c.form.Get(member) == "":
+		return "*"
+	case kind == "":
+		return c.form.Get(member)
+	default:
+		name := c.form.Get(member)
+		if e, ok := st.entities(kind)[name]; ok {
+			return e.arn
+		}
+		return st.arnOf(kind, c.form.Get("Path"), name)
+	}
+}
+
+// iamTarget is the member that names what an action works on, and the kind of an entity that it names by its
+// name; an ARN has none.
+func iamTarget(action string) (kind, member string) {
+	switch {
+	case action == "SimulatePrincipalPolicy":
+		return "", "PolicySourceArn"
+	case strings.Contains(action, "OpenIDConnectProvider"):
+		return "", "OpenIDConnectProviderArn"
+	case strings.Contains(action, "Role"):
+		return "Role", "RoleName"
+	case strings.Contains(action, "User"), strings.Contains(action, "AccessKey"):
+		return "User", "UserName"
+	case strings.Contains(action, "Policy"):
+		return "", "PolicyArn"
+	}
+	return "", ""
 }
 
 // iamPage is MaxItems and Marker over a list that is given whole.

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -213,6 +214,38 @@ func TestMantlePermissions(t *testing.T) {
 	}
 	if status, body := post(); status != http.StatusOK {
 		t.Errorf("%d %s", status, body)
+	}
+}
+
+// What a call works on is what it is judged by: members that its action does not read open nothing.
+func TestStrayMembersOpenNothing(t *testing.T) {
+	srv := serve(t, Options{})
+	own := "arn:aws:iam::" + testAccount + ":user/mallory"
+	key := newUser(t, srv, "mallory", `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"iam:*","Resource":"`+own+`"}}`)
+	trust := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"AWS":"` + own + `"},"Action":"sts:AssumeRole"}}`
+	if _, err := iamClient(srv, sandboxKey).CreateRole(t.Context(), &iam.CreateRoleInput{RoleName: aws.String("admin"), AssumeRolePolicyDocument: &trust}); err != nil {
+		t.Fatal(err)
+	}
+	all := url.QueryEscape(`{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"*","Resource":"*"}}`)
+	for _, form := range []string{
+		"Action=PutRolePolicy&RoleName=admin&UserName=mallory&PolicyName=p&PolicyDocument=" + all,
+		"Action=UpdateAssumeRolePolicy&RoleName=admin&UserName=mallory&PolicyDocument=" + url.QueryEscape(trust),
+		"Action=CreatePolicy&PolicyName=p&PolicyArn=" + own + "&PolicyDocument=" + all,
+		"Action=CreateOpenIDConnectProvider&Url=https%3A%2F%2Fevil.example&UserName=mallory&PolicySourceArn=" + own,
+		"Action=ListPolicies&PolicyArn=" + own,
+	} {
+		w := wire{srv, key, "iam"}
+		answer, err := srv.Client().Do(w.request(t, "/", []byte(form+"&Version=2010-05-08"), "Content-Type", "application/x-www-form-urlencoded"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := readText(t, answer.Body)
+		if _ = answer.Body.Close(); answer.StatusCode != http.StatusForbidden {
+			t.Errorf("%s: %d %s", form, answer.StatusCode, body)
+		}
+	}
+	if _, err := iamClient(srv, key).CreateAccessKey(t.Context(), &iam.CreateAccessKeyInput{}); err != nil {
+		t.Errorf("without a name the user is the caller: %v", err)
 	}
 }
 
