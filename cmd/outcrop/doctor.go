@@ -123,6 +123,8 @@ func (f *doctorFlags) check() error {
 		return fmt.Errorf("--probe is %q: it must be none, free or paid", f.probe)
 	case f.timeout <= 0:
 		return errors.New("--timeout must be positive, such as 30s")
+	case !(f.maxCost >= 0): // NaN is neither
+		return fmt.Errorf("--max-cost is %v: it must be an amount in USD, such as 0.01", f.maxCost)
 	case f.adapter && len(f.configs) > 0:
 		return errors.New("--adapter and --config together: the adapter has no configuration; name its models with --model")
 	case len(f.configs) > 0 && (len(f.models) > 0 || f.region != "" || f.profile != ""):

@@ -159,6 +159,14 @@ func TestDoctorTellsNoSecrets(t *testing.T) {
 	file := a.models(map[string]string{"chat": novaModel, "own": `{"type": "chat", "endpoint": "bedrock:amazon.nova-pro-v1:0", "upstreams": [{"extraData": {"aws_access_key_id": "AKIAOWN", "aws_secret_access_key": "theothersecret"}}]}`})
 	text, stderr, _ := a.ask(t.Context(), "--config", file)
 	jsonText, _, _ := a.ask(t.Context(), "--config", file, "--json")
+	for _, endpoint := range []string{"https://me:thepassword@127.0.0.1:1", "https://me:thepassword@[bad"} {
+		for _, name := range []string{"AWS_ENDPOINT_URL_BEDROCK_RUNTIME", "AWS_ENDPOINT_URL_STS"} {
+			t.Setenv(name, endpoint)
+			more, told, _ := a.ask(t.Context(), "--config", file, "--timeout", "2s")
+			text += more + told
+			t.Setenv(name, a.url)
+		}
+	}
 	for _, secret := range []string{"thesecret", "thesessiontoken", "thepassword", "theothersecret", "thesignature", "a-key-that-nobody-guesses", "bedrock-api-key-", "eyJ"} {
 		if strings.Contains(text+stderr+jsonText, secret) {
 			t.Errorf("%q is told: %s", secret, text)

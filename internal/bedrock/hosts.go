@@ -112,12 +112,34 @@ func (c *Client) setHosts(o Options) error {
 func endpointBase(endpoint string, bearer bool) (string, error) {
 	u, err := url.Parse(endpoint)
 	if err != nil || u.Host == "" || u.User != nil || u.Scheme != "https" && u.Scheme != "http" || u.Path != "" && u.Path != "/" {
-		return "", fmt.Errorf("the Bedrock endpoint must be http(s)://host[:port], got %q", endpoint)
+		return "", fmt.Errorf("the Bedrock endpoint must be http(s)://host[:port], got %q", withoutPassword(endpoint))
 	}
 	if u.Scheme == "http" && bearer && !isLoopback(u.Hostname()) {
 		return "", fmt.Errorf("an API key is sent over https only, not to %s", endpoint)
 	}
 	return u.Scheme + "://" + u.Host, nil
+}
+
+// checkAddress refuses an override that is no address, or has a password that every error would repeat.
+func checkAddress(address string) error {
+	u, err := url.Parse(address)
+	if address == "" || err == nil && u.User == nil {
+		return nil
+	}
+	return fmt.Errorf("the address must be http(s)://host[:port], got %q", withoutPassword(address))
+}
+
+// withoutPassword takes a user and password out of an address that may be no URL.
+func withoutPassword(address string) string {
+	at := strings.LastIndexByte(address, '@')
+	if at < 0 {
+		return address
+	}
+	scheme, _, found := strings.Cut(address[:at], "://")
+	if !found {
+		return "…" + address[at:]
+	}
+	return scheme + "://…" + address[at:]
 }
 
 // isLoopback says whether a host is this machine, where a key may travel in the clear.

@@ -58,6 +58,9 @@ func load(ctx context.Context, getenv func(string) string, catalogue *models.Cat
 	if p.role != "" && !isRoleARN(p.role) {
 		return nil, warnings, errors.New("AWS_ASSUME_ROLE_ARN is not the ARN of a role, arn:aws:iam::<12 digits>:role/<name>")
 	}
+	if err := checkAddress(p.endpoints.sts); err != nil {
+		return nil, warnings, fmt.Errorf("AWS_ENDPOINT_URL_STS or AWS_ENDPOINT_URL: %w", err)
+	}
 	transport, _, err := t.get(p.network.route) // and never released: it is the process's
 	if err != nil {
 		return nil, warnings, fmt.Errorf("the process's way to AWS: %w", err)

@@ -37,7 +37,13 @@ type endpoint struct {
 	upstream *Upstream
 }
 
-func (to *endpoint) subject() string { return strings.Join(to.services, ", ") + " " + to.url }
+func (to *endpoint) subject() string {
+	address := to.url
+	if u, err := url.Parse(address); err == nil {
+		address = u.Redacted()
+	}
+	return strings.Join(to.services, ", ") + " " + address
+}
 
 // endpoints are all that are used, each once for each way to it.
 func (e *Env) endpoints() []*endpoint {
