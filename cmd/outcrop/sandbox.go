@@ -162,7 +162,7 @@ func (f *sandboxFlags) greeting(addr net.Addr) string {
 	for _, name := range []string{"BEDROCK_RUNTIME", "BEDROCK_MANTLE", "BEDROCK", "STS", "IAM", "EKS", "SERVICE_QUOTAS"} {
 		fmt.Fprintf(&b, "export AWS_ENDPOINT_URL_%s=%s\n", name, url)
 	}
-	fmt.Fprintf(&b, "export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s AWS_REGION=us-east-1\n", shellWord(key), shellWord(secret))
+	fmt.Fprintf(&b, "export AWS_ACCESS_KEY_ID=%s AWS_SECRET_ACCESS_KEY=%s\nexport AWS_REGION=us-east-1 AWS_DEFAULT_REGION=us-east-1\n", shellWord(key), shellWord(secret))
 	if f.tls {
 		fmt.Fprintf(&b, "export AWS_CA_BUNDLE=%s\n", shellWord(cmp.Or(f.certOut, "…the file of --tls-cert-out")))
 		fmt.Fprintf(&b, "# or, instead of the access key:\nexport AWS_BEARER_TOKEN_BEDROCK=%s\n", shellWord(apiKey))

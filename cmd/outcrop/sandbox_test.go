@@ -55,7 +55,8 @@ func TestSandboxCommand(t *testing.T) {
 		without string
 	}{
 		{nil, []string{"export AWS_ENDPOINT_URL_BEDROCK_RUNTIME=http://127.0.0.1:", "export AWS_ENDPOINT_URL_BEDROCK_MANTLE=http://", "export AWS_ENDPOINT_URL_BEDROCK=http://", "export AWS_ENDPOINT_URL_STS=http://",
-			"AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox"}, "AWS_BEARER"},
+			"AWS_ACCESS_KEY_ID=sandbox AWS_SECRET_ACCESS_KEY=sandbox",
+			"AWS_DEFAULT_REGION=us-east-1" /* Python's SDK and CLI read no other */}, "AWS_BEARER"},
 		{[]string{"--tls", "--tls-cert-out", cert}, []string{"=https://127.0.0.1:", "AWS_CA_BUNDLE=" + cert, "AWS_BEARER_TOKEN_BEDROCK=sandbox"}, "http://"},
 		{[]string{"--credentials", "AKIA1:hush", "--tls", "--api-key", "hush2"}, []string{"AWS_ACCESS_KEY_ID=AKIA1 "}, "hush"},
 	} {
