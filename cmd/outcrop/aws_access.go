@@ -36,8 +36,12 @@ CreateFoundationModelAgreement, which wants aws-marketplace:Subscribe and ViewSu
 Exit codes: 0 all models can be called; 1 the command could not do its work; 2 something is left to do.`,
 		Example: `  outcrop aws access us.anthropic.claude-haiku-4-5-20251001-v1:0
   outcrop aws access anthropic.claude-haiku-4-5-20251001-v1:0 --form form.yaml --apply`,
-		Args: cobra.MinimumNArgs(1),
-		RunE: func(cmd *cobra.Command, args []string) error { return f.access(cmd, a, args) },
+		RunE: func(cmd *cobra.Command, args []string) error {
+			if len(args) == 0 {
+				return errors.New("no model: outcrop aws access MODEL…; outcrop aws models lists their ids")
+			}
+			return f.access(cmd, a, args)
+		},
 	}
 	cmd.Flags().StringVar(&a.form, "form", "", "`FILE` with the use-case form, YAML or JSON: companyName, companyWebsite, intendedUsers, industryOption, otherIndustryOption, useCases")
 	cmd.Flags().BoolVar(&a.apply, "apply", false, "send the form and make the agreements")

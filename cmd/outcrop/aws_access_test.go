@@ -76,6 +76,15 @@ func TestTrap10AccessSeesWhatTheFirstCallHides(t *testing.T) {
 	expect(t, 0, []string{"All of it can be called"}, "aws", "access", "cohere.rerank-v3-5:0", "--apply", "--wait", "30s")
 }
 
+// Who may not ask for the state is not told that the model cannot be called.
+func TestAccessNotKnown(t *testing.T) {
+	awsSandbox(t, sandbox.Options{ServiceControlPolicy: []byte(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"bedrock:GetFoundationModelAvailability","Resource":"*"}}`)})
+	out := expect(t, 2, []string{"Whether it can be called is not known", "outcrop doctor --model amazon.nova-lite-v1:0"}, "aws", "access", "amazon.nova-lite-v1:0")
+	if strings.Contains(out, "cannot be called") {
+		t.Error(out)
+	}
+}
+
 func TestAccessBadInput(t *testing.T) {
 	awsSandbox(t, sandbox.Options{Access: []string{"mistral=not-in-region", "mistral@eu-west-2=available", "*@eu-west-1=no-bedrock"}})
 	bad := filepath.Join(t.TempDir(), "form.json")
@@ -96,7 +105,7 @@ func TestAccessBadInput(t *testing.T) {
 		{[]string{"amazon.nova-lite-v1:0", "--form", "/nowhere"}, []string{"--form: open /nowhere"}},
 		{[]string{"amazon.nova-lite-v1:0", "--form", bad}, []string{"field users not found", "the fields are companyName"}},
 		{[]string{"amazon.nova-lite-v1:0", "--form", half}, []string{"companyWebsite is empty", "useCases is empty", "intendedUsers must be internal (0)"}},
-		{nil, []string{"requires at least 1 arg"}},
+		{nil, []string{"no model: outcrop aws access MODEL…"}},
 	} {
 		expect(t, 1, c.has, append([]string{"aws", "access"}, c.args...)...)
 	}

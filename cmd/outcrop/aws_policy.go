@@ -49,7 +49,7 @@ Exit codes: 0 all is well; 1 the command could not do its work; 2 --diff found p
 			return f.run(cmd.Context(), cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
-	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`; repeat to merge several, later ones win")
+	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`, or a directory of them; repeat to merge several, later ones win")
 	cmd.Flags().BoolVar(&f.merge.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
 	cmd.Flags().StringVar(&f.accountID, "account", "", "`NUMBER` of the account, 12 digits (default: that of the credentials)")
 	cmd.Flags().BoolVar(&f.offline, "offline", false, "ask AWS nothing")
@@ -86,7 +86,11 @@ func (f *policyFlags) run(ctx context.Context, stdout, stderr io.Writer) error {
 	if err := f.check(); err != nil {
 		return err
 	}
-	cfg, problems := config.Load(f.configs, f.merge)
+	files, err := source{paths: f.configs}.files()
+	if err != nil {
+		return err
+	}
+	cfg, problems := config.Load(files, f.merge)
 	if config.HasErrors(problems) {
 		for _, p := range problems {
 			if p.Severity == config.Error {

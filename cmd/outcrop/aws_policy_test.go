@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -241,6 +242,10 @@ func TestAWSPolicyBadInput(t *testing.T) {
 	elsewhere := write(t, `{"models": {"x": {"type": "chat", "endpoint": "http://other.example/x"}}}`)
 	broken := write(t, `{"models": {"x": {"type": "chat", "endpoint": "bedrock:arn:aws:bedrock:us-east-1:12:inference-profile/us.x"}}}`)
 	application := write(t, `{"models": {"x": {"type": "chat", "endpoint": "bedrock:arn:aws:bedrock:us-east-1:`+policyAccount+`:application-inference-profile/zzzzzzzzzzzz"}}}`)
+	out, errs, code := runPolicy(t, "--config", filepath.Dir(good))
+	if code != 0 || !strings.Contains(out, usedClaude) {
+		t.Errorf("a directory of configurations: exit %d\n%s%s", code, out, errs)
+	}
 	for want, args := range map[string][]string{
 		"no model of the configuration is served by Bedrock":                             {"--config", elsewhere},
 		"the configuration has mistakes: correct them first":                             {"--config", broken},

@@ -38,7 +38,7 @@ func (p *Problem) Error() string {
 	if p.Remedy == "" {
 		return p.Text
 	}
-	return p.Text + ". " + p.Remedy
+	return p.Text + "\n  to do: " + p.Remedy
 }
 
 // Short is the problem in a few words.

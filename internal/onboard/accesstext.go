@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"outcrop/internal/iam"
@@ -132,6 +133,8 @@ func (p *AccessPlan) remains(b *strings.Builder) {
 		b.WriteString("Nothing was written. To send and agree to the above, type the same with --apply.\n")
 	case p.Pending():
 		b.WriteString("An agreement takes up to 15 minutes; calls may succeed meanwhile, and fail later if it does not come about.\nLook again: " + again + "\n")
+	case p.unknown():
+		b.WriteString("Whether it can be called is not known. Allow what is named above to who runs this command, or try a call:\noutcrop doctor --model " + strings.Join(p.ids(), " --model ") + "\n")
 	default:
 		b.WriteString("Some of it cannot be called. After a change of permissions wait about two minutes, then: " + again + "\n")
 	}
@@ -144,6 +147,11 @@ func (p *AccessPlan) todo() bool {
 		}
 	}
 	return false
+}
+
+// unknown says whether nothing is known to stand in the way, and something is not known.
+func (p *AccessPlan) unknown() bool {
+	return !slices.ContainsFunc(p.Models, func(m ModelPlan) bool { return m.Access.State != AccessAvailable && m.Access.State != AccessUnknown })
 }
 
 func (p *AccessPlan) ids() []string {

@@ -108,6 +108,8 @@ func TestPrincipalKind(t *testing.T) {
 		{role, "WebIdentityCredentials", "IRSA role (EKS service account)", map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/var/run/secrets/eks.amazonaws.com/serviceaccount/token"}},
 		{role, "WebIdentityCredentials", "assumed role (web identity)", map[string]string{"AWS_WEB_IDENTITY_TOKEN_FILE": "/run/github/token"}},
 		{role, "CredentialsEndpointProvider", "EKS Pod Identity role", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://169.254.170.23/v1/credentials"}},
+		{role, "CredentialsEndpointProvider", "EKS Pod Identity role", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://[fd00:ec2::23]/v1/credentials"}},
+		{role, "CredentialsEndpointProvider", "role of a container endpoint", map[string]string{"AWS_CONTAINER_CREDENTIALS_FULL_URI": "http://localhost:1338/latest/meta-data/container/security-credentials"}},
 		{role, "CredentialsEndpointProvider", "ECS task role", map[string]string{"AWS_CONTAINER_CREDENTIALS_RELATIVE_URI": "/v2/credentials/x"}},
 		{role, "EC2RoleProvider", "EC2 instance role (of a node, when this is a pod)", nil},
 		{"arn:aws:sts::111122223333:assumed-role/AWSReservedSSO_Admin_0123/ann", "SSOProvider", "IAM Identity Center role", nil},

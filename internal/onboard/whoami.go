@@ -294,12 +294,22 @@ func roleKind(name string, c Credentials, getenv func(string) string) string {
 		return "assumed role (web identity)"
 	case provider == "CredentialsEndpointProvider" && getenv("AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != "":
 		return "ECS task role"
-	case provider == "CredentialsEndpointProvider":
+	case provider == "CredentialsEndpointProvider" && isPodIdentity(getenv):
 		return "EKS Pod Identity role"
+	case provider == "CredentialsEndpointProvider":
+		return "role of a container endpoint"
 	case provider == "EC2RoleProvider":
 		return "EC2 instance role (of a node, when this is a pod)"
 	}
 	return "assumed role"
+}
+
+// isPodIdentity says whether the endpoint is that of EKS: CloudShell and others use the same variables.
+// https://docs.aws.amazon.com/eks/latest/userguide/pod-id-how-it-works.html
+func isPodIdentity(getenv func(string) string) bool {
+	uri := getenv("AWS_CONTAINER_CREDENTIALS_FULL_URI")
+	return strings.Contains(uri, "//169.254.170.23") || strings.Contains(uri, "//[fd00:ec2::23]") ||
+		strings.Contains(getenv("AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE"), "pods.eks.amazonaws.com")
 }
 
 func stamp(t time.Time) string { return t.UTC().Format("2006-01-02 15:04 UTC") }
