@@ -279,6 +279,9 @@ func writeComparison(w io.Writer, c onboard.Comparison) error {
 	for _, operator := range c.Verdict.Unknown {
 		fmt.Fprintf(&b, "unknown   the condition operator %s was taken as not fulfilled\n", operator)
 	}
+	if len(c.Verdict.Hangs) > 0 {
+		fmt.Fprintf(&b, "hangs     on the condition keys %s, which AWS knows when a call comes: taken as fitting\n", strings.Join(c.Verdict.Hangs, ", "))
+	}
 	for _, off := range c.Verdict.Off {
 		fmt.Fprintf(&b, "missing   for %s: %s\n", off.Feature, off.Means)
 	}

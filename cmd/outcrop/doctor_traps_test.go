@@ -196,6 +196,19 @@ func TestDoctorHasPermissionsSimulated(t *testing.T) {
 }
 
 // TestDoctorAndBadInput: each message says what is wrong and what to type.
+// TestDoctorWithinAVPCEndpoint: a Deny for calls from elsewhere is no alarm where the models answer.
+func TestDoctorWithinAVPCEndpoint(t *testing.T) {
+	a := newAccount(t)
+	a.policies(map[string]string{"own": `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["bedrock:*","bedrock-mantle:*"],"Resource":"*"},
+		{"Effect":"Deny","Action":"*","Resource":"*","Condition":{"StringNotEquals":{"aws:SourceVpce":"vpce-1"}}}]}`})
+	r, code := a.report("--config", a.chats(novaModel))
+	a.want(r, "PERM-000", "enough to serve")
+	a.want(r, "PERM-010", "hang on aws:SourceVpce")
+	if f, ok := find(r, "PERM-001"); ok || code != 0 {
+		t.Errorf("exit %d: %+v", code, f)
+	}
+}
+
 func TestDoctorAndBadInput(t *testing.T) {
 	for _, tt := range []struct {
 		name    string

@@ -97,16 +97,5 @@ func (m *Model) profileARN(of string) string {
 	if strings.HasPrefix(m.ID, "arn:") {
 		return m.ID
 	}
-	return "arn:" + partition(m.Upstream.Region) + ":bedrock:" + m.Upstream.Region + ":" + of + ":inference-profile/" + m.ID
-}
-
-// partition is AWS's group of regions, as ARNs begin.
-func partition(region string) string {
-	switch {
-	case strings.HasPrefix(region, "cn-"):
-		return "aws-cn"
-	case strings.HasPrefix(region, "us-gov-"):
-		return "aws-us-gov"
-	}
-	return "aws"
+	return "arn:" + iam.Partition(m.Upstream.Region) + ":bedrock:" + m.Upstream.Region + ":" + of + ":inference-profile/" + m.ID
 }

@@ -27,7 +27,7 @@ func (m *Model) needs(caller string) []need {
 		return nil
 	}
 	region, base, of := m.Upstream.Region, m.Model.Base(), account(caller)
-	part := partition(region)
+	part := iam.Partition(region)
 	if m.Model.Surface() == bedrock.SurfaceMantle {
 		project := "arn:" + part + ":bedrock-mantle:" + region + ":" + of + ":project/default"
 		n := m.need("bedrock-mantle:CreateInference", project, "PERM-009")
@@ -193,7 +193,7 @@ func union(a, b iam.Strings) iam.Strings {
 
 // off names what the policies do not allow and no deployment depends on.
 func off(u *Upstream, arn string, judge func(iam.Request) bool, needs []need) (out []Finding) {
-	part, region, of := partition(u.Region), u.Region, account(arn)
+	part, region, of := iam.Partition(u.Region), u.Region, account(arn)
 	for _, o := range []struct{ action, resource, code, message string }{
 		{"bedrock:CountTokens", "arn:" + part + ":bedrock:" + region + "::foundation-model/anthropic.claude", "PERM-007", "token counting is off (bedrock:CountTokens): counts would be estimates; chat is not concerned"},
 		{"bedrock:GetInferenceProfile", "arn:" + part + ":bedrock:" + region + ":" + of + ":application-inference-profile/any", "PERM-008", "profile look-ups are off (bedrock:GetInferenceProfile): the model behind an ARN has to be named in baseModel; chat is not concerned"},

@@ -2,6 +2,8 @@ package doctor
 
 import (
 	"context"
+	"slices"
+	"strings"
 
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
@@ -25,8 +27,9 @@ func (e *Env) rights(ctx context.Context, u *Upstream, arn string) (*rights, err
 	}
 	held, notes, err := account.HeldPolicies(ctx, arn)
 	if err != nil {
-		if allows, ok := simulate(ctx, awsiam.NewFromConfig(account.Config), arn); ok {
-			return &rights{allows: allows}, nil
+		r := &rights{}
+		if r.simulate(ctx, awsiam.NewFromConfig(account.Config), arn) {
+			return r, nil
 		}
 		return nil, err
 	}
@@ -34,13 +37,26 @@ func (e *Env) rights(ctx context.Context, u *Upstream, arn string) (*rights, err
 	for _, h := range held {
 		documents = append(documents, h.Document)
 	}
-	return &rights{
-		allows: func(q iam.Request) bool {
-			q.Principal = arn
-			return iam.Evaluate(q, documents...).Allowed
-		},
-		notes: notes, wide: tooWide(held),
-	}, nil
+	r := &rights{notes: notes, wide: tooWide(held)}
+	r.allows = func(q iam.Request) bool {
+		q.Principal = arn
+		hangs := iam.Hangs(q, documents...)
+		r.hangOn(hangs)
+		return len(hangs) > 0 || iam.Evaluate(q, documents...).Allowed
+	}
+	return r, nil
+}
+
+// hangOn notes condition keys whose values only AWS knows: a Deny for calls from elsewhere than a VPC endpoint is
+// no reason for an alarm within it.
+func (r *rights) hangOn(keys []string) {
+	if len(keys) == 0 {
+		return
+	}
+	note := "The policies hang on " + strings.Join(keys, ", ") + ", which AWS knows when a call comes: taken as fitting. Whether the models answer is checked above."
+	if !slices.Contains(r.notes, note) {
+		r.notes = append(r.notes, note)
+	}
 }
 
 func tooWide(held []onboard.Held) string {
@@ -55,8 +71,8 @@ func tooWide(held []onboard.Held) string {
 	return ""
 }
 
-// simulate has IAM judge; ok is false for who may not ask it to.
-func simulate(ctx context.Context, client *awsiam.Client, arn string) (allows func(iam.Request) bool, ok bool) {
+// simulate has IAM judge; it is false for who may not ask it to.
+func (r *rights) simulate(ctx context.Context, client *awsiam.Client, arn string) bool {
 	ask := func(q iam.Request) (bool, error) {
 		in := &awsiam.SimulatePrincipalPolicyInput{PolicySourceArn: &arn, ActionNames: []string{q.Action}, ResourceArns: []string{q.Resource}}
 		for key, values := range q.Context {
@@ -66,13 +82,20 @@ func simulate(ctx context.Context, client *awsiam.Client, arn string) (allows fu
 		if err != nil || len(got.EvaluationResults) == 0 {
 			return false, err
 		}
-		return got.EvaluationResults[0].EvalDecision == types.PolicyEvaluationDecisionTypeAllowed, nil
+		result := got.EvaluationResults[0]
+		if result.EvalDecision == types.PolicyEvaluationDecisionTypeAllowed {
+			return true, nil
+		}
+		hangs := iam.KnownByAWS(result.MissingContextValues)
+		r.hangOn(hangs)
+		return len(hangs) > 0, nil
 	}
 	if _, err := ask(iam.Request{Action: "bedrock:InvokeModel", Resource: "*"}); err != nil {
-		return nil, false
+		return false
 	}
-	return func(q iam.Request) bool {
+	r.allows = func(q iam.Request) bool {
 		allowed, err := ask(q)
 		return allowed || err != nil // what could not be asked is not called missing
-	}, true
+	}
+	return true
 }

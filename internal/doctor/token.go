@@ -150,7 +150,8 @@ func (e *Env) trust(ctx context.Context, file tokenFile, c claims) []Finding {
 		return append(out, skipped("the trust policy of "+file.role, "iam:GetRole"))
 	}
 	if provider == "" {
-		provider = "arn:aws:iam::" + account(file.role) + ":oidc-provider/" + issuer
+		before, _, _ := strings.Cut(file.role, ":role/") // of the same partition and account
+		provider = before + ":oidc-provider/" + issuer
 	}
 	return append(out, judgeTrust(file, provider, c, aws.ToString(role.Role.AssumeRolePolicyDocument))...)
 }

@@ -18,6 +18,8 @@ type Verdict struct {
 	Denied []string `json:"denied,omitempty"`
 	// Unknown are condition operators that this program does not know; see Decision.
 	Unknown []string `json:"unknown,omitempty"`
+	// Hangs are condition keys whose values only AWS knows when a call comes; they were taken as fitting.
+	Hangs []string `json:"hangs,omitempty"`
 }
 
 // Off is a feature that misses permissions.
@@ -40,6 +42,10 @@ func Judge(u Use, policies ...Document) Verdict {
 			}
 		}
 		if d.Allowed {
+			continue
+		}
+		if hangs := Hangs(n.Request, policies...); len(hangs) > 0 {
+			v.Hangs = sorted(append(v.Hangs, hangs...))
 			continue
 		}
 		if d.Denied {

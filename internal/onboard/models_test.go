@@ -88,7 +88,7 @@ func TestTokens(t *testing.T) {
 }
 
 func TestRegions(t *testing.T) {
-	for like, want := range map[string]int{"us-gov-west-1": 2, "cn-north-1": 1, "eusc-de-east-1": 1, "eu-west-1": 32} {
+	for like, want := range map[string]int{"us-gov-west-1": 2, "cn-north-1": 1, "eusc-de-east-1": 1, "eu-west-1": 33} {
 		if got := Regions(like); len(got) != want {
 			t.Errorf("%s: %d %v", like, len(got), got)
 		}
