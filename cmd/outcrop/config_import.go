@@ -240,6 +240,9 @@ func (f *importFlags) store(file string, before, after []byte, report *importRep
 	if target == "" || target == "-" || f.write && string(before) == string(after) {
 		return nil
 	}
+	if now, err := readForImport(file); f.write && (err != nil || string(now) != string(before)) {
+		return errors.Join(fmt.Errorf("%s was changed by somebody else since it was read: nothing was written, type the command again", file), err)
+	}
 	report.Written = target
 	if err := importer.ReplaceFile(target, after); err != nil {
 		return fmt.Errorf("nothing was written: %w", err)

@@ -40,7 +40,7 @@ func TestImportEveryModelPassesTheCheck(t *testing.T) {
 	var ids []string
 	check := catalogueCheck{catalogue, "2026-11-22"}
 	for _, m := range catalogue.All() {
-		if check.serves(m) {
+		if check.serves(m) && strings.Count(m.ID, ":") < 2 { // variants of more colons are for provisioned throughput
 			ids = append(ids, m.ID)
 		}
 	}

@@ -113,3 +113,16 @@ func readImported(t *testing.T, name string) string {
 	}
 	return string(data)
 }
+
+// TestImportKeepsWhatIsSavedMeanwhile: asking an account takes seconds, in which an editor may save.
+func TestImportKeepsWhatIsSavedMeanwhile(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "a.yaml")
+	writeImported(t, file, "models: {} # saved\n")
+	f, report := importFlags{write: true}, importReport{}
+	if err := f.store(file, []byte("models: {}\n"), []byte("models: {a: {}}\n"), &report); err == nil || !strings.Contains(err.Error(), "type the command again") {
+		t.Error(err)
+	}
+	if now := readImported(t, file); now != "models: {} # saved\n" || report.Written != "" {
+		t.Errorf("%q, %+v", now, report)
+	}
+}

@@ -6,6 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -70,42 +71,70 @@ func Secrets(name string, data []byte) []string {
 	if err != nil {
 		return nil
 	}
-	var out []string
+	out := secrets{data: d.data}
 	if keys := d.root.section("keys"); keys != nil {
 		for _, m := range keys.members {
-			out = append(out, m.name)
+			out.add(m.name, m.start, flowEnd(d.data, m.start))
 		}
 	}
-	return secretsOf(d.root, out)
+	out.find(d.root)
+	return out.texts
 }
 
-func secretsOf(t *tree, out []string) []string {
+// secrets collects what must not be shown: as it is meant, and as the file spells it.
+type secrets struct {
+	data  []byte
+	texts []string
+}
+
+// add takes a text and where the file has it; an end that is not behind the start is not known.
+func (s *secrets) add(text string, start, end int) {
+	s.lines(text)
+	if end > start && end <= len(s.data) {
+		raw := string(s.data[start:end])
+		if i := strings.IndexAny(raw, `"'`); i >= 0 { // behind an anchor, or a tag
+			raw = strings.Trim(raw[i:], `"'`)
+		}
+		s.lines(raw)
+	}
+}
+
+// lines takes each line by itself, as a diff shows it.
+func (s *secrets) lines(text string) {
+	for line := range strings.SplitSeq(text, "\n") {
+		if line = strings.TrimSpace(line); line != "" && !slices.Contains(s.texts, line) {
+			s.texts = append(s.texts, line)
+		}
+	}
+}
+
+func (s *secrets) find(t *tree) {
 	for _, item := range t.items {
-		out = secretsOf(item, out)
+		s.find(item)
 	}
 	for _, m := range t.members {
 		switch fold(m.name) {
-		case "key", "secretextradata", "awssecretaccesskey", "awssessiontoken", "awsbearertokenbedrock", "clientsecret", "codeverifier":
-			out = scalars(m.value, out)
-		case "extradata", "defaultheaders":
-			if m.value.kind == treeText || fold(m.name) == "defaultheaders" { // a string that holds an object
-				out = scalars(m.value, out)
+		case "key", "apikey", "awsapikey", "secretextradata", "awssecretaccesskey", "awssessiontoken", "awsbearertokenbedrock",
+			"clientsecret", "codeverifier", "defaultheaders":
+			s.all(m.value)
+		case "extradata":
+			if m.value.kind == treeText { // it holds an object
+				s.all(m.value)
 			}
 		}
-		out = secretsOf(m.value, out)
+		s.find(m.value)
 	}
-	return out
 }
 
-func scalars(t *tree, out []string) []string {
+// all takes everything in a value.
+func (s *secrets) all(t *tree) {
 	if t.kind < treeList && t.kind > treeBool {
-		out = append(out, strings.Split(strings.TrimSpace(t.text), "\n")...)
+		s.add(t.text, t.start, t.end)
 	}
 	for _, item := range t.items {
-		out = scalars(item, out)
+		s.all(item)
 	}
 	for _, m := range t.members {
-		out = scalars(m.value, out)
+		s.all(m.value)
 	}
-	return out
 }

@@ -63,7 +63,8 @@ func (r *jsonTree) value(depth int) *tree {
 	case '{':
 		t.kind = treeObject
 		r.each('}', func() {
-			m := treeMember{start: r.off, line: r.line, col: 1 + utf8.RuneCount(r.data[r.begin:r.off]), name: r.str()}
+			m := treeMember{start: r.off, line: r.line, col: 1 + utf8.RuneCount(r.data[r.begin:r.off])}
+			m.name = r.str() // which moves r.off
 			r.space()
 			r.off++ // the colon
 			r.space()

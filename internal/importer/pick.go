@@ -14,6 +14,11 @@ import (
 
 var regionForm = regexp.MustCompile(`^[a-z]{2,5}(-[a-z]+)+-[1-9]\d?$`)
 
+// variantForm is the id of a model with a length of context of its own, or a modality. AWS has those for provisioned
+// throughput (https://docs.aws.amazon.com/bedrock/latest/userguide/prov-throughput.html), also where the
+// catalogue does not know.
+var variantForm = regexp.MustCompile(`:\d+:(\d+k?|mm)$`)
+
 func isRegion(s string) bool { return regionForm.MatchString(s) }
 
 // geosOf are the geographies whose inference profiles can be called from a region, the narrowest first;
@@ -53,7 +58,7 @@ func (p *importPlan) usable(m *models.Model) string {
 		return ended(m)
 	case importType(m) == "":
 		return "it is of the kind " + string(m.Kind) + ", which is not served"
-	case slices.Equal(m.InferenceTypes, []string{"PROVISIONED"}):
+	case slices.Equal(m.InferenceTypes, []string{"PROVISIONED"}), p.offers == nil && len(m.InferenceTypes) == 0 && variantForm.MatchString(m.Base):
 		return "AWS serves it with provisioned throughput only: write its ARN by hand"
 	case len(m.Surfaces) > 0 && !slices.ContainsFunc(m.Surfaces, func(s string) bool {
 		return s == "converse" || s == "invoke" || strings.HasPrefix(s, "runtime:") || strings.HasPrefix(s, "mantle")

@@ -24,6 +24,7 @@ func TestImportChoosesWhatTheRegionCanCall(t *testing.T) {
 		{"a global one by its id", Options{Models: []string{"global." + sonnet}, Regions: []string{"me-south-1"}}, "global." + sonnet + " me-south-1", ""},
 		{"a pattern leaves out what cannot be had", Options{Models: []string{"anthropic.claude-sonnet-4-5*"}, Providers: []string{"amazon"}, Exclude: []string{"amazon.*"}, Regions: []string{"us-east-1"}, Offers: map[string]Available{"us-east-1": {}}}, "", "skipped: " + sonnet + ": not in us-east-1"},
 		{"what only the account knows is named", Options{AllCallable: true, Regions: []string{"us-east-1"}, Offers: map[string]Available{"us-east-1": {"us.amazon.nova-lite-v1:0": true, "us.acme.brand-new-v9:0": true}}}, "us.amazon.nova-lite-v1:0 us-east-1", "skipped: us.acme.brand-new-v9:0"},
+		{"no lengths of context that are for provisioned throughput", Options{Models: []string{"amazon.nova-premier-v1:0:*"}, Providers: []string{"cohere"}, Exclude: []string{"cohere.*"}, Regions: []string{"us-east-1"}}, "", "skipped: amazon.nova-premier-v1:0:mm: AWS serves it with provisioned throughput only"},
 		{"without a region a geography", Options{Models: []string{sonnet}, Geo: "eu"}, "eu." + sonnet + " ", ""},
 		{"without either", Options{Models: []string{sonnet}}, "type --regions", ""},
 	} {
