@@ -59,6 +59,9 @@ func (l *linter) aws(c component) {
 			l.at(s.at, Error, roleNowhere, s.path, "AWS_ROLE_ARN without AWS_WEB_IDENTITY_TOKEN_FILE is ignored, and the pod takes the node's own role", "delete it and annotate the service account: serviceAccount.annotations[\""+roleAnnotation+"\"]")
 		}
 	}
+	if m := c.node.get("podAnnotations").member(roleAnnotation); m != nil {
+		l.at(m.at, Error, roleNowhere, join(c.path("podAnnotations"), m.name), "the role is an annotation of the pod, where EKS does not look: the pod takes the node's own role", "move it to serviceAccount.annotations")
+	}
 	for _, s := range named(all, "AWS_ASSUME_ROLE_ARN") {
 		if s.value != nil {
 			l.role(s.value, s.path)

@@ -2,13 +2,11 @@ package helm
 
 import (
 	"bytes"
-	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"net/url"
 	"regexp"
-	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -113,6 +111,7 @@ func (l *linter) configuration(root *node, path string) {
 
 func (l *linter) model(m member, path string) {
 	if endpoint := m.value.get("endpoint"); endpoint.text() != "" {
+		l.endpoint(endpoint, join(path, "endpoint"))
 		if id, ok := l.bedrockID(endpoint.value); ok {
 			l.modelID(id, endpoint, join(path, "endpoint"))
 			l.sameModel(m, id, endpoint, path)
@@ -158,6 +157,9 @@ func (l *linter) extraData(n *node, path string) {
 			if m.name == "aws_assume_role_arn" {
 				l.role(m.value, join(path, m.name))
 			}
+			if m.name == "region" {
+				l.upstreamRegion(m.value, join(path, m.name))
+			}
 			continue
 		}
 		remedy := "the adapter ignores it"
@@ -198,11 +200,9 @@ func (l *linter) bedrockID(endpoint string) (string, bool) {
 	if id, ok := strings.CutPrefix(endpoint, "bedrock:"); ok {
 		return id, true
 	}
+	endpoint, _, _ = strings.Cut(endpoint, "?")
 	m := deploymentForm.FindStringSubmatch(endpoint)
-	host, _, inside := clusterHost(endpoint, cmp.Or(l.Release, defaultRelease))
-	i := slices.IndexFunc(l.services, func(s service) bool { return s.name == host })
-	bedrock := i >= 0 && l.services[i].alias == "bedrock" || i < 0 && strings.Contains(host, "bedrock")
-	if m == nil || !inside || !bedrock {
+	if m == nil || !l.leadsToBedrock(endpoint) {
 		return "", false
 	}
 	id, err := url.PathUnescape(m[1])

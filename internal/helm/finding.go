@@ -107,6 +107,7 @@ const (
 	modelUnknown    = "HV080"
 	modelName       = "HV081"
 	upstreamField   = "HV082"
+	endpointForm    = "HV083"
 )
 
 // Codes lists the kinds of findings.
@@ -150,6 +151,7 @@ func Codes() []Code {
 		{modelUnknown, "a model id that the catalogue does not know, or knows as gone"},
 		{modelName, "a model's name says another model than its endpoint"},
 		{upstreamField, "fields of an upstream's extraData in a wrong place"},
+		{endpointForm, "an endpoint's path, or its form, is not one that answers"},
 	}
 }
 
