@@ -89,7 +89,7 @@ func TestAdapterTalksToAWS(t *testing.T) {
 	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAPROCESS")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "process-secret")
 	t.Setenv("AWS_DEFAULT_REGION", "us-east-1")
-	t.Setenv("DEFAULT_REGION", "eu-west-1")
+	t.Setenv("DEFAULT_REGION", "us-west-2")
 	base, stderr := start(t, "adapter", "--log", "json")
 	const nova = "/openai/deployments/us.amazon.nova-lite-v1:0/chat/completions"
 	for _, tt := range []struct {
@@ -119,7 +119,7 @@ func TestAdapterTalksToAWS(t *testing.T) {
 		}
 	}
 	log := stderr.String()
-	for _, want := range []string{"DEFAULT_REGION=eu-west-1 goes first", "set AWS_DEFAULT_REGION", "unknown field, ignored"} {
+	for _, want := range []string{"DEFAULT_REGION=us-west-2 goes first", "set AWS_DEFAULT_REGION", "unknown field, ignored"} {
 		if !strings.Contains(log, want) {
 			t.Errorf("standard error does not say %q:\n%s", want, log)
 		}

@@ -25,8 +25,11 @@ func (c catalogueCheck) problems(cfg *config.Config) []config.Problem {
 	var out []config.Problem
 	for _, at := range cfg.ModelIDs() {
 		message, remedy := c.mistake(at.ID, at.Type)
-		if at.Base {
+		switch {
+		case at.Base:
 			message, remedy = c.baseMistake(at.ID)
+		case message == "":
+			message, remedy = c.farMistake(at.ID, at.Region)
 		}
 		if message != "" {
 			out = append(out, config.Problem{
@@ -62,6 +65,25 @@ func (c catalogueCheck) mistake(id, kind string) (message, remedy string) {
 		return "AWS serves this model id with provisioned throughput only", "use the ARN of the provisioned model"
 	}
 	return "", ""
+}
+
+// farMistake says that the profile of an id cannot be called from the region.
+func (c catalogueCheck) farMistake(id, region string) (message, remedy string) {
+	base, geo := models.Base(id)
+	if geo == "" || region == "" || models.Reaches(geo, region) {
+		return "", ""
+	}
+	var near []string
+	for _, other := range c.serving(base) {
+		if _, geo := models.Base(other); geo == "" || models.Reaches(geo, region) {
+			near = append(near, other)
+		}
+	}
+	message = fmt.Sprintf("profiles of the geography %s cannot be called from %s: AWS calls the model identifier invalid there", geo, region)
+	if len(near) == 0 {
+		return message, "call it from a region of the geography"
+	}
+	return message, "use " + strings.Join(near, ", ") + ", or another region"
 }
 
 // baseMistake says why nothing is known of the model behind an ARN.

@@ -167,3 +167,23 @@ func TestTheCatalogueKnowsOurOwnExamples(t *testing.T) {
 		t.Error(p)
 	}
 }
+
+func TestCatalogueCheckOfRegions(t *testing.T) {
+	check := catalogueCheck{catalogue(t), "2026-11-22"}
+	for _, tt := range []struct{ id, region, message, remedy string }{
+		{"us.amazon.nova-2-lite-v1:0", "us-west-2", "", ""},
+		{"us.amazon.nova-2-lite-v1:0", "", "", ""}, // the environment's
+		{"amazon.nova-lite-v1:0", "eu-west-3", "", ""},
+		{"global.amazon.nova-2-lite-v1:0", "eu-west-3", "", ""},
+		{"us.amazon.nova-2-lite-v1:0", "eu-west-3",
+			"profiles of the geography us cannot be called from eu-west-3: AWS calls the model identifier invalid there",
+			"use eu.amazon.nova-2-lite-v1:0, global.amazon.nova-2-lite-v1:0, or another region"},
+		{"us.deepseek.r1-v1:0", "eu-west-3",
+			"profiles of the geography us cannot be called from eu-west-3: AWS calls the model identifier invalid there",
+			"call it from a region of the geography"},
+	} {
+		if message, remedy := check.farMistake(tt.id, tt.region); message != tt.message || remedy != tt.remedy {
+			t.Errorf("%s from %s:\n got %s (%s)\nwant %s (%s)", tt.id, tt.region, message, remedy, tt.message, tt.remedy)
+		}
+	}
+}

@@ -183,7 +183,7 @@ func TestServeWithAConfigurationTalksToAWS(t *testing.T) {
 	t.Setenv("AWS_ENDPOINT_URL", aws.URL)
 	t.Setenv("AWS_ACCESS_KEY_ID", "sandbox")
 	t.Setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
-	t.Setenv("DEFAULT_REGION", "eu-west-1")
+	t.Setenv("DEFAULT_REGION", "us-west-2")
 	file := write(t, `{
 		"models": {
 			"plain": {"type": "chat", "endpoint": "bedrock:us.amazon.nova-lite-v1:0"},

@@ -13,6 +13,8 @@ type ModelID struct {
 	Base bool
 	// Type is that of the model which has it.
 	Type string
+	// Region is where it is called, "" for the environment's.
+	Region string
 }
 
 // place is where a value stands, and its path.
@@ -40,8 +42,8 @@ func (c *Config) ModelIDs() []ModelID {
 		for _, u := range upstreams {
 			at := m.modelIDAt(u)
 			for _, id := range []ModelID{
-				{m.ModelID(u), at.file, at.line, at.col, hide.clean(at.path), false, m.Type},
-				{u.BaseModel, u.baseModelAt.file, u.baseModelAt.line, u.baseModelAt.col, hide.clean(u.baseModelAt.path), true, m.Type},
+				{m.ModelID(u), at.file, at.line, at.col, hide.clean(at.path), false, m.Type, m.Region(u)},
+				{u.BaseModel, u.baseModelAt.file, u.baseModelAt.line, u.baseModelAt.col, hide.clean(u.baseModelAt.path), true, m.Type, m.Region(u)},
 			} {
 				if message, _ := modelIDMistake(id.ID); message == "" && u.Weight > 0 && !slices.Contains(out, id) {
 					out = append(out, id)

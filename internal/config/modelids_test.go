@@ -25,13 +25,13 @@ func TestModelIDsAndWhereTheyStand(t *testing.T) {
 	path := write(t, "a.json", file)
 	cfg, _ := Load([]string{path}, Options{})
 	want := []ModelID{
-		{"amazon.nova-lite-v1:0", path, 2, 41, "models.plain.endpoint", false, TypeChat},
-		{"amazon.nova-pro-v1:0", path, 3, 76, "models.over.overrideName", false, TypeChat},
-		{"a.b", path, 4, 40, "models.many.endpoint", false, TypeChat},
-		{"c.d", path, 5, 43, "models.many.upstreams[2].modelId", false, TypeChat},
-		{"c.d", path, 6, 17, "models.many.upstreams[3].modelId", false, TypeChat},
-		{"f.base", path, 6, 37, "models.many.upstreams[3].baseModel", true, TypeChat},
-		{"g.h", path, 10, 46, "models." + secret.Redacted + ".endpoint", false, TypeChat},
+		{"amazon.nova-lite-v1:0", path, 2, 41, "models.plain.endpoint", false, TypeChat, ""},
+		{"amazon.nova-pro-v1:0", path, 3, 76, "models.over.overrideName", false, TypeChat, ""},
+		{"a.b", path, 4, 40, "models.many.endpoint", false, TypeChat, ""},
+		{"c.d", path, 5, 43, "models.many.upstreams[2].modelId", false, TypeChat, ""},
+		{"c.d", path, 6, 17, "models.many.upstreams[3].modelId", false, TypeChat, ""},
+		{"f.base", path, 6, 37, "models.many.upstreams[3].baseModel", true, TypeChat, ""},
+		{"g.h", path, 10, 46, "models." + secret.Redacted + ".endpoint", false, TypeChat, ""},
 	}
 	if diff := cmp.Diff(want, cfg.ModelIDs()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)

@@ -98,3 +98,28 @@ func TestCountTokensIsWhatConverseCharges(t *testing.T) {
 		}
 	}
 }
+
+// A profile is known in the regions of its geography only.
+func TestProfilesAreOfTheirGeography(t *testing.T) {
+	s, err := New(Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ id, region, refusal string }{
+		{"us.amazon.nova-2-lite-v1:0", "us-west-2", ""},
+		{"us.amazon.nova-2-lite-v1:0", "ca-central-1", ""},
+		{"us.amazon.nova-2-lite-v1:0", "eu-west-3", invalidModelID},
+		{"eu.amazon.nova-2-lite-v1:0", "eu-west-3", ""},
+		{"global.amazon.nova-2-lite-v1:0", "eu-west-3", ""},
+		{"amazon.nova-lite-v1:0", "eu-west-3", ""},
+	} {
+		c := &call{Op: opConverse, ModelID: tt.id, Region: tt.region, Model: s.model(tt.id)}
+		got := ""
+		if refused := route(c); refused != nil {
+			got = refused.Message
+		}
+		if got != tt.refusal {
+			t.Errorf("%s from %s: %q, want %q", tt.id, tt.region, got, tt.refusal)
+		}
+	}
+}

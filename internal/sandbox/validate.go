@@ -57,6 +57,8 @@ func route(c *call) *apiError {
 	switch {
 	case c.Model == nil && !opaque(kind), c.Model != nil && c.Model.MantleOnly():
 		return invalid(invalidModelID)
+	case !opaque(kind) && c.Model != nil && c.Model.Geo != "" && c.Region != "" && !models.Reaches(c.Model.Geo, c.Region):
+		return invalid(invalidModelID) // the region has no such profile
 	case c.Op == opCountTokens && (c.Model == nil || c.Model.Geo != "" || opaque(kind) || c.Model.Provider != "anthropic"):
 		return invalid(noCounting)
 	case c.Op == opCountTokens || c.Model == nil:
