@@ -3,6 +3,7 @@
 # make check   test, and format, vet, lint, race, guards and a short fuzz of every target
 # make e2e     strangers' clients against the real binary (fetches their packages first)
 # make e2e-claude-code   the same with Claude Code, which is a download of its own (380 MB)
+# make e2e-aws  the real binary against AWS, with your account and a cap of 1 USD: docs/e2e-aws.md
 # make image   the container image for amd64 and arm64, with SBOMs, without Docker: bin/image
 # make chart   the Helm chart, bin/outcrop-<version>.tgz (builds helm first, once)
 # make chart-check   everything of the chart that needs only Helm and Go: lint, schema, goldens, kubeconform, kube-score
@@ -19,7 +20,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code bench perf image image-check chart chart-check clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check clean
 
 all: build
 
@@ -41,6 +42,7 @@ vet:
 	$(GO) vet -tags e2e,claudecode ./e2e/...
 	$(GO) vet -tags helm ./charts ./internal/helm
 	$(GO) vet -tags k8s ./e2e/k8s
+	$(GO) vet -tags aws ./e2e/aws
 
 lint:
 	$(LINT) run
@@ -74,6 +76,10 @@ e2e-deps:
 e2e-claude-code: build
 	e2e/install claude-code
 	$(GO) test -tags e2e,claudecode -count=1 -v -run '^TestClaudeCode$$' ./e2e/...
+
+# Without credentials it runs nothing, says so, and is not a failure.
+e2e-aws: build
+	$(GO) test -tags aws -count=1 -v -timeout 60m -run '^TestAWS$$' ./e2e/aws
 
 # VERSION is what the image and the chart are called.
 VERSION ?= 0.1.0
