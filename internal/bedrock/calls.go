@@ -8,7 +8,7 @@ type Calls struct {
 	Mantle bool
 	// Stream says that a stream may be asked for.
 	Stream bool
-	// Count says that CountTokens of the runtime is asked, about Base.
+	// Count says that CountTokens is asked, about Base: with Mantle that of bedrock-mantle, else the runtime's.
 	Count bool
 	// LookUp says that AWS is asked which model is behind the ARN.
 	LookUp bool
@@ -22,7 +22,7 @@ func (m *Model) Calls() Calls {
 	case speaksNoChat, speaksStability, speaksNoMore:
 		c.Stream = false
 	case speaksConverse, speaksMessages:
-		c.Count = v.traits.claude() && c.Base != "" && !c.Mantle
+		c.Count = m.Counts()
 	}
 	return c
 }

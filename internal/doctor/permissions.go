@@ -32,7 +32,11 @@ func (m *Model) needs(caller string) []need {
 		project := "arn:" + part + ":bedrock-mantle:" + region + ":" + of + ":project/default"
 		n := m.need("bedrock-mantle:CreateInference", project, "PERM-009")
 		n.why, n.statement.Resource = "the deployment is served by bedrock-mantle", iam.Strings{"arn:" + part + ":bedrock-mantle:*:*:project/*"}
-		return []need{n}
+		out := []need{n}
+		if m.Model.Counts() {
+			out = append(out, m.countNeed("bedrock-mantle:CountTokens", project))
+		}
+		return out
 	}
 	foundation := func(in string) string { return "arn:" + part + ":bedrock:" + in + "::foundation-model/" + base }
 	var out []need
@@ -57,11 +61,15 @@ func (m *Model) needs(caller string) []need {
 		out = append(out, m.invoke(foundation(region), "PERM-001", nil)...)
 	}
 	if m.Model.Counts() {
-		n := m.need("bedrock:CountTokens", foundation(region), "PERM-007")
-		n.severity, n.why = Warning, "token counting is off and counts are estimates; chat is not concerned"
-		out = append(out, n)
+		out = append(out, m.countNeed("bedrock:CountTokens", foundation(region)))
 	}
 	return out
+}
+
+func (m *Model) countNeed(action, resource string) need {
+	n := m.need(action, resource, "PERM-007")
+	n.severity, n.why = Warning, "token counting is off and counts are estimates; chat is not concerned"
+	return n
 }
 
 func (m *Model) need(action, resource, code string) need {

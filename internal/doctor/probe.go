@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
@@ -141,10 +142,10 @@ func (e *Env) counting(ctx context.Context, m *Model) []Finding {
 	}
 	err := m.Model.ProbeCount(ctx)
 	refused, ok := bedrock.RefusalOf(err)
-	if !ok || refused.Code != "AccessDeniedException" {
+	if !ok || refused.Status != http.StatusForbidden {
 		return nil // that a region or a model has no count is AWS's, and told in docs
 	}
-	f := Finding{Code: "PERM-007", Severity: Warning, Subject: m.Deployment, Message: "token counting is off, counts are estimates; chat is not concerned", Remedy: "allow bedrock:CountTokens, or accept it"}
+	f := Finding{Code: "PERM-007", Severity: Warning, Subject: m.Deployment, Message: "token counting is off, counts are estimates; chat is not concerned", Remedy: "allow bedrock:CountTokens (on mantle bedrock-mantle:CountTokens), or accept it"}
 	if d, ok := parseDenial(refused.Message); ok {
 		f.Statements, f.In = allow(d.action, d.resource), "the policy of "+roleOf(d.principal)
 	}

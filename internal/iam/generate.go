@@ -152,8 +152,9 @@ func (u Use) Needs() []Need {
 	var out []Need
 	for _, g := range u.grants() {
 		for _, action := range g.actions {
-			action = strings.ReplaceAll(action, "Get*", "GetModel")
-			action = strings.ReplaceAll(action, "List*", "ListModels")
+			if strings.HasSuffix(action, "*") {
+				continue // bedrock-mantle's Get* and List*, which AWS gives with CreateInference, and no call of ours needs
+			}
 			for _, resource := range g.resources {
 				if g.sid == "LookUpModels" && !slices.Equal(lookUpActions([]string{resource}), []string{action}) {
 					continue

@@ -22,6 +22,8 @@ type Use struct {
 	Guardrails []Guardrail
 	// Mantle are regions in which models are called on the bedrock-mantle host.
 	Mantle []Project
+	// CountOnMantle are those in which tokens are counted there.
+	CountOnMantle []Project
 	// APIKey says that calls are made with a Bedrock API key of the principal.
 	APIKey bool
 	// Assume are ARNs of roles that the principal assumes.
@@ -207,12 +209,15 @@ func (p Profile) grants() []grant {
 
 // others are the grants that are not for calling models on the runtime.
 func (u Use) others() []grant {
-	var guardrails, mantle []string
+	var guardrails, mantle, counted []string
 	for _, g := range u.Guardrails {
 		guardrails = append(append(guardrails, g.ARN), g.Profiles...)
 	}
 	for _, p := range u.Mantle {
 		mantle = append(mantle, p.ARN())
+	}
+	for _, p := range u.CountOnMantle {
+		counted = append(counted, p.ARN())
 	}
 	all := []grant{
 		{sid: "CountTokens", feature: Counting, actions: []string{"bedrock:CountTokens"}, resources: modelARNs(u.Count, false, true),
@@ -223,6 +228,8 @@ func (u Use) others() []grant {
 			why: "Requests of this configuration pass these guardrails."},
 		{sid: "CallOnMantle", feature: OnMantle, actions: []string{"bedrock-mantle:CreateInference", "bedrock-mantle:Get*", "bedrock-mantle:List*"}, resources: sorted(mantle),
 			why: "Models of this configuration are served on the bedrock-mantle host, which has permissions of its own: on projects, not on models."},
+		{sid: "CountOnMantle", feature: Counting, actions: []string{"bedrock-mantle:CountTokens"}, resources: sorted(counted),
+			why: "Tokens of Claude's models on the bedrock-mantle host are counted there, free of charge."},
 	}
 	if u.APIKey {
 		var actions []string

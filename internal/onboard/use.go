@@ -155,6 +155,7 @@ func (g *gatherer) upstream(ctx context.Context, m config.Model, u config.Upstre
 	to.LookUp = append(to.LookUp, use.LookUp...)
 	to.Guardrails = append(to.Guardrails, use.Guardrails...)
 	to.Mantle = append(to.Mantle, use.Mantle...)
+	to.CountOnMantle = append(to.CountOnMantle, use.CountOnMantle...)
 	to.APIKey = to.APIKey || !u.Key.IsZero() || u.KeyFile != ""
 	return nil
 }
@@ -232,7 +233,11 @@ func (g *gatherer) model(ctx context.Context, t target, u config.Upstream, use *
 		if err := g.needsAccount(t, "its projects on bedrock-mantle"); err != nil {
 			return err
 		}
-		use.Mantle = append(use.Mantle, iam.Project{Region: t.region, Account: t.account})
+		project := iam.Project{Region: t.region, Account: t.account}
+		use.Mantle = append(use.Mantle, project)
+		if calls.Count {
+			use.CountOnMantle = append(use.CountOnMantle, project)
+		}
 		return g.guardrail(ctx, t, u, use)
 	}
 	found, err := g.resource(ctx, t, u, use, !calls.Stream)

@@ -45,7 +45,10 @@ func bearerAsk(c *call, who identity) []iam.Request {
 // https://docs.aws.amazon.com/bedrock/latest/userguide/inference-profiles-prereq.html
 // https://docs.aws.amazon.com/bedrock/latest/userguide/global-cross-region-inference.html
 func (s *Server) modelAsks(c *call, who identity, route string) []iam.Request {
-	if c.Mantle {
+	switch {
+	case c.Op == opCountMessages:
+		return []iam.Request{who.ask("bedrock-mantle:CountTokens", mantleProject(who))}
+	case c.Mantle:
 		return []iam.Request{who.ask("bedrock-mantle:CreateInference", mantleProject(who))}
 	}
 	action := iamAction(c)

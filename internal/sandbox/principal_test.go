@@ -217,6 +217,25 @@ func TestMantlePermissions(t *testing.T) {
 	}
 }
 
+// A count on mantle is an action of its own, which the managed policy for inference does not have.
+func TestMantleCountPermission(t *testing.T) {
+	srv := serve(t, Options{})
+	policy := func(action string) Credential {
+		return newUser(t, srv, action, `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"bedrock-mantle:`+action+`","Resource":"*"}}`)
+	}
+	for key, want := range map[Credential]int{policy("CreateInference"): http.StatusForbidden, policy("CountTokens"): http.StatusOK} {
+		w := wire{srv, key, mantleService}
+		answer, err := srv.Client().Do(w.request(t, pathCountMessages, []byte(`{"model":"anthropic.claude-haiku-4-5","messages":[{"role":"user","content":"hi"}]}`), "Anthropic-Version", "2023-06-01"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		body := readText(t, answer.Body)
+		if _ = answer.Body.Close(); answer.StatusCode != want || want == http.StatusForbidden && !strings.Contains(body, "bedrock-mantle:CountTokens on resource") {
+			t.Errorf("%d %s", answer.StatusCode, body)
+		}
+	}
+}
+
 // What a call works on is what it is judged by: members that its action does not read open nothing.
 func TestStrayMembersOpenNothing(t *testing.T) {
 	srv := serve(t, Options{})
