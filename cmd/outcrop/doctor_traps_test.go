@@ -196,6 +196,27 @@ func TestDoctorHasPermissionsSimulated(t *testing.T) {
 }
 
 // TestDoctorAndBadInput: each message says what is wrong and what to type.
+// TestTrap07BehindAnApplicationProfile: its ARN does not tell where calls go, so the account is asked; and who
+// may not ask is not told that all is well.
+func TestTrap07BehindAnApplicationProfile(t *testing.T) {
+	const application = "arn:aws:bedrock:us-east-1:000000000000:application-inference-profile/sandbox-us-anthropic-claude-haiku-4-5-20251001-v1-0"
+	a := newAccount(t)
+	a.policies(map[string]string{"own": `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Action":"bedrock:InvokeModel*",
+		"Resource":["` + application + `","arn:aws:bedrock:us-east-1::foundation-model/*"]}}`})
+	file := a.chats(`{"type": "chat", "endpoint": "bedrock:` + application + `"}`)
+	r, code := a.report("--config", file)
+	a.want(r, "PERM-012", "us-west-2", "us-east-2", `"bedrock:InferenceProfileArn":"`+application)
+	if code != 5 {
+		t.Errorf("exit %d", code)
+	}
+	a.paths["/inference-profiles/"] = refusing(403, "AccessDeniedException", "no")
+	r, _ = a.report("--config", file)
+	a.want(r, "PERM-010", "models behind the application profile were not judged")
+	delete(a.iam, "GetUser")
+	r, _ = a.report("--config", file)
+	a.want(r, "PERM-010", "proves nothing of the other regions", "--diff arn:aws:iam::000000000000:user/sandbox")
+}
+
 // TestDoctorWithinAVPCEndpoint: a Deny for calls from elsewhere is no alarm where the models answer.
 func TestDoctorWithinAVPCEndpoint(t *testing.T) {
 	a := newAccount(t)

@@ -51,10 +51,7 @@ func (e *Env) destinations(ctx context.Context, m *Model) []Finding {
 	}
 	var out []Finding
 	if err != nil {
-		out = append(out, Finding{
-			Code: "DEST-002", Severity: Info, Subject: m.Deployment, Message: "the profile's regions could not be looked up, those of its geography are told: " + reason(err),
-			Remedy: "allow bedrock:GetInferenceProfile, or ignore it", Statements: allow("bedrock:GetInferenceProfile", "*"), In: "the caller's policy",
-		})
+		out = append(out, unlooked(m, geo, err))
 		if regions = models.Destinations(geo, here); geo == "" {
 			return out
 		}
@@ -67,6 +64,19 @@ func (e *Env) destinations(ctx context.Context, m *Model) []Finding {
 	}
 	slices.Sort(regions)
 	return append(out, Finding{Code: "DEST-000", Subject: m.Deployment, Message: "prompts may be processed in " + strings.Join(regions, ", ")})
+}
+
+// unlooked says why a profile's regions are not known, and what to add where it is a permission.
+func unlooked(m *Model, geo string, err error) Finding {
+	f := Finding{Code: "DEST-002", Severity: Info, Subject: m.Deployment, Message: "the profile's regions could not be looked up: " + reason(err), Remedy: "ignore it, or run outcrop doctor again later"}
+	if geo != "" {
+		f.Message = "the profile's regions could not be looked up, those of its geography are told: " + reason(err)
+	}
+	if r, _ := bedrock.RefusalOf(err); r.Code == "AccessDeniedException" && !strings.Contains(r.Message, "explicit deny") {
+		f.Remedy = "allow bedrock:GetInferenceProfile, or ignore it"
+		f.Statements, f.In = allow("bedrock:GetInferenceProfile", "*"), "the caller's policy"
+	}
+	return f
 }
 
 // details is the answer of GetFoundationModel.

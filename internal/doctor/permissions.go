@@ -1,8 +1,10 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -45,15 +47,7 @@ func (m *Model) needs(caller string) []need {
 	case geo != "":
 		out = append(out, m.invoke(m.profileARN(of), "PERM-001", nil)...)
 		for _, in := range models.Destinations(geo, region) {
-			keys := map[string][]string{"bedrock:InferenceProfileArn": {m.profileARN(of)}, "aws:RequestedRegion": {in}}
-			code := "PERM-012"
-			switch in {
-			case "":
-				code, keys["aws:RequestedRegion"] = "PERM-013", []string{"unspecified"}
-			case region:
-				code = "PERM-001"
-			}
-			out = append(out, m.invoke(foundation(in), code, keys)...)
+			out = append(out, m.through(m.profileARN(of), foundation(in))...)
 		}
 	case strings.HasPrefix(m.ID, "arn:"):
 		out = append(out, m.invoke(m.ID, "PERM-001", nil)...)
@@ -105,24 +99,58 @@ func (m *Model) invoke(resource, code string, keys map[string][]string) (out []n
 	return out
 }
 
+// through are the needs of a call that a profile sends on to a model.
+func (m *Model) through(profile, model string) []need {
+	in := denial{resource: model}.region()
+	keys := map[string][]string{"bedrock:InferenceProfileArn": {profile}, "aws:RequestedRegion": {in}}
+	code := "PERM-012"
+	switch in {
+	case "":
+		code, keys["aws:RequestedRegion"] = "PERM-013", []string{"unspecified"}
+	case m.Upstream.Region:
+		code = "PERM-001"
+	}
+	return m.invoke(model, code, keys)
+}
+
+// behind are the needs of an application profile for the models behind it, which its ARN does not tell.
+func (m *Model) behind(ctx context.Context) (out []need, unknown []Finding) {
+	if m.Model == nil || !strings.Contains(m.ID, ":application-inference-profile/") {
+		return nil, nil
+	}
+	var p profile
+	if err := m.Upstream.Client.Control(ctx, "/inference-profiles/"+url.PathEscape(m.ID), &p); err != nil {
+		return nil, []Finding{{
+			Code: "PERM-010", Severity: Skipped, Subject: m.Deployment, Message: "the permissions for the models behind the application profile were not judged, because which they are is not known: " + reason(err),
+			Remedy: "allow bedrock:GetInferenceProfile, and run outcrop doctor again", Statements: allow("bedrock:GetInferenceProfile", m.ID), In: "the caller's policy",
+		}}
+	}
+	for _, x := range p.Models {
+		out = append(out, m.through(m.ID, x.ModelArn)...)
+	}
+	return out, nil
+}
+
 // permissions judges what the deployments of an upstream need by what the caller has.
 func (e *Env) permissions(ctx context.Context, u *Upstream) []Finding {
 	arn, err := e.caller(ctx, u)
 	if err != nil {
-		return []Finding{unreadable(u, "who calls is not known")}
+		return []Finding{e.unreadable(u, "who calls is not known")}
 	}
 	if strings.HasSuffix(arn, ":root") {
 		return []Finding{{Code: "PERM-000", Subject: u.Name, Message: "the root user may do everything that the organization does not refuse"}}
 	}
 	var needs []need
+	var unknown []Finding
 	for _, m := range e.Models {
 		if m.Upstream == u {
-			needs = append(needs, m.needs(arn)...)
+			more, why := m.behind(ctx)
+			needs, unknown = slices.Concat(needs, m.needs(arn), more), append(unknown, why...)
 		}
 	}
 	has, err := e.rights(ctx, u, roleOf(arn))
 	if err != nil {
-		return []Finding{unreadable(u, rootCause(err))}
+		return []Finding{e.unreadable(u, rootCause(err))}
 	}
 	missing := slices.DeleteFunc(slices.Clone(needs), func(n need) bool { return has.allows(n.Request) })
 	out := tellMissing(missing, roleOf(arn))
@@ -131,6 +159,7 @@ func (e *Env) permissions(ctx context.Context, u *Upstream) []Finding {
 			Code: "PERM-000", Subject: u.Name, Message: fmt.Sprintf("the policies of %s are enough to serve %s", roleOf(arn), count(len(u.Deployments), "deployment")),
 		}}, out...)
 	}
+	out = append(out, unknown...)
 	out = append(out, off(u, arn, has.allows, needs)...)
 	for _, note := range has.notes {
 		out = append(out, Finding{Code: "PERM-010", Severity: Skipped, Subject: u.Name, Message: note})
@@ -141,11 +170,28 @@ func (e *Env) permissions(ctx context.Context, u *Upstream) []Finding {
 	return out
 }
 
-func unreadable(u *Upstream, why string) Finding {
-	return Finding{
+func (e *Env) unreadable(u *Upstream, why string) Finding {
+	f := Finding{
 		Code: "PERM-010", Severity: Skipped, Subject: u.Name, Message: "the caller's policies were not judged: " + why,
 		Remedy: "nothing needs to be done: whether the models answer is checked above; with an operator's credentials outcrop doctor reads them",
 	}
+	if slices.ContainsFunc(e.Models, func(m *Model) bool {
+		return m.Upstream == u && (geoOf(m.ID) != "" || strings.Contains(m.ID, ":application-inference-profile/"))
+	}) {
+		f.Message += "; an answer of a profile proves nothing of the other regions that it sends calls to"
+		f.Remedy = "outcrop aws policy --config FILE --diff " + cmp.Or(roleOf(u.arn()), "ROLE-ARN") + " with an operator's credentials tells whether every region is allowed"
+	}
+	return f
+}
+
+// arn is who calls, as far as it is known by now.
+func (u *Upstream) arn() string {
+	u.facts.mu.Lock()
+	defer u.facts.mu.Unlock()
+	if u.facts.who == nil {
+		return ""
+	}
+	return u.facts.who.Principal.ARN
 }
 
 // tellMissing has one finding for each kind of what a deployment lacks, with all its statements.
