@@ -246,6 +246,11 @@ func TestAWSPolicyBadInput(t *testing.T) {
 	if code != 0 || !strings.Contains(out, usedClaude) {
 		t.Errorf("a directory of configurations: exit %d\n%s%s", code, out, errs)
 	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "AKIAUNKNOWN")
+	if _, errs, code := runPolicy(t, "--config", good, "--diff", "dial"); code != 1 || !strings.Contains(errs, "AWS does not know this access key") || strings.Contains(errs, "RequestID") {
+		t.Errorf("a bad key: exit %d\n%s", code, errs)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "sandbox")
 	for want, args := range map[string][]string{
 		"no model of the configuration is served by Bedrock":                             {"--config", elsewhere},
 		"the configuration has mistakes: correct them first":                             {"--config", broken},

@@ -49,7 +49,8 @@ func TestWhoamiProfileWithRole(t *testing.T) {
 	t.Setenv("AWS_PROFILE", "keys")
 	t.Setenv("AWS_REGION", "us-east-1")
 	expect(t, 0, []string{"profile keys of " + keys, "kind         IAM user"}, "aws", "whoami")
-	expect(t, 1, []string{`the profile "nobody"`, "not known"}, "aws", "whoami", "--profile", "nobody")
+	expect(t, 1, []string{`the profile "nobody": no profile "nobody" in `, "aws configure list-profiles", "not known"}, "aws", "whoami", "--profile", "nobody")
+	expect(t, 1, []string{`the profile "nobody": no profile "nobody" in `, "aws configure list-profiles"}, "aws", "models", "--profile", "nobody")
 }
 
 func writeFile(t *testing.T, file, text string) {

@@ -92,7 +92,7 @@ func (p *Process) sdk(ctx context.Context, transport http.RoundTripper, region s
 	// own, which reads the environment like ours.
 	own, ownErr := config.LoadDefaultConfig(ctx, append(options, endpointClient(client))...)
 	if ownErr != nil {
-		return aws.Config{}, ownErr
+		return aws.Config{}, noProfile(ownErr)
 	}
 	own.HTTPClient = client
 	return own, nil

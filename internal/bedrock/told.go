@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 )
@@ -49,8 +50,17 @@ func Regions(ctx context.Context, getenv func(string) string, s Settings) (all [
 		return all, nil
 	}
 	if err != nil {
-		return all, fmt.Errorf("the profile %q: %w", name, err)
+		return all, fmt.Errorf("the profile %q: %w", name, noProfile(err))
 	}
 	add("profile "+name, profile.Region)
 	return all, nil
+}
+
+// noProfile says what to type where a profile is in none of AWS's files.
+func noProfile(err error) error {
+	none, ok := errors.AsType[config.SharedConfigProfileNotExistError](err)
+	if !ok {
+		return err
+	}
+	return fmt.Errorf("no profile %q in %s; aws configure list-profiles shows those that there are", none.Profile, strings.Join(none.Filename, ", "))
 }

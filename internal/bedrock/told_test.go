@@ -50,7 +50,7 @@ func TestRegions(t *testing.T) {
 			t.Errorf("%v: %v\n%s", c.env, err, d)
 		}
 	}
-	if _, err := Regions(t.Context(), os.Getenv, Settings{Profile: "nobody"}); err == nil || !strings.Contains(err.Error(), `the profile "nobody"`) {
+	if _, err := Regions(t.Context(), os.Getenv, Settings{Profile: "nobody"}); err == nil || !strings.Contains(err.Error(), `the profile "nobody": no profile "nobody" in `) {
 		t.Errorf("a profile that is not there: %v", err)
 	}
 }

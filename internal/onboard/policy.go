@@ -96,7 +96,7 @@ func (u *Uses) names(role string) bool {
 func (a *Account) CallerAccount(ctx context.Context) (string, error) {
 	who, err := sts.NewFromConfig(a.Config).GetCallerIdentity(ctx, &sts.GetCallerIdentityInput{})
 	if err != nil {
-		return "", err
+		return "", explain(err, call{what: "asking STS who calls", region: a.Config.Region})
 	}
 	return *who.Account, nil
 }
