@@ -210,6 +210,9 @@ func TestDashboard(t *testing.T) {
 			if !strings.Contains(target.Expr, `job=~"$job"`) {
 				t.Errorf("%s: %s is not of the chosen jobs", panel.Title, target.Expr)
 			}
+			if strings.Contains(target.Expr, "token_usage_sum") && !strings.Contains(target.Expr, "gen_ai_token_type") {
+				t.Errorf("%s: %s counts cached and reasoning tokens twice: they are part of input and output", panel.Title, target.Expr)
+			}
 		}
 	}
 	if dashboard.Title == "" || dashboard.UID == "" || len(ids) < 20 {
@@ -239,6 +242,9 @@ func TestAlerts(t *testing.T) {
 		}
 		if len(metricName().FindAllString(a.Expr, -1)) != strings.Count(a.Expr, "{SELECTOR") {
 			t.Errorf("%s asks for metrics of other releases: %s", a.Alert, a.Expr)
+		}
+		if a.Alert == "OutcropErrors" && !strings.Contains(a.Expr, "error_type") {
+			t.Errorf("%s does not see streams that break: their status is 200", a.Alert)
 		}
 	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"math"
@@ -9,10 +10,14 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"outcrop/internal/bedrock"
 	"outcrop/internal/llm"
 	"outcrop/internal/usage"
 )
@@ -175,6 +180,28 @@ func TestAdapterExportsMetrics(t *testing.T) {
 }
 
 // TestListenWithoutAHost is as usual as an address of all hosts.
+// TestRegionsOfClientsAreFew: an adapter's upstreams come with the requests, whoever writes them.
+func TestRegionsOfClientsAreFew(t *testing.T) {
+	held := newHolders()
+	create := held.watched(func(s bedrock.Settings) (*bedrock.Client, error) {
+		return bedrock.New(bedrock.Options{Region: s.Region, Credentials: credentials.NewStaticCredentialsProvider("a", "b", "")})
+	})
+	var all []*bedrock.Client
+	for i := range 3 * mostHoldings {
+		client, err := create(bedrock.Settings{Region: fmt.Sprintf("us-%c%c-1", 'a'+i/26, 'a'+i%26)})
+		if err != nil {
+			t.Fatal(err)
+		}
+		all = append(all, client)
+	}
+	for range 2 {
+		if n := len(held.credentials()); n != mostHoldings+1 {
+			t.Errorf("%d series", n)
+		}
+	}
+	runtime.KeepAlive(all)
+}
+
 func TestListenWithoutAHost(t *testing.T) {
 	listener, err := listen(t.Context(), ":0")
 	if err != nil {

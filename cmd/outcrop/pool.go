@@ -102,6 +102,17 @@ func (h *holders) watched(create func(bedrock.Settings) (*bedrock.Client, error)
 	}
 }
 
+// mostHoldings bounds what the metrics tell apart: an adapter's regions are its clients' words.
+const mostHoldings = 64
+
+// known is the holding, or beyond the bound one for all others. It has to have the lock.
+func (h *holders) known(at holding) holding {
+	if _, has := h.failures[at]; has || len(h.failures) < mostHoldings {
+		return at
+	}
+	return holding{telemetry.Other, telemetry.Other}
+}
+
 // credentials is telemetry.Options.Credentials.
 func (h *holders) credentials() (out []telemetry.Credential) {
 	h.mu.Lock()
@@ -112,7 +123,8 @@ func (h *holders) credentials() (out []telemetry.Credential) {
 		if client == nil {
 			return true
 		}
-		held, at := client.Held(), holding{client.Held().Source, client.Region()}
+		held := client.Held()
+		at := h.known(holding{held.Source, client.Region()})
 		h.failures[at] += held.Failures - c.seen
 		c.seen = held.Failures
 		soonest := now[at]
