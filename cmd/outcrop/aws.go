@@ -33,7 +33,7 @@ at is not as it should be.`,
 	cmd.PersistentFlags().StringVar(&f.region, "region", "", "AWS region (default: that of the environment or profile)")
 	cmd.PersistentFlags().StringVar(&f.profile, "profile", "", "profile of the AWS configuration files (default: the usual chain of credentials)")
 	cmd.PersistentFlags().StringVar(&f.catalogue, "catalogue", "", "`FILE` that changes or adds to what the built-in catalogue knows of models")
-	cmd.AddCommand(newAWSWhoamiCommand(&f), newAWSModelsCommand(&f), newAWSAccessCommand(&f), newAWSPolicyCommand(&f))
+	cmd.AddCommand(newAWSWhoamiCommand(&f), newAWSModelsCommand(&f), newAWSAccessCommand(&f), newAWSPolicyCommand(&f), newAWSGrantCommand(&f))
 	return cmd
 }
 

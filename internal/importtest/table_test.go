@@ -81,6 +81,12 @@ func table() []row {
 		},
 		{floor: 5, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "client", "fetch", "gateway", "llm", "usage"}},
 		{
+			floor: 4, pkg: "internal/grant", internal: []string{"iam", "onboard", "secret"},
+			external: []string{
+				awsSDK + "/aws", awsSDK + "/service/eks/...", awsSDK + "/service/iam/...", "github.com/aws/smithy-go", "go.yaml.in/yaml/v3",
+			},
+		},
+		{
 			floor: 4, pkg: "internal/doctor", internal: []string{"bedrock", "config", "iam", "llm", "models", "onboard", "secret"},
 			external: []string{
 				awsSDK + "/aws", awsSDK + "/service/iam/...", awsSDK + "/service/servicequotas/...", awsSDK + "/service/sts/...",

@@ -1,0 +1,241 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	"outcrop/internal/bedrock"
+	"outcrop/internal/config"
+	"outcrop/internal/grant"
+	"outcrop/internal/iam"
+	"outcrop/internal/onboard"
+)
+
+// grantFlags are those that every kind of grant has.
+type grantFlags struct {
+	*awsFlags
+	configs                  []string
+	merge                    config.Options
+	policy, policyName       string
+	marketplace, withInspect bool
+	apply, replace, add      bool
+}
+
+func newAWSGrantCommand(shared *awsFlags) *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "grant",
+		Short: "Give a policy to a user, a role or a service account",
+		Long: `Plans who may call Bedrock: what is there, what is made and changed, each with the aws command that
+does the same, and the manifests and Helm values that go with it. --apply carries the plan out. What exists
+and differs is shown and left as it is, unless --replace is given.
+
+The policy is the least for what a configuration uses (--config, as outcrop aws policy prints it), or
+one of your own (--policy).
+
+Exit codes: 0 all is well; 1 the command could not do its work; 2 something differs, and nothing was applied.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return cmd.Help() },
+	}
+	cmd.AddCommand(newGrantUserCommand(shared), newGrantAccountCommand(shared), newGrantRoleCommand(shared))
+	return cmd
+}
+
+func (f *grantFlags) register(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`; repeat to merge several, later ones win")
+	cmd.Flags().BoolVar(&f.merge.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
+	cmd.Flags().StringVar(&f.policy, "policy", "", "`FILE|ARN` of the policy, in place of --config")
+	cmd.Flags().StringVar(&f.policyName, "policy-name", "", "`NAME` of the managed policy (default: outcrop- and the name of who gets it)")
+	cmd.Flags().BoolVar(&f.marketplace, "marketplace", false, "add what an account's first call to a third party's model needs")
+	cmd.Flags().BoolVar(&f.withInspect, "doctor", false, "add what outcrop doctor and outcrop aws read")
+	cmd.Flags().BoolVar(&f.apply, "apply", false, "carry the plan out")
+	cmd.Flags().BoolVar(&f.replace, "replace", false, "replace what exists and differs")
+}
+
+func (f *grantFlags) check() error {
+	switch {
+	case len(f.configs) == 0 && f.policy == "":
+		return errors.New("which policy is not said: give --config aidial.config.json, or --policy FILE|ARN")
+	case len(f.configs) > 0 && f.policy != "":
+		return errors.New("--config and --policy together: leave one out")
+	case strings.HasPrefix(f.policy, "arn:"):
+		return grant.CheckARN("--policy", f.policy, "policy")
+	case f.replace && f.add:
+		return errors.New("--add and --replace together: one keeps whom the role trusts, the other does not; leave one out")
+	}
+	return nil
+}
+
+// input is what the plan is made of. kind and name are of who gets the policy.
+func (f *grantFlags) input(ctx context.Context, kind, name string, stderr io.Writer) (grant.Input, error) {
+	in := grant.Input{Replace: f.replace, Add: f.add}
+	if err := f.check(); err != nil {
+		return in, err
+	}
+	account, catalogue, err := f.account(ctx, stderr)
+	if err != nil {
+		return in, err
+	}
+	if in.Number, err = account.CallerAccount(ctx); err != nil {
+		return in, onboard.Explain(err, "asking STS who calls", "")
+	}
+	in.Account = account
+	if f.policy != "" {
+		policy, err := ownPolicy(f.policy, cmp.Or(f.policyName, "outcrop-"+name))
+		in.Policies = []grant.Policy{policy}
+		return in, err
+	}
+	cfg, err := f.load(stderr)
+	if err != nil {
+		return in, err
+	}
+	uses, err := onboard.UsesOf(ctx, cfg, onboard.UseOptions{
+		Catalogue: catalogue, Region: account.Config.Region, AccountID: in.Number, Account: account, Marketplace: f.marketplace, Inspect: f.withInspect,
+	})
+	if err != nil {
+		return in, fmt.Errorf("the policy cannot be written:\n%w", err)
+	}
+	for _, note := range uses.Notes {
+		if _, err := fmt.Fprintln(stderr, "note:", note); err != nil {
+			return in, err
+		}
+	}
+	holder := "arn:" + iam.Partition(account.Config.Region) + ":iam::" + in.Number + ":" + kind + "/" + name
+	return in, f.fill(&in, uses, cfg, holder)
+}
+
+// fill adds the policies that the configuration needs.
+func (f *grantFlags) fill(in *grant.Input, uses *onboard.Uses, cfg *config.Config, holder string) error {
+	if len(uses.Principals) == 0 {
+		return errors.New("no model of the configuration is served by Bedrock: its endpoint is bedrock:<model id>")
+	}
+	to, err := uses.Of(holder)
+	if err != nil {
+		return err
+	}
+	name := cmp.Or(f.policyName, "outcrop-"+holder[strings.LastIndexByte(holder, '/')+1:])
+	if in.Policies, err = documents(to.Use, name); err != nil || to.Role != "" {
+		return err
+	}
+	in.Assumed, err = assumedRoles(uses, cfg)
+	return err
+}
+
+func documents(use iam.Use, name string) ([]grant.Policy, error) {
+	made, err := iam.Generate(use, name, iam.Managed)
+	var out []grant.Policy
+	for _, p := range made {
+		out = append(out, grant.Policy{Name: p.Name, Document: p.Document})
+	}
+	return out, err
+}
+
+// assumedRoles are those that upstreams assume with the process's own identity.
+func assumedRoles(uses *onboard.Uses, cfg *config.Config) ([]grant.Assumed, error) {
+	var out []grant.Assumed
+	seen := map[string]bool{}
+	for _, m := range cfg.Models {
+		for _, u := range m.Upstreams {
+			own := u.Key.IsZero() && u.KeyFile == "" && u.AccessKeyID == "" && u.Profile == "" && u.ContainerCredentialsURI == "" && u.WebIdentityTokenFile == ""
+			if u.AssumeRoleARN == "" || m.Bedrock == "" || u.Weight <= 0 || !own {
+				continue
+			}
+			caller := ""
+			for _, role := range append(append([]string(nil), u.RoleChain...), u.AssumeRoleARN) {
+				a := grant.Assumed{ARN: role, Caller: caller}
+				caller = role
+				if role == u.AssumeRoleARN {
+					a.ExternalID = u.ExternalID
+				}
+				key := a.ARN + " " + a.ExternalID + " " + a.Caller
+				if seen[key] {
+					continue
+				}
+				seen[key] = true
+				for _, p := range uses.Principals {
+					if p.Role != role {
+						continue
+					}
+					var err error
+					if a.Policies, err = documents(p.Use, "outcrop-"+role[strings.LastIndexByte(role, '/')+1:]); err != nil {
+						return nil, err
+					}
+				}
+				out = append(out, a)
+			}
+		}
+	}
+	return out, nil
+}
+
+func (f *grantFlags) load(stderr io.Writer) (*config.Config, error) {
+	cfg, problems := config.Load(f.configs, f.merge)
+	if !config.HasErrors(problems) {
+		return cfg, nil
+	}
+	for _, p := range problems {
+		if p.Severity == config.Error {
+			if _, err := fmt.Fprintln(stderr, p); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return nil, errors.New("the configuration has mistakes: correct them first (outcrop config check shows all)")
+}
+
+// ownPolicy is one of the operator's own.
+func ownPolicy(source, name string) (grant.Policy, error) {
+	if strings.HasPrefix(source, "arn:") {
+		return grant.Policy{ARN: source}, nil
+	}
+	data, err := os.ReadFile(source)
+	if err != nil {
+		return grant.Policy{}, fmt.Errorf("--policy: %w", err)
+	}
+	document, err := iam.Parse(data)
+	if err != nil {
+		return grant.Policy{}, fmt.Errorf("--policy %s: %w", source, err)
+	}
+	return grant.Policy{Name: name, Document: document}, nil
+}
+
+// finish prints a plan, and carries it out where that was asked for.
+func (f *grantFlags) finish(ctx context.Context, plan *grant.Plan, out io.Writer, stderr io.Writer) error {
+	if !f.apply || plan.Blocked() {
+		if err := emit(out, f.output, plan, plan.WriteText); err != nil {
+			return err
+		}
+		if plan.Blocked() {
+			return &exitError{exitFindings}
+		}
+		return nil
+	}
+	text := f.output == "text"
+	if text {
+		if err := plan.WriteSteps(out); err != nil {
+			return err
+		}
+	}
+	failed := plan.Apply(ctx, func(s *grant.Step) {
+		_, _ = fmt.Fprintf(stderr, "%s: %s %s\n", s.Became, s.Do, s.What)
+	})
+	if err := emit(out, f.output, plan, plan.WriteRest); err != nil {
+		return err
+	}
+	return failed
+}
+
+// grantRegion is the region for values, where AWS is not asked.
+func (f *grantFlags) grantRegion() (string, error) {
+	region, _ := bedrock.Region(getenv)
+	if region = cmp.Or(f.region, region); region == "" {
+		return "", errors.New("no AWS region: set AWS_REGION, or give --region us-east-1")
+	}
+	return region, nil
+}
