@@ -142,36 +142,45 @@ func assumedRoles(uses *onboard.Uses, cfg *config.Config) ([]grant.Assumed, erro
 	seen := map[string]bool{}
 	for _, m := range cfg.Models {
 		for _, u := range m.Upstreams {
-			own := u.Key.IsZero() && u.KeyFile == "" && u.AccessKeyID == "" && u.Profile == "" && u.ContainerCredentialsURI == "" && u.WebIdentityTokenFile == ""
-			if u.AssumeRoleARN == "" || m.Bedrock == "" || u.Weight <= 0 || !own {
+			if m.Bedrock == "" || u.Weight <= 0 || u.AssumeRoleARN == "" || !ownIdentity(u) {
 				continue
 			}
-			caller := ""
-			for _, role := range append(append([]string(nil), u.RoleChain...), u.AssumeRoleARN) {
-				a := grant.Assumed{ARN: role, Caller: caller}
-				caller = role
-				if role == u.AssumeRoleARN {
-					a.ExternalID = u.ExternalID
+			for _, a := range chain(u) {
+				if key := a.ARN + " " + a.ExternalID + " " + a.Caller; !seen[key] {
+					seen[key] = true
+					out = append(out, a)
 				}
-				key := a.ARN + " " + a.ExternalID + " " + a.Caller
-				if seen[key] {
-					continue
-				}
-				seen[key] = true
-				for _, p := range uses.Principals {
-					if p.Role != role {
-						continue
-					}
-					var err error
-					if a.Policies, err = documents(p.Use, "outcrop-"+role[strings.LastIndexByte(role, '/')+1:]); err != nil {
-						return nil, err
-					}
-				}
-				out = append(out, a)
+			}
+		}
+	}
+	for i := range out {
+		for _, p := range uses.Principals {
+			if p.Role != out[i].ARN {
+				continue
+			}
+			var err error
+			if out[i].Policies, err = documents(p.Use, "outcrop-"+p.Role[strings.LastIndexByte(p.Role, '/')+1:]); err != nil {
+				return nil, err
 			}
 		}
 	}
 	return out, nil
+}
+
+// ownIdentity says whether an upstream begins with the process's own credentials.
+func ownIdentity(u config.Upstream) bool {
+	return u.Key.IsZero() && u.KeyFile == "" && u.AccessKeyID == "" && u.Profile == "" && u.ContainerCredentialsURI == "" && u.WebIdentityTokenFile == ""
+}
+
+// chain is one role after the other; the external id is for the last.
+func chain(u config.Upstream) []grant.Assumed {
+	var out []grant.Assumed
+	caller := ""
+	for _, role := range u.RoleChain {
+		out = append(out, grant.Assumed{ARN: role, Caller: caller})
+		caller = role
+	}
+	return append(out, grant.Assumed{ARN: u.AssumeRoleARN, ExternalID: u.ExternalID, Caller: caller})
 }
 
 func (f *grantFlags) load(stderr io.Writer) (*config.Config, error) {

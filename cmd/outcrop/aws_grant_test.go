@@ -1,0 +1,406 @@
+package main
+
+import (
+	"crypto/rand"
+	"crypto/rsa"
+	"encoding/base64"
+	"encoding/json"
+	"math/big"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/credentials/endpointcreds"
+	"github.com/aws/aws-sdk-go-v2/credentials/stscreds"
+	"github.com/aws/aws-sdk-go-v2/service/bedrockruntime"
+	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+	"github.com/golang-jwt/jwt/v5"
+	"github.com/google/go-cmp/cmp"
+	"go.yaml.in/yaml/v3"
+
+	"outcrop/internal/sandbox"
+)
+
+const (
+	grantIssuer = "https://oidc.eks.us-east-1.amazonaws.com/id/EXAMPLE"
+	grantNova   = "amazon.nova-lite-v1:0"
+	grantConfig = `{"models": {"nova": {"type": "chat", "endpoint": "bedrock:` + grantNova + `"}}}`
+)
+
+// grantRig is an account with a cluster whose issuer's key the test has.
+type grantRig struct {
+	*httptest.Server
+	key    *rsa.PrivateKey
+	config string
+}
+
+func newGrantRig(t *testing.T) grantRig {
+	t.Helper()
+	key, err := rsa.GenerateKey(rand.Reader, 2048)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b64 := base64.RawURLEncoding.EncodeToString
+	keys, err := json.Marshal(map[string]any{"keys": []any{map[string]any{"kty": "RSA", "kid": "r", "alg": "RS256", "use": "sig", "n": b64(key.N.Bytes()), "e": b64(big.NewInt(int64(key.E)).Bytes())}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	handler, err := sandbox.New(sandbox.Options{
+		Account: policyAccount, Clusters: []sandbox.Cluster{{Name: "prod", Issuer: grantIssuer}, {Name: "test"}}, OIDCKeys: map[string]string{grantIssuer: string(keys)},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	clearAWS(t)
+	for name, value := range map[string]string{"AWS_ENDPOINT_URL": server.URL, "AWS_ACCESS_KEY_ID": "sandbox", "AWS_SECRET_ACCESS_KEY": "sandbox", "AWS_REGION": "us-east-1"} {
+		t.Setenv(name, value)
+	}
+	return grantRig{server, key, write(t, grantConfig)}
+}
+
+// grant runs outcrop aws grant with the rig's configuration, and wants an exit code.
+func (r grantRig) grant(t *testing.T, code int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	return r.bare(t, code, append(args, "--config", r.config)...)
+}
+
+func (r grantRig) bare(t *testing.T, code int, args ...string) (stdout, stderr string) {
+	t.Helper()
+	var out, errs strings.Builder
+	if got := run(t.Context(), append([]string{"aws", "grant"}, args...), strings.NewReader(""), &out, &errs); got != code {
+		t.Fatalf("%v: exit %d, want %d\n%s%s", args, got, code, &out, &errs)
+	}
+	return out.String(), errs.String()
+}
+
+func (r grantRig) aws() aws.Config {
+	return aws.Config{Region: "us-east-1", BaseEndpoint: &r.URL, Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", "")}
+}
+
+// only wants that credentials can call the one model and nothing else.
+func (r grantRig) only(t *testing.T, provider aws.CredentialsProvider) {
+	t.Helper()
+	cfg := r.aws()
+	cfg.Credentials = provider
+	client := bedrockruntime.NewFromConfig(cfg, func(o *bedrockruntime.Options) { o.RetryMaxAttempts = 1 })
+	invoke := func(model string) error {
+		_, err := client.InvokeModel(t.Context(), &bedrockruntime.InvokeModelInput{ModelId: &model, Body: []byte(`{"schemaVersion":"messages-v1","messages":[{"role":"user","content":[{"text":"Hi"}]}]}`)})
+		return err
+	}
+	if err := invoke(grantNova); err != nil {
+		t.Errorf("the granted model: %v", err)
+	}
+	for _, other := range []string{"amazon.nova-pro-v1:0", "us." + grantNova} {
+		if err := invoke(other); err == nil || !strings.Contains(err.Error(), "not authorized") {
+			t.Errorf("%s: %v", other, err)
+		}
+	}
+	if _, err := awsiam.NewFromConfig(cfg).ListUsers(t.Context(), nil); err == nil {
+		t.Error("it may list users")
+	}
+}
+
+// token is one that the cluster gives a pod.
+func (r grantRig) token(t *testing.T, account, audience string) string {
+	t.Helper()
+	token := jwt.NewWithClaims(jwt.SigningMethodRS256, jwt.MapClaims{
+		"iss": grantIssuer, "sub": "system:serviceaccount:" + account, "aud": []string{audience}, "exp": time.Now().Add(time.Hour).Unix(), "iat": time.Now().Unix(),
+		"kubernetes.io": map[string]any{"namespace": "dial", "pod": map[string]any{"name": "p-1", "uid": "u-1"}},
+	})
+	token.Header["kid"] = "r"
+	out, err := token.SignedString(r.key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+type fixedToken string
+
+func (f fixedToken) GetIdentityToken() ([]byte, error) { return []byte(f), nil }
+
+func (r grantRig) webIdentity(t *testing.T, account string) aws.CredentialsProvider {
+	return stscreds.NewWebIdentityRoleProvider(sts.NewFromConfig(aws.Config{Region: "us-east-1", BaseEndpoint: &r.URL}),
+		"arn:aws:iam::"+policyAccount+":role/dial-bedrock", fixedToken(r.token(t, account, "sts.amazonaws.com")))
+}
+
+func (r grantRig) pod(t *testing.T, account string) aws.CredentialsProvider {
+	return endpointcreds.New(r.URL+"/v1/credentials", func(o *endpointcreds.Options) {
+		o.AuthorizationToken = r.token(t, account, "pods.eks.amazonaws.com")
+	})
+}
+
+// A plan writes nothing to AWS, and what it prints is read in testdata/grant.
+func TestGrantPlans(t *testing.T) {
+	r := newGrantRig(t)
+	upstreams := write(t, `{"models": {"nova": {"type": "chat", "endpoint": "bedrock:`+grantNova+`", "upstreams": [
+		{"extraData": {"region": "us-east-1", "aws_assume_role_arn": "arn:aws:iam::`+policyAccount+`:role/team-a", "aws_external_id": "a-1"}},
+		{"extraData": {"region": "us-east-1", "aws_assume_role_arn": "arn:aws:iam::444455556666:role/team-b"}}]}}}`)
+	for name, args := range map[string][]string{
+		"user":         {"user", "dial", "--config", r.config},
+		"user-key":     {"user", "dial", "--config", r.config, "--create-access-key", "--secret-out", "-"},
+		"irsa":         {"service-account", "dial/dial-bedrock", "--cluster", "prod", "--config", r.config},
+		"issuer":       {"service-account", "dial/dial-bedrock", "--issuer", "https://oidc.example/k3s", "--config", r.config},
+		"pod-identity": {"service-account", "dial/dial-bedrock", "--cluster", "prod", "--pod-identity", "--config", r.config},
+		"role":         {"role", "team", "--trust", "arn:aws:iam::" + policyAccount + ":role/dial-bedrock", "--external-id", "a-1", "--config", r.config},
+		"upstreams":    {"service-account", "dial/dial-bedrock", "--cluster", "prod", "--config", upstreams},
+	} {
+		for _, form := range []string{"text", "json"} {
+			out, errs := r.bare(t, 0, append(args, "--output", form)...)
+			if name == "user-key" {
+				out, errs = errs, out
+			}
+			if errs != "" {
+				t.Errorf("%s: %s", name, errs)
+			}
+			file := filepath.Join("testdata", "grant", name+"."+form)
+			if *update {
+				if err := os.WriteFile(file, []byte(out), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			want, err := os.ReadFile(file)
+			if d := cmp.Diff(string(want), out); err != nil || d != "" {
+				t.Errorf("%s: %v %s", file, err, d)
+			}
+		}
+	}
+	if users, err := awsiam.NewFromConfig(r.aws()).ListUsers(t.Context(), nil); err != nil || len(users.Users) != 0 {
+		t.Errorf("a plan made users: %v", err)
+	}
+}
+
+// The user's key calls the model that was granted and nothing else; its secret is in the file alone.
+func TestGrantUser(t *testing.T) {
+	r := newGrantRig(t)
+	file := filepath.Join(t.TempDir(), "secret.yaml")
+	out, errs := r.grant(t, 0, "user", "dial", "--create-access-key", "--secret-out", file, "--namespace", "dial", "--apply")
+	written, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var manifest struct {
+		Kind       string
+		Metadata   struct{ Name, Namespace string }
+		StringData map[string]string `yaml:"stringData"`
+	}
+	if err := yaml.Unmarshal(written, &manifest); err != nil || manifest.Kind != "Secret" || manifest.Metadata.Name != "bedrock-access-key" || manifest.Metadata.Namespace != "dial" {
+		t.Fatalf("%+v %v", manifest.Metadata, err)
+	}
+	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("%v %v", info.Mode(), err)
+	}
+	hidden := manifest.StringData["AWS_SECRET_ACCESS_KEY"]
+	if hidden == "" || strings.Contains(out+errs, hidden) {
+		t.Errorf("the secret is printed, or there is none:\n%s%s", out, errs)
+	}
+	r.only(t, credentials.NewStaticCredentialsProvider(manifest.StringData["AWS_ACCESS_KEY_ID"], hidden, ""))
+	if out, _ := r.grant(t, 0, "user", "dial", "--apply"); !strings.Contains(out, "Applied.") || strings.Contains(out, "create") && strings.Contains(out, ". create") {
+		t.Errorf("applied twice:\n%s", out)
+	}
+	if _, errs := r.grant(t, 1, "user", "dial", "--create-access-key", "--secret-out", file, "--apply"); !strings.Contains(errs, "is not overwritten") {
+		t.Error(errs)
+	}
+	// a second key, on standard output alone, in JSON
+	out, errs = r.grant(t, 0, "user", "dial", "--create-access-key", "--secret-out", "-", "--secret-form", "json", "--output", "json", "--apply")
+	var second map[string]string
+	if err := json.Unmarshal([]byte(out), &second); err != nil || strings.Contains(errs, second["AWS_SECRET_ACCESS_KEY"]) || !strings.Contains(errs, "To rotate") {
+		t.Errorf("%v %s", err, errs)
+	}
+	// and no third
+	if _, errs := r.grant(t, 2, "user", "dial", "--create-access-key", "--secret-out", "-", "--apply"); !strings.Contains(errs, "aws iam delete-access-key") {
+		t.Error(errs)
+	}
+}
+
+// A pod of the service account gets the role with its token, one of another does not.
+func TestGrantIRSA(t *testing.T) {
+	r := newGrantRig(t)
+	r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--apply")
+	r.only(t, r.webIdentity(t, "dial:dial-bedrock"))
+	if _, err := r.webIdentity(t, "dial:other").Retrieve(t.Context()); err == nil {
+		t.Error("another service account gets the role")
+	}
+	if out, _ := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod"); !strings.Contains(out, "Nothing to do.") {
+		t.Errorf("applied twice:\n%s", out)
+	}
+	// the role for another account, too: only when asked
+	other := []string{"service-account", "dial/other", "--cluster", "prod", "--role", "dial-bedrock"}
+	if out, _ := r.grant(t, 2, append(other, "--apply")...); !strings.Contains(out, `- `) || !strings.Contains(out, "serviceaccount:dial:other") || !strings.Contains(out, "--add keeps them") {
+		t.Errorf("%s", out)
+	}
+	r.grant(t, 0, append(other, "--add", "--apply")...)
+	r.only(t, r.webIdentity(t, "dial:other"))
+	r.only(t, r.webIdentity(t, "dial:dial-bedrock"))
+	if out, _ := r.grant(t, 0, append(other, "--add")...); !strings.Contains(out, "Nothing to do.") {
+		t.Errorf("added twice:\n%s", out)
+	}
+	r.grant(t, 0, append(other, "--replace", "--apply")...)
+	if _, err := r.webIdentity(t, "dial:dial-bedrock").Retrieve(t.Context()); err == nil {
+		t.Error("--replace kept the first service account")
+	}
+}
+
+// A pod gets the role of an association from the agent.
+func TestGrantPodIdentity(t *testing.T) {
+	r := newGrantRig(t)
+	r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--pod-identity", "--apply")
+	r.only(t, r.pod(t, "dial:dial-bedrock"))
+	if _, err := r.pod(t, "dial:other").Retrieve(t.Context()); err == nil {
+		t.Error("another service account gets the role")
+	}
+	if out, _ := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--pod-identity"); !strings.Contains(out, "Nothing to do.") || strings.Contains(out, "annotations") {
+		t.Errorf("applied twice:\n%s", out)
+	}
+	again := []string{"service-account", "dial/dial-bedrock", "--cluster", "prod", "--pod-identity", "--role", "second", "--apply"}
+	if out, _ := r.grant(t, 2, again...); !strings.Contains(out, "+ arn:aws:iam::"+policyAccount+":role/second") {
+		t.Error(out)
+	}
+	r.grant(t, 0, append(again, "--replace")...)
+	r.only(t, r.pod(t, "dial:dial-bedrock"))
+}
+
+// A role is assumed by whom it trusts, with the external id.
+func TestGrantRole(t *testing.T) {
+	r := newGrantRig(t)
+	r.grant(t, 0, "role", "team", "--trust", "arn:aws:iam::"+policyAccount+":user/sandbox", "--external-id", "a-1", "--apply")
+	assume := func(id string) aws.CredentialsProvider {
+		return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(r.aws()), "arn:aws:iam::"+policyAccount+":role/team", func(o *stscreds.AssumeRoleOptions) { o.ExternalID = &id })
+	}
+	r.only(t, assume("a-1"))
+	if _, err := assume("a-2").Retrieve(t.Context()); err == nil {
+		t.Error("another external id is taken")
+	}
+}
+
+// A policy that differs gets a new version only with --replace; with five, the oldest goes.
+func TestGrantNewVersion(t *testing.T) {
+	r := newGrantRig(t)
+	for n := range 7 {
+		file := write(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:InvokeModel","Resource":"arn:aws:bedrock:us-east-1::foundation-model/m`+string(rune('a'+n))+`"}]}`)
+		args := []string{"user", "dial", "--policy", file, "--apply"}
+		if n > 0 {
+			if out, _ := r.bare(t, 2, args...); !strings.Contains(out, "+") || !strings.Contains(out, "blocked") {
+				t.Fatal(out)
+			}
+		}
+		out, _ := r.bare(t, 0, append(args, "--replace")...)
+		if gone := strings.Contains(out, "delete"); gone != (n >= 5) {
+			t.Errorf("version %d:\n%s", n+1, out)
+		}
+	}
+	list, err := awsiam.NewFromConfig(r.aws()).ListPolicyVersions(t.Context(), &awsiam.ListPolicyVersionsInput{PolicyArn: aws.String("arn:aws:iam::" + policyAccount + ":policy/outcrop-dial")})
+	if err != nil || len(list.Versions) != 5 || *list.Versions[0].VersionId != "v7" && *list.Versions[4].VersionId != "v7" {
+		t.Errorf("%+v %v", list, err)
+	}
+}
+
+// What fails stops the plan; what is done is kept, what is left is told, and the same command goes on from there.
+func TestGrantStopsAndGoesOn(t *testing.T) {
+	r := newGrantRig(t)
+	user := newPolicyUser(t, r.Server, "modest")
+	user.put(t, "modest", "p", []byte(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["iam:Get*","iam:List*","iam:CreateUser"],"Resource":"*"}]}`))
+	key, err := user.iam.CreateAccessKey(t.Context(), &awsiam.CreateAccessKeyInput{UserName: aws.String("modest")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", *key.AccessKey.AccessKeyId)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", *key.AccessKey.SecretAccessKey)
+	out, errs := r.grant(t, 1, "user", "dial", "--apply")
+	for _, want := range []string{"done: create IAM user dial", "failed: create managed policy outcrop-dial", `{"Effect":"Allow","Action":"iam:CreatePolicy","Resource":"*"}`} {
+		if !strings.Contains(errs, want) {
+			t.Errorf("no %q in %s", want, errs)
+		}
+	}
+	if !strings.Contains(out, "Not done:\n  create managed policy outcrop-dial\n  attach arn:") {
+		t.Error(out)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", "sandbox")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "sandbox")
+	if out, _ := r.grant(t, 0, "user", "dial", "--apply"); !strings.Contains(out, "exists         IAM user dial") || !strings.Contains(out, "Applied.") {
+		t.Error(out)
+	}
+}
+
+func TestGrantBadInput(t *testing.T) {
+	r := newGrantRig(t)
+	tree := t.TempDir()
+	if err := os.Mkdir(filepath.Join(tree, ".git"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	for want, args := range map[string][]string{
+		`"a b" cannot be the name of a user`: {"user", "a b"},
+		"There is: prod, test":               {"service-account", "dial/x", "--cluster", "nope"},
+		"write NAMESPACE/NAME":               {"service-account", "x", "--cluster", "prod"},
+		"give --cluster NAME, or --issuer":   {"service-account", "dial/x"},
+		"it must be an https URL":            {"service-account", "dial/x", "--issuer", "http://x"},
+		"it must be the ARN of a role":       {"role", "x", "--trust", "arn:aws:iam::12:role/x"},
+		"inside the git work tree":           {"user", "x", "--create-access-key", "--secret-out", filepath.Join(tree, "s.yaml")},
+		"give --secret-out FILE":             {"user", "x", "--create-access-key"},
+		"--secret-out without a key":         {"user", "x", "--secret-out", "-"},
+		"it must be manifest, env or json":   {"user", "x", "--create-access-key", "--secret-out", "-", "--secret-form", "xml"},
+		"leave one out":                      {"user", "x", "--policy", "p.json"},
+	} {
+		if _, errs := r.grant(t, 1, args...); !strings.Contains(errs, want) {
+			t.Errorf("no %q in %s", want, errs)
+		}
+	}
+	if _, errs := r.bare(t, 1, "user", "x"); !strings.Contains(errs, "which policy is not said") {
+		t.Error(errs)
+	}
+	if _, errs := r.bare(t, 1, "user", "x", "--policy", "arn:aws:iam::aws:role/x"); !strings.Contains(errs, "--policy is") {
+		t.Error(errs)
+	}
+	r.bare(t, 0, "user", "x", "--policy", "arn:aws:iam::aws:policy/AmazonBedrockFullAccess", "--apply")
+	t.Setenv("AWS_ACCESS_KEY_ID", "")
+	t.Setenv("AWS_SECRET_ACCESS_KEY", "")
+	if _, errs := r.grant(t, 1, "user", "x"); !strings.Contains(errs, "log in (aws sso login)") {
+		t.Error(errs)
+	}
+}
+
+// The console's CSV, in each of its forms, becomes a Secret; nothing else shows the key, and AWS is not asked.
+func TestGrantCSV(t *testing.T) {
+	clearAWS(t)
+	t.Setenv("AWS_REGION", "eu-west-1")
+	r := grantRig{}
+	const id, hidden = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	for name, text := range map[string]string{
+		"new":   "\ufeffAccess key ID,Secret access key\r\n" + id + "," + hidden + "\r\n",
+		"plain": "Access key ID,Secret access key\n" + id + "," + hidden,
+		"older": "User name,Password,Access key ID,Secret access key,Console login link\r\ndial,," + id + "," + hidden + ",https://111122223333.signin.aws.amazon.com/console\r\n",
+	} {
+		for form, want := range map[string]string{"manifest": "kubectl apply --filename", "env": "--from-env-file=", "json": "kind: ExternalSecret"} {
+			file := filepath.Join(t.TempDir(), "out")
+			out, errs := r.bare(t, 0, "user", "dial", "--csv", write(t, text), "--secret-out", file, "--secret-form", form)
+			written, err := os.ReadFile(file)
+			if err != nil || !strings.Contains(string(written), hidden) || !strings.Contains(string(written), id) {
+				t.Errorf("%s, %s: %v", name, form, err)
+			}
+			if strings.Contains(out+errs, hidden) || strings.Contains(out+errs, id) || !strings.Contains(out, want) || !strings.Contains(out, "existingSecret: bedrock-access-key") || !strings.Contains(out, "extraEnvVarsSecret: bedrock-access-key") {
+				t.Errorf("%s, %s:\n%s%s", name, form, out, errs)
+			}
+		}
+	}
+	for want, text := range map[string]string{
+		`does not have "Access key ID"`:           "User name,Password\nx,y\n",
+		"a header and no key":                     "Access key ID,Secret access key\n",
+		"line 2: its access key id is none":       "Access key ID,Secret access key\nx," + hidden + "\n",
+		"line 2: its secret access key is none":   "Access key ID,Secret access key\n" + id + ",short\n",
+		"it has the key of the user eve, not of ": "User name,Access key ID,Secret access key\neve," + id + "," + hidden + "\n",
+		"2 lines have a key":                      "Access key ID,Secret access key\n" + id + "," + hidden + "\n" + id + "," + hidden + "\n",
+	} {
+		out, errs := r.bare(t, 1, "user", "dial", "--csv", write(t, text), "--secret-out", "-")
+		if !strings.Contains(errs, want) || strings.Contains(out+errs, hidden) {
+			t.Errorf("no %q in %s", want, errs)
+		}
+	}
+}
