@@ -56,6 +56,7 @@ func (f *grantFlags) register(cmd *cobra.Command) {
 	cmd.Flags().BoolVar(&f.withInspect, "doctor", false, "add what outcrop doctor and outcrop aws read")
 	cmd.Flags().BoolVar(&f.apply, "apply", false, "carry the plan out")
 	cmd.Flags().BoolVar(&f.replace, "replace", false, "replace what exists and differs")
+	cmd.Flags().BoolVar(&f.add, "add", false, "add to the trust policies of roles that trust others")
 }
 
 func (f *grantFlags) check() error {

@@ -281,6 +281,40 @@ func TestGrantRole(t *testing.T) {
 	}
 }
 
+// A plan applied with upstreams' roles lets the granted identity assume them, by two ways into one role, and
+// chained.
+func TestGrantUpstreamsRoles(t *testing.T) {
+	r := newGrantRig(t)
+	role := func(name string) string { return "arn:aws:iam::" + policyAccount + ":role/" + name }
+	r.config = write(t, `{"models": {"nova": {"type": "chat", "endpoint": "bedrock:`+grantNova+`", "upstreams": [
+		{"extraData": {"region": "us-east-1", "aws_assume_role_arn": "`+role("teams/a")+`", "aws_external_id": "a-1"}},
+		{"extraData": {"region": "us-east-1", "aws_assume_role_arn": "`+role("teams/a")+`", "aws_external_id": "a-2"}},
+		{"extraData": {"region": "us-east-1", "aws_assume_role_arn": "`+role("last")+`", "aws_role_chain": ["`+role("first")+`"]}}]}}}`)
+	r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--apply")
+	as := func(from aws.CredentialsProvider, arn, id string) aws.CredentialsProvider {
+		cfg := r.aws()
+		cfg.Credentials = from
+		return stscreds.NewAssumeRoleProvider(sts.NewFromConfig(cfg), arn, func(o *stscreds.AssumeRoleOptions) {
+			if id != "" {
+				o.ExternalID = &id
+			}
+		})
+	}
+	own := aws.NewCredentialsCache(r.webIdentity(t, "dial:dial-bedrock"))
+	r.only(t, as(own, role("teams/a"), "a-1"))
+	r.only(t, as(own, role("teams/a"), "a-2"))
+	r.only(t, as(as(own, role("first"), ""), role("last"), ""))
+	if _, err := as(own, role("teams/a"), "a-3").Retrieve(t.Context()); err == nil {
+		t.Error("another external id is taken")
+	}
+	if _, err := as(own, role("last"), "").Retrieve(t.Context()); err == nil {
+		t.Error("the chain can be left out")
+	}
+	if out, _ := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod"); !strings.Contains(out, "Nothing to do.") {
+		t.Errorf("applied twice:\n%s", out)
+	}
+}
+
 // A policy that differs gets a new version only with --replace; with five, the oldest goes.
 func TestGrantNewVersion(t *testing.T) {
 	r := newGrantRig(t)

@@ -139,7 +139,6 @@ if it is missing, or with --pod-identity through an association of EKS.`,
 	cmd.Flags().StringVar(&f.to.Issuer, "issuer", "", "`URL` of the issuer of service accounts' tokens, for a cluster that is not of EKS")
 	cmd.Flags().StringVar(&f.to.Role, "role", "", "`NAME` of the role (default: the service account's)")
 	cmd.Flags().BoolVar(&f.to.PodIdentity, "pod-identity", false, "give the role by an EKS Pod Identity association")
-	cmd.Flags().BoolVar(&f.add, "add", false, "add to the trust policy of a role that trusts others")
 	return cmd
 }
 
@@ -192,6 +191,5 @@ func newGrantRoleCommand(shared *awsFlags) *cobra.Command {
 	f.register(cmd)
 	cmd.Flags().StringVar(&f.to.Trust, "trust", "", "`ARN` of the role, user or account that assumes it")
 	cmd.Flags().StringVar(&f.to.ExternalID, "external-id", "", "external `ID` that the caller has to give")
-	cmd.Flags().BoolVar(&f.add, "add", false, "add to the trust policy of a role that trusts others")
 	return cmd
 }

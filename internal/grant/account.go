@@ -51,7 +51,9 @@ func Account(ctx context.Context, in Input, to AccountTo) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	arn, err := p.role(ctx, to.Role, iam.IRSATrust(provider, issuer, to.Namespace, to.Name), "Lets the service account "+to.String()+" assume it, and no other of the cluster.", in.Policies)
+	arn, err := p.role(ctx, wanted{
+		name: to.Role, trust: iam.IRSATrust(provider, issuer, to.Namespace, to.Name), why: "Lets the service account " + to.String() + " of the cluster assume it.", policies: in.Policies,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -106,7 +108,7 @@ func (p *planner) provider(ctx context.Context, issuer string) (string, error) {
 	case absent(err):
 		p.step(&Step{
 			Do: Create, What: what, Why: "So that IAM believes the tokens that the cluster gives its service accounts. One for each cluster.", action: "iam:CreateOpenIDConnectProvider",
-			Command: "aws iam create-open-id-connect-provider --url " + issuer + " --client-id-list " + audience,
+			Command: "aws iam create-open-id-connect-provider --url " + quoted(issuer) + " --client-id-list " + audience,
 			run: func(ctx context.Context) error {
 				_, err := p.iam.CreateOpenIDConnectProvider(ctx, &awsiam.CreateOpenIDConnectProviderInput{Url: &issuer, ClientIDList: []string{audience}})
 				return err
@@ -117,7 +119,7 @@ func (p *planner) provider(ctx context.Context, issuer string) (string, error) {
 	case !slices.Contains(got.ClientIDList, audience):
 		p.step(&Step{
 			Do: Change, What: what, Why: "It does not take tokens for " + audience + ", which pods have.", action: "iam:AddClientIDToOpenIDConnectProvider",
-			Command: "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn " + arn + " --client-id " + audience,
+			Command: "aws iam add-client-id-to-open-id-connect-provider --open-id-connect-provider-arn " + quoted(arn) + " --client-id " + audience,
 			run: func(ctx context.Context) error {
 				id := audience
 				_, err := p.iam.AddClientIDToOpenIDConnectProvider(ctx, &awsiam.AddClientIDToOpenIDConnectProviderInput{OpenIDConnectProviderArn: &arn, ClientID: &id})
@@ -141,7 +143,7 @@ func (p *planner) podIdentity(ctx context.Context, to AccountTo) (*Plan, error) 
 		return nil, err
 	}
 	trust := iam.PodIdentityTrust(iam.PodIdentity{Namespace: to.Namespace, ServiceAccount: to.Name, Cluster: *cluster.Arn})
-	arn, err := p.role(ctx, to.Role, trust, "Lets EKS give it to pods of "+to.String()+" in this cluster, and to no others.", p.Policies)
+	arn, err := p.role(ctx, wanted{name: to.Role, trust: trust, why: "Lets EKS give it to pods of " + to.String() + " in this cluster.", policies: p.Policies})
 	if err != nil {
 		return nil, err
 	}

@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -195,9 +196,11 @@ func (d Delivery) external() string {
 
 // manifest is a value as YAML.
 func manifest(v any) []byte {
-	out, err := yaml.Marshal(v)
-	if err != nil { // of structs of strings there is nothing that YAML cannot write
+	var b bytes.Buffer
+	encoder := yaml.NewEncoder(&b)
+	encoder.SetIndent(2)
+	if err := errors.Join(encoder.Encode(v), encoder.Close()); err != nil { // of structs of strings there is nothing that YAML cannot write
 		return []byte("# " + err.Error() + "\n")
 	}
-	return out
+	return b.Bytes()
 }

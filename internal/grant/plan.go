@@ -174,7 +174,7 @@ func (p *Plan) summary() string {
 	case len(p.Steps) == 0:
 		return ""
 	case p.Blocked():
-		return "\nBlocked: read the differences. --replace puts the new text in place of what is there.\n"
+		return "\nBlocked: nothing is applied before the steps marked so are decided.\n"
 	case n == 0 && !p.Applied:
 		return "\nNothing to do.\n"
 	case n == 0:

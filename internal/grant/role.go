@@ -1,6 +1,7 @@
 package grant
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -26,7 +27,9 @@ func Role(ctx context.Context, in Input, to RoleTo) (*Plan, error) {
 		return nil, err
 	}
 	p := newPlanner(in, "role "+to.Name)
-	arn, err := p.role(ctx, to.Name, iam.RoleTrust(to.Trust, to.ExternalID), "Lets "+to.Trust+" assume it"+withID(to.ExternalID)+".", in.Policies)
+	arn, err := p.role(ctx, wanted{
+		name: to.Name, trust: iam.RoleTrust(to.Trust, to.ExternalID), why: "Lets " + to.Trust + " assume it" + withID(to.ExternalID) + ".", policies: in.Policies,
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -48,22 +51,32 @@ func withID(id string) string {
 	return ", with the external id " + id
 }
 
+// wanted is a role as it has to be.
+type wanted struct {
+	name, path string // path is "" or like /team/
+	trust      iam.Document
+	why        string // it trusts whom it trusts
+	policies   []Policy
+}
+
 // role plans a role with its trust and policies. It gives the role's ARN.
-func (p *planner) role(ctx context.Context, name string, trust iam.Document, why string, policies []Policy) (string, error) {
+func (p *planner) role(ctx context.Context, w wanted) (string, error) {
+	name := w.name
 	if err := checkName("role", name, 64); err != nil {
 		return "", err
 	}
-	arn, h := p.arn("iam", "role/"+name), holder{kind: "role", name: name}
+	path := cmp.Or(w.path, "/")
+	arn, h := p.arn("iam", "role"+path+name), holder{kind: "role", name: name}
 	got, err := p.iam.GetRole(ctx, &awsiam.GetRoleInput{RoleName: &name})
 	switch {
 	case absent(err):
 		h.fresh = true
 		p.step(&Step{
-			Do: Create, What: "IAM role " + name, Why: why, action: "iam:CreateRole",
-			Command: "aws iam create-role --role-name " + name + " --assume-role-policy-document " + compact(trust),
+			Do: Create, What: "IAM role " + name, Why: w.why, action: "iam:CreateRole",
+			Command: "aws iam create-role --role-name " + name + pathFlag(w.path) + " --assume-role-policy-document " + compact(w.trust),
 			run: func(ctx context.Context) error {
 				return settled(ctx, func() error {
-					_, err := p.iam.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: &name, AssumeRolePolicyDocument: aws.String(string(trust.JSON()))})
+					_, err := p.iam.CreateRole(ctx, &awsiam.CreateRoleInput{RoleName: &name, Path: &path, AssumeRolePolicyDocument: aws.String(string(w.trust.JSON()))})
 					return err
 				})
 			},
@@ -76,13 +89,21 @@ func (p *planner) role(ctx context.Context, name string, trust iam.Document, why
 		if err != nil {
 			p.plan.Notes = append(p.plan.Notes, "the trust policy of "+name+" has parts that this program does not know")
 		}
-		p.trust(name, has, trust, why)
+		p.trust(w, has)
 	}
-	return arn, p.policies(ctx, h, policies)
+	return arn, p.policies(ctx, h, w.policies)
+}
+
+func pathFlag(path string) string {
+	if path == "" {
+		return ""
+	}
+	return " --path " + path
 }
 
 // trust plans the trust policy of a role that exists.
-func (p *planner) trust(name string, has, want iam.Document, why string) {
+func (p *planner) trust(w wanted, has iam.Document) {
+	name, want, why := w.name, w.trust, w.why
 	what := "trust policy of IAM role " + name
 	missing := iam.Document{Version: iam.PolicyVersion}
 	known := map[string]bool{}
@@ -148,24 +169,44 @@ func extended(has, more iam.Document) iam.Document {
 
 // assumed plans the roles that upstreams assume, of this account, and prints documents for other accounts.
 func (p *planner) assumed(ctx context.Context, grantee string) error {
+	roles := map[string]*wanted{}
+	var order []string
 	for _, a := range p.Assumed {
-		caller := a.Caller
-		if caller == "" {
-			caller = grantee
+		caller := cmp.Or(a.Caller, grantee)
+		if a.ARN == grantee {
+			continue
 		}
-		trust := iam.RoleTrust(caller, a.ExternalID)
-		parts := strings.SplitN(a.ARN, ":", 6)
-		name := a.ARN[strings.LastIndexByte(a.ARN, '/')+1:]
-		if len(parts) == 6 && parts[4] == p.Number {
-			if _, err := p.role(ctx, name, trust, "Upstreams assume it: lets "+caller+" in"+withID(a.ExternalID)+".", a.Policies); err != nil {
+		trust, lets := iam.RoleTrust(caller, a.ExternalID), " Lets "+caller+" in"+withID(a.ExternalID)+"."
+		if w := roles[a.ARN]; w != nil {
+			w.trust, w.why = extended(w.trust, trust), w.why+lets
+			continue
+		}
+		path, name := rolePath(a.ARN)
+		roles[a.ARN] = &wanted{name: name, path: path, trust: trust, why: "Upstreams assume it." + lets, policies: a.Policies}
+		order = append(order, a.ARN)
+	}
+	for _, arn := range order {
+		w := roles[arn]
+		if parts := strings.SplitN(arn, ":", 6); len(parts) == 6 && parts[4] == p.Number {
+			if _, err := p.role(ctx, *w); err != nil {
 				return err
 			}
 			continue
 		}
-		p.plan.Texts = append(p.plan.Texts, Text{"For who administers " + a.ARN + ": its trust policy", string(trust.JSON())})
-		for _, policy := range a.Policies {
-			p.plan.Texts = append(p.plan.Texts, Text{"For who administers " + a.ARN + ": policy " + policy.Name, string(policy.Document.JSON())})
+		p.plan.Texts = append(p.plan.Texts, Text{"For who administers " + arn + ": its trust policy", string(w.trust.JSON())})
+		for _, policy := range w.policies {
+			p.plan.Texts = append(p.plan.Texts, Text{"For who administers " + arn + ": policy " + policy.Name, string(policy.Document.JSON())})
 		}
 	}
 	return nil
+}
+
+// rolePath takes an ARN apart; the path is "" for a role without one.
+func rolePath(arn string) (path, name string) {
+	_, rest, _ := strings.Cut(arn, ":role/")
+	at := strings.LastIndexByte(rest, '/')
+	if at < 0 {
+		return "", rest
+	}
+	return "/" + rest[:at+1], rest[at+1:]
 }
