@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"image"
 	"image/color"
 	"image/png"
@@ -117,14 +118,8 @@ func errorFeatures() []feature {
 		{name: "error: unknown model", route: routeChat, of: converses, body: plain, once: true, refused: true, id: "amazon.nova-unknown-v9:0"},
 		{name: "error: unknown model, streamed", route: routeChat, of: converses, body: with(plain, streaming()), once: true, refused: true, id: "amazon.nova-unknown-v9:0"},
 		{name: "error: unknown key", route: routeChat, of: converses, body: plain, once: true, refused: true, forged: true},
-		{name: "error: broken image", route: routeChat, of: reads("image"), body: broken, once: true, refused: true, output: smallReply},
+		{name: "error: broken image", route: routeChat, of: func(m *models.Model) bool { return m.Provider == "anthropic" && reads("image")(m) }, body: broken, once: true, refused: true, output: smallReply},
 		{name: "error: too many tokens", route: routeChat, of: fits(200_000), body: long, once: true, refused: true, output: smallReply},
-		{name: "error: too many texts", route: routeEmbed, of: func(m *models.Model) bool {
-			return m.Provider == "amazon" && m.Kind == models.Embedding && m.MaxCharsPerText > 0
-		},
-			once: true, refused: true, body: func(m *models.Model) fields {
-				return fields{"input": strings.Repeat("stone ", m.MaxCharsPerText/6+100)}
-			}},
 	}
 }
 
@@ -177,7 +172,7 @@ func pictured(*models.Model) fields {
 func documented(*models.Model) fields {
 	return fields{"max_tokens": smallReply, "messages": []fields{{"role": "user", "content": []fields{
 		{"type": "text", "text": "Which stone does the note name? One word."},
-		{"type": "file", "file": fields{"filename": "note.txt", "file_data": dataURL("text/plain", []byte("The stone is basalt.\n"))}},
+		{"type": "file", "file": fields{"filename": "note.pdf", "file_data": dataURL("application/pdf", note())}},
 	}}}}
 }
 
@@ -205,6 +200,29 @@ func picture() []byte {
 	if err := png.Encode(&b, img); err != nil {
 		return nil // a buffer takes everything
 	}
+	return b.Bytes()
+}
+
+// note is a page with a sentence on it.
+func note() []byte {
+	text := "BT /F1 24 Tf 72 700 Td (The stone is basalt.) Tj ET"
+	var b bytes.Buffer
+	b.WriteString("%PDF-1.4\n")
+	var starts []int
+	for i, object := range []string{
+		"<< /Type /Catalog /Pages 2 0 R >>", "<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+		"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+		fmt.Sprintf("<< /Length %d >>\nstream\n%s\nendstream", len(text), text), "<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+	} {
+		starts = append(starts, b.Len())
+		fmt.Fprintf(&b, "%d 0 obj\n%s\nendobj\n", i+1, object)
+	}
+	table := b.Len()
+	fmt.Fprintf(&b, "xref\n0 %d\n0000000000 65535 f \n", len(starts)+1)
+	for _, at := range starts {
+		fmt.Fprintf(&b, "%010d 00000 n \n", at)
+	}
+	fmt.Fprintf(&b, "trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n", len(starts)+1, table)
 	return b.Bytes()
 }
 
@@ -236,7 +254,7 @@ func reads(modality string) func(*models.Model) bool {
 	return func(m *models.Model) bool { return converses(m) && slices.Contains(m.Input, modality) }
 }
 
-func documents(m *models.Model) bool { return converses(m) && slices.Contains(m.DocumentTypes, "txt") }
+func documents(m *models.Model) bool { return converses(m) && slices.Contains(m.DocumentTypes, "pdf") }
 
 func structured(m *models.Model) bool { return converses(m) && m.StructuredOutputs == models.Yes }
 

@@ -34,8 +34,11 @@ func configuration(trials []*trial, region string) ([]byte, error) {
 			continue
 		}
 		kind := "chat"
-		if t.route == routeEmbed {
+		switch t.route {
+		case routeEmbed:
 			kind = "embedding"
+		case routeRerank:
+			kind = "rerank"
 		}
 		upstream := fields{"extraData": fields{"region": region}}
 		if t.surface != "" {

@@ -153,11 +153,11 @@ func newTrial(f feature, c candidate, unpriced bool) *trial {
 	return t
 }
 
-// inputTokens is more than a request has: two characters a token, and what a picture counts at most.
+// inputTokens is more than a request has: two characters a token, and what a picture or a page counts at most.
 func inputTokens(f feature, m *models.Model) int {
 	text := len(f.body(m).text(""))
-	if strings.HasPrefix(f.name, "image in") || f.name == "error: broken image" {
-		return 2500
+	if f.name == "image in" || f.name == "document" || f.name == "error: broken image" {
+		return 4000
 	}
 	return text/2 + 500 // the instructions that AWS adds for tools
 }
@@ -175,7 +175,7 @@ func (t *trial) most() float64 {
 // writePlan is the estimate for people.
 func writePlan(w io.Writer, trials []*trial, budget float64) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CASE\tMODEL\tIN\tOUT\tUSD AT MOST\t")
+	fmt.Fprintln(table, "CASE\tMODEL\tIN\tOUT\tUSD AT MOST")
 	total, runs := 0.0, 0
 	for _, t := range trials {
 		price := fmt.Sprintf("%.6f", t.ceiling)
@@ -188,7 +188,7 @@ func writePlan(w io.Writer, trials []*trial, budget float64) error {
 		if t.left == "" {
 			total, runs = total+t.ceiling, runs+1
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\t\n", t, t.model, t.input, t.output, price)
+		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", t, t.model, t.input, t.output, price)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -75,7 +75,9 @@ func clearAWS(t *testing.T) {
 			t.Setenv(name, "")
 		}
 	}
-	t.Setenv("HOME", t.TempDir())
+	for _, name := range []string{"AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE"} { // HOME is Go's too
+		t.Setenv(name, filepath.Join(t.TempDir(), "none"))
+	}
 }
 
 func testOptions(t *testing.T) options {
@@ -83,19 +85,23 @@ func testOptions(t *testing.T) options {
 	return options{budget: 1, report: t.TempDir()}
 }
 
-// output shows a run where a test fails, and with -v.
-type output struct{ t *testing.T }
-
-func (o output) Write(p []byte) (int, error) {
-	o.t.Log(strings.TrimSuffix(string(p), "\n"))
-	return len(p), nil
+// output shows what a run has written where the test fails.
+func output(t *testing.T) io.Writer {
+	t.Helper()
+	var b strings.Builder
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Log(b.String())
+		}
+	})
+	return &b
 }
 
 // Two sandboxes answer alike, the gateway's replies are good, and what is recorded tells nothing of the account.
 func TestAccountLikeTheSandbox(t *testing.T) {
 	a, o := playAWS(t, nil), testOptions(t)
 	o.record = t.TempDir()
-	s := prove(t, a, o, output{t})
+	s := prove(t, a, o, output(t))
 	s.verdict(t, true)
 	ran := 0
 	features := map[string]bool{}
@@ -234,7 +240,7 @@ func TestAlterationsAreReported(t *testing.T) {
 				}
 			})
 			only("amazon.nova-micro-v1:0")(a)
-			s := prove(t, a, testOptions(t), output{t})
+			s := prove(t, a, testOptions(t), output(t))
 			text := s.text()
 			if !strings.Contains(text, test.want) || !strings.Contains(text, test.of) {
 				t.Errorf("the report does not say %q", test.want)
@@ -264,7 +270,7 @@ func TestOrderOfEventsIsCompared(t *testing.T) {
 		}
 	})
 	a.candidates = slices.DeleteFunc(a.candidates, func(c candidate) bool { return c.ID != "amazon.nova-micro-v1:0" })
-	s := prove(t, a, testOptions(t), output{t})
+	s := prove(t, a, testOptions(t), output(t))
 	at := slices.IndexFunc(s.findings, func(f finding) bool { return f.Case == "amazon: stream" })
 	if at < 0 {
 		t.Fatal("no stream was asked for")
@@ -296,7 +302,7 @@ func reordered(stream []byte) []byte {
 func TestTheCapHolds(t *testing.T) {
 	a, o := playAWS(t, nil), testOptions(t)
 	o.budget = 0.0005
-	s := prove(t, a, o, output{t})
+	s := prove(t, a, o, output(t))
 	ran, capped := 0, 0
 	for _, f := range s.findings {
 		switch {
@@ -362,7 +368,7 @@ func TestRedactor(t *testing.T) {
 		"User: arn:aws:iam::123456789012:user/jane.doe is not authorized": "User: arn:aws:iam::111122223333:user/redacted is not authorized",
 		"account 123456789012, key ASIAQWERTYUIOPASDFGH":                  "account 111122223333, key AKIDEXAMPLE",
 		"Bearer bedrock-api-key-YmVkcm9jaw==":                             "Bearer redacted",
-		"id 01234567-89ab-cdef-0123-456789abcdef":                         "id 00000000-0000-4000-8000-000000000000",
+		"id 01234567-89ab-cdef-0123-456789abcdef":                         "id 00000000-0000-4000-8000-00000000000a",
 		"the secret hunter2":                                              "the secret redacted",
 	} {
 		if got := (redactor{[]string{"hunter2"}}).text(text); got != want {

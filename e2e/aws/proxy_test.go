@@ -85,6 +85,8 @@ type recorder struct {
 	hosts  map[string]string // service → where it is, https://…
 	client *http.Client
 
+	running sync.WaitGroup // a call is kept only when its end has passed, after the gateway has seen it
+
 	mu     sync.Mutex
 	who    identity
 	calls  []wire
@@ -112,12 +114,15 @@ func (p *recorder) begin(who identity) {
 
 // kept is what passed since.
 func (p *recorder) kept() ([]wire, error) {
+	p.running.Wait()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.calls, p.failed
 }
 
 func (p *recorder) pass(w http.ResponseWriter, r *http.Request, service string) {
+	p.running.Add(1)
+	defer p.running.Done()
 	call := wire{service: service, method: r.Method, uri: r.URL.RequestURI(), header: anonymous(r.Header)}
 	err := p.forward(w, r, &call)
 	p.mu.Lock()

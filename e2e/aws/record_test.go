@@ -38,7 +38,7 @@ var (
 		{regexp.MustCompile(`\b(?:AKIA|ASIA|AROA|AIDA|ABIA)[A-Z0-9]{6,}`), "AKIDEXAMPLE"},
 		{regexp.MustCompile(`bedrock-api-key-[A-Za-z0-9+/=_-]+|ABSK[A-Za-z0-9+/=]{8,}`), "redacted"},
 		{regexp.MustCompile(`Bearer [^\s"]+`), "Bearer redacted"},
-		{regexp.MustCompile(`[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}`), "00000000-0000-4000-8000-000000000000"},
+		{regexp.MustCompile(`[0-9a-fA-F]{8}-(?:[0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}`), "00000000-0000-4000-8000-00000000000a"},
 		{regexp.MustCompile(`"signature":\s*"[^"]+"`), `"signature":"c2lnbmF0dXJl"`},
 		{regexp.MustCompile(`"created":\s*\d+`), `"created": 946684800`},
 		{regexp.MustCompile(`"[A-Za-z0-9+/]{1000}[A-Za-z0-9+/]{1000}[A-Za-z0-9+/]*=*"`), tiny},

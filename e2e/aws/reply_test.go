@@ -9,8 +9,9 @@ import (
 )
 
 // wrong says what is wrong with the gateway's reply to a trial, "" when it is what a client of that API expects.
-func (t *trial) wrong(a answer) string {
-	if t.refused {
+// refused says that AWS has refused what it was to refuse.
+func (t *trial) wrong(a answer, refused bool) string {
+	if refused {
 		return wrongRefusal(t.route, a)
 	}
 	if a.status != 200 {

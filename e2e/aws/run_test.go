@@ -114,7 +114,8 @@ func (s *session) pretend(ctx context.Context, t *trial, c wire) (answer, error)
 // judge says what state the trial is in.
 func (f *finding) judge(t *trial, calls []wire, reply answer) {
 	last := calls[len(calls)-1].reply
-	if f.Why = t.wrong(reply); f.Why != "" {
+	refused := t.refused && last.status != http.StatusOK
+	if f.Why = t.wrong(reply, refused); f.Why != "" {
 		f.State = stateWrong
 		if why := refusedByAccount(last); why != "" && !t.refused {
 			f.State, f.Why, f.Differences = stateRefused, why, nil
@@ -124,6 +125,9 @@ func (f *finding) judge(t *trial, calls []wire, reply answer) {
 	f.State = stateSame
 	if len(f.Differences) > 0 {
 		f.State = stateDiffers
+	}
+	if t.refused && !refused {
+		f.Why = "it was expected that AWS refuses this, and it does not"
 	}
 }
 
