@@ -55,7 +55,7 @@ type account struct {
 // errNoAccount is why nothing is run.
 var errNoAccount = errors.New("NOTHING WAS RUN AGAINST AWS: THERE ARE NO CREDENTIALS OR NO REGION.\n" +
 	"SET AWS_REGION, AND AWS_PROFILE OR AWS_ACCESS_KEY_ID AND AWS_SECRET_ACCESS_KEY OR AWS_BEARER_TOKEN_BEDROCK.\n" +
-	"IT COSTS AT MOST OUTCROP_E2E_AWS_BUDGET (1.00 USD); OUTCROP_E2E_AWS_PLAN=1 PRINTS WHAT, AND STOPS.")
+	"IT COSTS AT MOST OUTCROP_E2E_AWS_BUDGET (1.00 USD); OUTCROP_E2E_AWS_PLAN=1 PRINTS WHAT, AND STOPS")
 
 // openAccount finds the account that the environment leads to. It is errNoAccount where there is none.
 func openAccount(ctx context.Context, getenv func(string) string) (*account, error) {

@@ -32,12 +32,12 @@ var built = sync.OnceValue(func() error {
 
 // playAWS is a sandbox that stands where AWS is: an account of its own at an address that the environment names.
 // alter changes what it answers; nil leaves it as it is.
-func playAWS(t *testing.T, alter func(w http.ResponseWriter, r *http.Request, real http.Handler)) *account {
+func playAWS(t *testing.T, alter func(w http.ResponseWriter, r *http.Request, genuine http.Handler)) *account {
 	t.Helper()
 	if err := built(); err != nil {
 		t.Fatal(err)
 	}
-	real, err := sandbox.New(sandbox.Options{
+	genuine, err := sandbox.New(sandbox.Options{
 		Account: "210987654321", Credentials: []sandbox.Credential{{AccessKeyID: "AKIAIOSFODNN7EXAMPLE", SecretAccessKey: "an-account's-secret"}},
 		Access: []string{"mistral.*=agreement", "mistral=agreement"},
 	})
@@ -46,10 +46,10 @@ func playAWS(t *testing.T, alter func(w http.ResponseWriter, r *http.Request, re
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if alter == nil {
-			real.ServeHTTP(w, r)
+			genuine.ServeHTTP(w, r)
 			return
 		}
-		alter(w, r, real)
+		alter(w, r, genuine)
 	}))
 	t.Cleanup(server.Close)
 	environment := map[string]string{
@@ -222,9 +222,9 @@ func TestAlterationsAreReported(t *testing.T) {
 		"a stop reason is new":          {`"end_turn"`, `"turn_end"`, "amazon: plain", "body .stopReason: AWS has `\"turn_end\"`, the sandbox has `\"end_turn\"`"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := playAWS(t, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+			a := playAWS(t, func(w http.ResponseWriter, r *http.Request, genuine http.Handler) {
 				kept := httptest.NewRecorder()
-				real.ServeHTTP(kept, r)
+				genuine.ServeHTTP(kept, r)
 				change := strings.NewReplacer(test.old, test.put)
 				for name, values := range kept.Header() {
 					w.Header().Set(name, change.Replace(values[0]))
@@ -256,13 +256,13 @@ func TestAlterationsAreReported(t *testing.T) {
 
 // Events in another order are told, and that the gateway then has no good reply is a failure of the case.
 func TestOrderOfEventsIsCompared(t *testing.T) {
-	a := playAWS(t, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+	a := playAWS(t, func(w http.ResponseWriter, r *http.Request, genuine http.Handler) {
 		if !strings.HasSuffix(r.URL.Path, "/converse-stream") {
-			real.ServeHTTP(w, r)
+			genuine.ServeHTTP(w, r)
 			return
 		}
 		kept := httptest.NewRecorder()
-		real.ServeHTTP(kept, r)
+		genuine.ServeHTTP(kept, r)
 		w.Header().Set("Content-Type", kept.Header().Get("Content-Type"))
 		w.WriteHeader(kept.Code)
 		if _, err := w.Write(reordered(kept.Body.Bytes())); err != nil {
@@ -322,11 +322,11 @@ func TestTheCapHolds(t *testing.T) {
 
 // The plan asks no model.
 func TestPlanAsksNothing(t *testing.T) {
-	a := playAWS(t, func(w http.ResponseWriter, r *http.Request, real http.Handler) {
+	a := playAWS(t, func(w http.ResponseWriter, r *http.Request, genuine http.Handler) {
 		if strings.HasPrefix(r.URL.Path, "/model/") || strings.HasPrefix(r.URL.Path, "/v1/") || strings.HasPrefix(r.URL.Path, "/openai/") {
 			t.Errorf("%s %s", r.Method, r.URL.Path)
 		}
-		real.ServeHTTP(w, r)
+		genuine.ServeHTTP(w, r)
 	})
 	o := testOptions(t)
 	o.planOnly = true

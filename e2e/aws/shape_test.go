@@ -254,8 +254,8 @@ type difference struct {
 }
 
 // compare tells what differs, in the order of its places.
-func compare(real, pretended answer) []difference {
-	has, wants := shapeOf(real), shapeOf(pretended)
+func compare(genuine, pretended answer) []difference {
+	has, wants := shapeOf(genuine), shapeOf(pretended)
 	places := slices.Sorted(maps.Keys(has))
 	for at := range wants {
 		if _, ok := has[at]; !ok {
