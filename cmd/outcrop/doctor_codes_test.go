@@ -241,6 +241,7 @@ func producedByModels() []produced {
 		{"MODEL-000", chatting(novaModel, func(*account) {}), []string{"answered in"}},
 		{"MODEL-001", func(a *account) []string { return []string{"--config", a.chats(novaModel), "--probe", "free"} }, []string{"--probe paid"}},
 		{"MODEL-002", func(a *account) []string { return []string{"--config", a.chats(novaModel), "--probe", "none"} }, []string{"NOT TRIED"}},
+		{"MODEL-002", chatting(`{"type": "chat", "endpoint": "http://elsewhere.example/openai/deployments/x/chat/completions?key=hidden"}`, func(*account) {}), []string{"NOT TRIED", "http://elsewhere.example,"}},
 		{"MODEL-003", chatting(`{"type": "chat", "endpoint": "bedrock:us.does-not-exist-v1:0"}`, func(*account) {}), []string{"outcrop aws models --region us-east-1"}},
 		{"MODEL-004", chatting(`{"type": "chat", "endpoint": "bedrock:anthropic.claude-haiku-4-5-20251001-v1:0"}`, func(*account) {}), []string{"us.anthropic.claude-haiku-4-5-20251001-v1:0"}},
 		{"MODEL-005", chatting(novaModel, mood("end-of-life")), []string{"outcrop aws models"}},

@@ -62,5 +62,9 @@ func noProfile(err error) error {
 	if !ok {
 		return err
 	}
-	return fmt.Errorf("no profile %q in %s; aws configure list-profiles shows those that there are", none.Profile, strings.Join(none.Filename, ", "))
+	files := "AWS's configuration files"
+	if len(none.Filename) > 0 {
+		files = strings.Join(none.Filename, ", ")
+	}
+	return fmt.Errorf("no profile %q in %s; aws configure list-profiles shows those that there are", none.Profile, files)
 }

@@ -3,6 +3,7 @@ package doctor
 import (
 	"context"
 	"fmt"
+	"net/url"
 
 	"outcrop/internal/config"
 )
@@ -25,12 +26,19 @@ func (e *Env) configuration(context.Context) []Finding {
 		why := m.NotServed()
 		if why == "" {
 			served++
-			continue
 		}
-		out = append(out, Finding{
-			Code: "CONF-003", Severity: Warning, Subject: m.Name, Message: "the model is not served: " + why,
-			Remedy: `give it the endpoint "bedrock:<model id>" and a type that is served, or remove it; outcrop config check tells the place`,
-		})
+		switch {
+		case why != "":
+			out = append(out, Finding{
+				Code: "CONF-003", Severity: Warning, Subject: m.Name, Message: "the model is not served: " + why,
+				Remedy: `give it the endpoint "bedrock:<model id>" and a type that is served, or remove it; outcrop config check tells the place`,
+			})
+		case m.URL != "":
+			out = append(out, Finding{
+				Code: "MODEL-002", Severity: Skipped, Subject: m.Name, Message: "NOT TRIED: requests go to " + hostPart(m.URL) + ", whose models are its own",
+				Remedy: "run outcrop doctor there, or send the deployment a request",
+			})
+		}
 	}
 	for _, u := range e.Upstreams {
 		if u.Failure != nil {
@@ -41,6 +49,14 @@ func (e *Env) configuration(context.Context) []Finding {
 		out = append([]Finding{{Code: "CONF-000", Message: fmt.Sprintf("%d of %d models are served", served, len(e.Config.Models))}}, out...)
 	}
 	return out
+}
+
+// hostPart is the scheme and host of an address: the rest may have keys.
+func hostPart(address string) string {
+	if u, err := url.Parse(address); err == nil && u.Host != "" {
+		return u.Scheme + "://" + u.Host
+	}
+	return "another server"
 }
 
 // ofProblem tells a problem with its place.

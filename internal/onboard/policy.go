@@ -44,6 +44,10 @@ func (u *Uses) Policies(target iam.Target) ([]iam.Policy, error) {
 	return out, nil
 }
 
+// longestName leaves room for the rest of a policy's name, which has 128 characters at most: "outcrop-bedrock-", an
+// account and the number of a part.
+const longestName = 90
+
 func accountOf(role string, n int) string {
 	if account := arnPart(role, 4); account != "" && n == 2 {
 		return account
@@ -62,7 +66,7 @@ func (p UsePrincipal) policyName() string {
 	words = strings.Join(strings.FieldsFunc(words, func(c rune) bool {
 		return !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_')
 	}), "-")
-	return policyName + "-" + words[:min(len(words), 100)]
+	return policyName + "-" + words[:min(len(words), longestName)]
 }
 
 // Of is what a principal does that an ARN or a user's name stands for: a role that upstreams name, else the

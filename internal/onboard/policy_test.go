@@ -159,3 +159,25 @@ func checkTemplate(t *testing.T, template []byte, policies []iam.Policy) {
 		}
 	}
 }
+
+// IAM takes names of 128 characters.
+func TestNamesOfPoliciesFit(t *testing.T) {
+	long := strings.Repeat("k", 200)
+	var u onboard.Uses
+	for _, account := range []string{"111122223333", "444455556666"} {
+		use := iam.Use{}
+		for i := range 200 {
+			use.OnDemand = append(use.OnDemand, iam.Model{Region: "us-east-1", ID: fmt.Sprintf("vendor.model-%d-%s", i, strings.Repeat("x", 40))})
+		}
+		u.Principals = append(u.Principals, onboard.UsePrincipal{Name: "role " + long, Role: "arn:aws:iam::" + account + ":role/" + long, Use: use})
+	}
+	policies, err := u.Policies(iam.Managed)
+	if err != nil || len(policies) < 4 {
+		t.Fatal(len(policies), err)
+	}
+	for _, p := range policies {
+		if len(p.Name) > 128 {
+			t.Errorf("%d characters: %s", len(p.Name), p.Name)
+		}
+	}
+}
