@@ -193,6 +193,22 @@ func TestDoctorOfTheAdapter(t *testing.T) {
 	}
 }
 
+// TestDoctorKnowsOneRegion: an ARN's region and the environment's are one upstream where they are the same.
+func TestDoctorKnowsOneRegion(t *testing.T) {
+	a := newAccount(t)
+	r, _ := a.report("--config", a.models(map[string]string{"nova": novaModel,
+		"arn": `{"type": "chat", "endpoint": "bedrock:arn:aws:bedrock:us-east-1::foundation-model/amazon.nova-lite-v1:0"}`}))
+	n := 0
+	for _, f := range r.Findings {
+		if f.Code == "STS-000" {
+			n++
+		}
+	}
+	if n != 1 {
+		t.Errorf("%d upstreams", n)
+	}
+}
+
 // TestDoctorTellsACauseOnce: without a way to AWS the models are not each an error of their own.
 func TestDoctorTellsACauseOnce(t *testing.T) {
 	a := newAccount(t)

@@ -92,6 +92,7 @@ func (b *envBuilder) configuration(ctx context.Context, files []string, o config
 
 // upstream is the one with these settings.
 func (b *envBuilder) upstream(s bedrock.Settings, credentials string) *doctor.Upstream {
+	s.Region = cmp.Or(s.Region, b.Region) // of the ARN of one model, and the environment's for the others, are one region
 	key := s.Key()
 	if u, ok := b.byKey[key]; ok {
 		return u

@@ -155,12 +155,12 @@ func shortTermKey(t *testing.T, key Credential, at time.Time, seconds int) strin
 		t.Fatal(err)
 	}
 	empty := sha256.Sum256(nil)
-	url, _, err := v4.NewSigner().PresignHTTP(t.Context(), aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken},
+	presigned, _, err := v4.NewSigner().PresignHTTP(t.Context(), aws.Credentials{AccessKeyID: key.AccessKeyID, SecretAccessKey: key.SecretAccessKey, SessionToken: key.SessionToken},
 		r, hex.EncodeToString(empty[:]), "bedrock", "us-east-1", at)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return shortTermPrefix + base64.StdEncoding.EncodeToString([]byte(strings.TrimPrefix(url, "https://")+"&Version=1"))
+	return shortTermPrefix + base64.StdEncoding.EncodeToString([]byte(strings.TrimPrefix(presigned, "https://")+"&Version=1"))
 }
 
 // A short-term API key has the permissions of its signer, and wants one more.
