@@ -198,6 +198,10 @@ func producedByPermissions() []produced {
 		{"PERM-001", model(denies("bedrock:InvokeModel", novaARN, "because no identity-based policy allows the bedrock:InvokeModel action")), []string{`"bedrock:InvokeModelWithResponseStream"`, novaARN, "role/dial"}},
 		{"PERM-001", chatting(novaModel, path("/converse-stream", denies("bedrock:InvokeModelWithResponseStream", novaARN, "because no identity-based policy allows the bedrock:InvokeModelWithResponseStream action"))),
 			[]string{"streams do not", `"bedrock:InvokeModelWithResponseStream"`}},
+		{"PERM-002", func(a *account) []string {
+			a.options.ServiceControlPolicy = []byte(`{"Version":"2012-10-17","Statement":{"Effect":"Deny","Action":"bedrock:ApplyGuardrail","Resource":"*"}}`)
+			return []string{"--probe", "free", "--config", a.chats(`{"type": "chat", "endpoint": "bedrock:amazon.nova-lite-v1:0", "upstreams": [{"guardrail": {"id": "gr1abc", "version": "1"}}]}`)}
+		}, []string{"except bedrock:ApplyGuardrail from the policy", "guardrail/gr1abc"}},
 		{"PERM-002", model(denies("bedrock:InvokeModel", novaARN, "with an explicit deny in a service control policy")), []string{"organization"}},
 		{"PERM-003", model(denies("bedrock:InvokeModel", novaARN, "because no permissions boundary allows the bedrock:InvokeModel action")), []string{"boundary"}},
 		{"PERM-004", model(denies("bedrock:InvokeModel", novaARN, "with an explicit deny in an identity-based policy")), []string{"Deny"}},

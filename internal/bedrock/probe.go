@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 
+	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
 )
 
@@ -104,7 +105,8 @@ func (m *Model) ProbeCount(ctx context.Context) error {
 // refuses the others before. It is billed in neither case. The error is that of a caller who may not: of
 // whole answers, and where the model has them of streams, which are an action of their own.
 func (m *Model) ProbeAccess(ctx context.Context) error {
-	if err := m.probeTarget(ctx, m.known(ctx).whole); err != nil {
+	v := m.known(ctx)
+	if err := m.probeTarget(ctx, v, v.whole); err != nil {
 		return err
 	}
 	return m.ProbeStream(ctx)
@@ -117,11 +119,19 @@ func (m *Model) ProbeStream(ctx context.Context) error {
 	if !m.Calls().Stream || v.stream.url.String() == v.whole.url.String() {
 		return nil
 	}
-	return m.probeTarget(ctx, v.stream)
+	return m.probeTarget(ctx, v, v.stream)
 }
 
-func (m *Model) probeTarget(ctx context.Context, to target) error {
-	resp, err := m.client.send(ctx, to, []byte("{}"), http.Header{"Accept": {"application/json"}})
+// probeTarget sends nothing but the deployment's guardrail, which is an action of its own.
+func (m *Model) probeTarget(ctx context.Context, v *view, to target) error {
+	body, header := []byte("{}"), http.Header{"Accept": {"application/json"}}
+	if g := v.traits.guardrail; g != nil && v.dialect == speaksConverse {
+		body = jsonscan.AppendString([]byte(`{"guardrailConfig":{"guardrailIdentifier":`), g.ID)
+		body = append(jsonscan.AppendString(append(body, `,"guardrailVersion":`...), g.Version), `}}`...)
+	} else if g != nil {
+		header[headerGuardrail], header[headerGuardrailVersion] = []string{g.ID}, []string{g.Version}
+	}
+	resp, err := m.client.send(ctx, to, body, header)
 	if err != nil {
 		return err
 	}

@@ -36,7 +36,11 @@ func (e *Env) denied(m *Model, r bedrock.Refusal) (Finding, bool) {
 	switch {
 	case d.policy == "service control" || d.policy == "resource control":
 		f.Code, f.Message, f.Statements, f.In = "PERM-002", "the organization's "+d.policy+" policy refuses "+what, nil, ""
-		f.Remedy = "ask who administers the organization to except " + invoking()[0] + "* from the policy" + scpRegion(d, elsewhere)
+		action := d.action
+		if strings.HasPrefix(action, invoking()[0]) {
+			action = invoking()[0] + "*"
+		}
+		f.Remedy = "ask who administers the organization to except " + action + " from the policy" + scpRegion(d, elsewhere)
 	case d.policy == "permissions boundary":
 		f.Code, f.Message, f.In = "PERM-003", "the permissions boundary refuses "+what, "the permissions boundary of "+roleOf(d.principal)
 		f.Remedy = "add the statement to the boundary; it has to be in the policy as well"
