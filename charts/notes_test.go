@@ -44,6 +44,8 @@ func TestNotes(t *testing.T) {
 		{"guide's region", "{mode: adapter, env: {DEFAULT_REGION: eu-west-1}}", []string{"DEFAULT_REGION: DIAL's deprecated name"}, []string{"aws.region: not set"}},
 		{"node's role", "{mode: adapter, aws: {allowNodeRole: true}}", []string{"aws.allowNodeRole: without credentials of its own"}, []string{"no credentials are named"}},
 		{"ingress elsewhere", "{mode: adapter, ingress: {enabled: true, hosts: [a.example.com]}}", []string{"networkPolicy: lets only this namespace in", "ingress.tls: none"}, nil},
+		{"only another namespace", "{mode: adapter, networkPolicy: {ingressNSMatchLabels: {team: a}}}", []string{"keeps the pods of this namespace out"}, nil},
+		{"maps that are empty", "{mode: adapter, env: null, secrets: null}", []string{"aws.region: not set"}, nil},
 		{"in flight", "{mode: adapter, autoscaling: {hpa: {enabled: true, targetInFlight: 50}}}", []string{"needs outcrop_requests_in_flight in the custom metrics API"}, []string{"one pod"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -41,7 +41,7 @@ func schemaRefusals() []refusal {
 	return []refusal{
 		{"unknown value", "{mode: adapter, aws: {regoin: eu-west-1}}", []string{"at '/aws'", "'regoin' not allowed"}},
 		{"unknown section", "{mode: adapter, persistence: {enabled: true}}", []string{"'persistence' not allowed"}},
-		{"siblings of serviceAccount, as in the guide", "{mode: adapter, create: true, annotations: {}}", []string{"'annotations', 'create' not allowed"}},
+		{"siblings of serviceAccount, as in the guide", "{mode: adapter, create: true, annotations: {}}", []string{"'annotations'", "'create'", "not allowed"}},
 		{"mode", "mode: proxy", []string{"at '/mode'", "'adapter', 'gateway'"}},
 		{"port", "{mode: adapter, containerPorts: {metrics: 70000}}", []string{"/containerPorts/metrics"}},
 		{"text for a number", "{mode: adapter, replicaCount: two}", []string{"at '/replicaCount'", "want integer"}},

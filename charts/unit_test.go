@@ -326,3 +326,22 @@ func TestDoctor(t *testing.T) {
 		t.Errorf("annotations %v", annotations)
 	}
 }
+
+// The adapter may call DIAL Core, wherever the values have its address.
+func TestNetworkPolicyKnowsDIALCore(t *testing.T) {
+	for values, want := range map[string]bool{
+		"{mode: adapter}":                                                    false,
+		"{mode: adapter, dial: {url: http://c}}":                             true,
+		"{mode: adapter, env: {DIAL_URL: http://c}}":                         true,
+		"{mode: adapter, secrets: {DIAL_URL: http://c}}":                     true,
+		"{mode: adapter, extraEnvVars: [{name: DIAL_URL, value: http://c}]}": true,
+	} {
+		text, err := template(t, chart, values)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if strings.Contains(text, "port: 8080") != want {
+			t.Errorf("%s: it may call DIAL Core: %v", values, !want)
+		}
+	}
+}

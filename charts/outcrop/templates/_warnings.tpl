@@ -10,7 +10,7 @@
 {{- if not $named }}
 - {{ "aws.region: not set. On EKS with a role the cluster's region counts; elsewhere each upstream has to name its own." | quote }}
 {{- end }}
-{{- if or (get .Values.env "DEFAULT_REGION") (get .Values.secrets "DEFAULT_REGION") }}
+{{- if or (get (.Values.env | default dict) "DEFAULT_REGION") (get (.Values.secrets | default dict) "DEFAULT_REGION") }}
 - {{ "DEFAULT_REGION: DIAL's deprecated name, which no tool of AWS reads. Write aws.region." | quote }}
 {{- end }}
 {{- $aws := .Values.aws }}
@@ -34,6 +34,9 @@
 {{- $policy := .Values.networkPolicy }}
 {{- if and $policy.enabled (not $policy.allowExternal) (or .Values.ingress.enabled .Values.httpRoute.enabled (ne .Values.service.type "ClusterIP")) (not $policy.ingressNSMatchLabels) (not $policy.extraIngress) }}
 - {{ "networkPolicy: lets only this namespace in, and not what stands before it. Write networkPolicy.ingressNSMatchLabels: {kubernetes.io/metadata.name: <its namespace>}." | quote }}
+{{- end }}
+{{- if and $policy.enabled (not $policy.allowExternal) $policy.ingressNSMatchLabels (not $policy.ingressPodMatchLabels) (not $policy.extraIngress) (eq .Values.mode "adapter") }}
+- {{ "networkPolicy.ingressNSMatchLabels: keeps the pods of this namespace out, and so a DIAL Core beside the adapter. For one write networkPolicy.ingressPodMatchLabels, such as {app.kubernetes.io/name: core}." | quote }}
 {{- end }}
 {{- if and .Values.ingress.enabled (not .Values.ingress.tls) }}
 - {{ "ingress.tls: none, so that keys and prompts may cross the network in the clear unless the load balancer ends TLS." | quote }}
