@@ -119,9 +119,11 @@ func pricingOf(m *models.Model) *tree {
 	)
 }
 
-// perToken is a price per million tokens as the price of one, to the digit: dividing a float would add some.
+// perToken is a price per million tokens as the price of one, to the digit: dividing a float would add some, and
+// so has whoever worked out a price of the catalogue.
 func perToken(perMillion float64) string {
-	digits := strconv.FormatFloat(perMillion, 'f', -1, 64)
+	const decimals = 9 // a price has fewer
+	digits := strings.TrimRight(strconv.FormatFloat(perMillion, 'f', decimals, 64), "0")
 	whole, fraction, _ := strings.Cut(digits, ".")
 	const millionth = 6
 	whole = strings.Repeat("0", max(0, millionth+1-len(whole))) + whole

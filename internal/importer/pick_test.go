@@ -56,7 +56,7 @@ func TestImportChoosesWhatTheRegionCanCall(t *testing.T) {
 
 // TestPerTokenIsExact: a price of one token is the price of a million without six digits, and no float's tail.
 func TestPerTokenIsExact(t *testing.T) {
-	for perMillion, want := range map[float64]string{3: "0.000003", 0.0825: "0.0000000825", 15: "0.000015", 1234567.5: "1.2345675", 0: "0", 0.33: "0.00000033", 3000000: "3"} {
+	for perMillion, want := range map[float64]string{3: "0.000003", 0.0825: "0.0000000825", 15: "0.000015", 1234567.5: "1.2345675", 0: "0", 0.33: "0.00000033", 3000000: "3", 0.049999999999999996: "0.00000005"} {
 		if got := perToken(perMillion); got != want {
 			t.Errorf("%v: %s, want %s", perMillion, got, want)
 		}
