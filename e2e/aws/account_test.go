@@ -148,7 +148,7 @@ func prove(t *testing.T, a *account, o options, out io.Writer) *session {
 	if err := s.write(o.report); err != nil {
 		t.Fatal(err)
 	}
-	fmt.Fprintf(out, "\n%s\n%s\n", s.redact.text(s.text()), s.last())
+	_, _ = fmt.Fprintf(out, "\n%s\n%s\n", s.redact.text(s.text()), s.last())
 	return s
 }
 

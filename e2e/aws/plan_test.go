@@ -175,7 +175,7 @@ func (t *trial) most() float64 {
 // writePlan is the estimate for people.
 func writePlan(w io.Writer, trials []*trial, budget float64) error {
 	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "CASE\tMODEL\tIN\tOUT\tUSD AT MOST")
+	_, _ = fmt.Fprintln(table, "CASE\tMODEL\tIN\tOUT\tUSD AT MOST")
 	total, runs := 0.0, 0
 	for _, t := range trials {
 		price := fmt.Sprintf("%.6f", t.ceiling)
@@ -188,7 +188,7 @@ func writePlan(w io.Writer, trials []*trial, budget float64) error {
 		if t.left == "" {
 			total, runs = total+t.ceiling, runs+1
 		}
-		fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", t, t.model, t.input, t.output, price)
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%d\t%d\t%s\n", t, t.model, t.input, t.output, price)
 	}
 	if err := table.Flush(); err != nil {
 		return err

@@ -191,7 +191,7 @@ func checkRedacted(t *testing.T, dir string) {
 			t.Fatal(err)
 		}
 		text, err := io.ReadAll(f)
-		f.Close()
+		_ = f.Close()
 		if err != nil {
 			t.Fatal(err)
 		}
