@@ -6,6 +6,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"math/big"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -435,6 +436,47 @@ func TestGrantCSV(t *testing.T) {
 		out, errs := r.bare(t, 1, "user", "dial", "--csv", write(t, text), "--secret-out", "-")
 		if !strings.Contains(errs, want) || strings.Contains(out+errs, hidden) {
 			t.Errorf("no %q in %s", want, errs)
+		}
+	}
+}
+
+// A cluster without the agent is told of, with the command that adds it.
+func TestGrantPodIdentityWithoutTheAgent(t *testing.T) {
+	r := newGrantRig(t)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		if strings.Contains(q.URL.Path, "/addons/") {
+			w.Header().Set("X-Amzn-Errortype", "ResourceNotFoundException")
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		r.Config.Handler.ServeHTTP(w, q)
+	}))
+	t.Cleanup(front.Close)
+	t.Setenv("AWS_ENDPOINT_URL", front.URL)
+	out, _ := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--pod-identity")
+	if !strings.Contains(out, "aws eks create-addon --cluster-name prod --addon-name eks-pod-identity-agent") {
+		t.Error(out)
+	}
+}
+
+// Who may not look is told which action to allow.
+func TestGrantNamesThePermissionThatItMisses(t *testing.T) {
+	r := newGrantRig(t)
+	user := newPolicyUser(t, r.Server, "blind")
+	key, err := user.iam.CreateAccessKey(t.Context(), &awsiam.CreateAccessKeyInput{UserName: aws.String("blind")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Setenv("AWS_ACCESS_KEY_ID", *key.AccessKey.AccessKeyId)
+	t.Setenv("AWS_SECRET_ACCESS_KEY", *key.AccessKey.SecretAccessKey)
+	for action, args := range map[string][]string{
+		"iam:GetUser":                  {"user", "dial"},
+		"iam:GetRole":                  {"role", "team", "--trust", "arn:aws:iam::" + policyAccount + ":root"},
+		"eks:DescribeCluster":          {"service-account", "dial/x", "--cluster", "prod"},
+		"iam:GetOpenIDConnectProvider": {"service-account", "dial/x", "--issuer", "https://oidc.example/k3s"},
+	} {
+		if _, errs := r.grant(t, 1, args...); !strings.Contains(errs, `{"Effect":"Allow","Action":"`+action+`","Resource":"*"}`) {
+			t.Errorf("no %s in %s", action, errs)
 		}
 	}
 }

@@ -14,6 +14,11 @@ func canonical(d iam.Document) string {
 	for i := range out.Statement {
 		s := &out.Statement[i]
 		s.Action, s.Resource = slices.Sorted(slices.Values(s.Action)), slices.Sorted(slices.Values(s.Resource))
+		if s.Principal != nil { // IAM does not keep their order
+			principal := *s.Principal
+			principal.AWS, principal.Federated = slices.Sorted(slices.Values(principal.AWS)), slices.Sorted(slices.Values(principal.Federated))
+			s.Principal = &principal
+		}
 		s.Condition = maps.Clone(s.Condition)
 		for operator, keys := range s.Condition {
 			keys = maps.Clone(keys)

@@ -86,8 +86,10 @@ func (p *planner) role(ctx context.Context, w wanted) (string, error) {
 	default:
 		arn = *got.Role.Arn
 		has, err := decoded(got.Role.AssumeRolePolicyDocument)
-		if err != nil {
-			p.plan.Notes = append(p.plan.Notes, "the trust policy of "+name+" has parts that this program does not know")
+		if err != nil && !p.Replace { // what cannot be read cannot be added to
+			p.step(&Step{Do: Blocked, What: "trust policy of IAM role " + name,
+				Why: "It has parts that this program does not know (" + err.Error() + "). --replace puts another in its place; --role NAME takes another role."})
+			break
 		}
 		p.trust(w, has)
 	}
