@@ -7,6 +7,7 @@
 # make image   the container image for amd64 and arm64, with SBOMs, without Docker: bin/image
 # make chart   the Helm chart, bin/outcrop-<version>.tgz (builds helm first, once)
 # make chart-check   everything of the chart that needs only Helm and Go: lint, schema, goldens, kubeconform, kube-score
+# make e2e-k8s the chart on a real control plane with fake nodes, its pods in podman
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -20,7 +21,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check e2e-k8s clean
 
 all: build
 
@@ -41,6 +42,7 @@ vet:
 	$(GO) vet ./...
 	$(GO) vet -tags e2e,claudecode ./e2e/...
 	$(GO) vet -tags helm ./charts ./internal/helm
+	$(GO) vet -tags k8s ./e2e/k8s
 	$(GO) vet -tags k8s ./e2e/k8s
 	$(GO) vet -tags aws ./e2e/aws
 
@@ -101,6 +103,14 @@ chart:
 
 chart-check:
 	bin=$$(charts/install) && HELM=$$bin/helm OUTCROP_CHART_BIN=$$bin $(GO) test -tags helm -count=1 ./charts ./internal/helm
+
+# Needs root: podman, and apt-get when podman is missing.
+e2e-k8s: build image
+	@missing=; for p in podman runc catatonit containernetworking-plugins; do dpkg -s $$p >/dev/null 2>&1 || missing="$$missing $$p"; done; \
+	if [ -n "$$missing" ]; then apt-get install -y --no-install-recommends $$missing; fi
+	podman load -q -i bin/image/outcrop-amd64.tar
+	helm=$$(charts/install helm); bin=$$(e2e/k8s/install); \
+		OUTCROP_K8S_BIN=$$bin OUTCROP_VERSION=$(VERSION) PATH="$$helm:$$PATH" $(GO) test -tags k8s -count=1 -timeout 30m -v ./e2e/k8s
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
