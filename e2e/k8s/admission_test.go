@@ -74,3 +74,17 @@ func TestServerAdmitsEveryVariant(t *testing.T) {
 		})
 	}
 }
+
+// What admits every variant is not blind: a container without its security context is warned of.
+func TestServerWarnsOfWhatIsNotRestricted(t *testing.T) {
+	namespace(t, "warned")
+	values, err := os.ReadFile("../../charts/testdata/values/iam-user.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifests := render(t, "release", string(values), "--namespace", "warned", "--set", "containerSecurityContext.enabled=false", "--show-only", "templates/deployment.yaml")
+	_, err = kube.kubectl(t.Context(), strings.NewReader(manifests), "apply", "--dry-run=server", "--warnings-as-errors", "-f", "-")
+	if err == nil || !strings.Contains(err.Error(), `would violate PodSecurity "restricted`) {
+		t.Errorf("the server said: %v", err)
+	}
+}
