@@ -201,3 +201,20 @@ func TestQuotasNameModelsInTheirOwnWay(t *testing.T) {
 		}
 	}
 }
+
+// A trust that wants more than the token, such as an address, is no alarm; one for another issuer is.
+func TestTrustsThatWantMore(t *testing.T) {
+	const provider = "arn:aws:iam::111122223333:oidc-provider/issuer.example"
+	c := claims{Issuer: "https://issuer.example", Subject: "system:serviceaccount:dial:dial", Audience: []string{audience}}
+	for condition, want := range map[string]int{
+		`"issuer.example:sub":"system:serviceaccount:dial:dial"`:                            0,
+		`"issuer.example:sub":"system:serviceaccount:dial:dial","aws:SourceVpc":"vpc-1"`:    0,
+		`"issuer.example:sub":"system:serviceaccount:dial:other","sts:RoleSessionName":"x"`: 1,
+		`"other.example:sub":"system:serviceaccount:dial:dial"`:                             1,
+	} {
+		policy := `{"Version":"2012-10-17","Statement":{"Effect":"Allow","Principal":{"Federated":"` + provider + `"},"Action":"sts:AssumeRoleWithWebIdentity","Condition":{"StringEquals":{` + condition + `}}}}`
+		if got := judgeTrust(tokenFile{role: "arn:aws:iam::111122223333:role/dial"}, provider, c, policy); len(got) != want {
+			t.Errorf("%s: %+v", condition, got)
+		}
+	}
+}

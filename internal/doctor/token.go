@@ -167,11 +167,18 @@ func judgeTrust(file tokenFile, provider string, c claims, policy string) []Find
 	if err != nil {
 		return nil
 	}
-	decision := iam.Evaluate(iam.Request{
+	request := iam.Request{
 		Principal: provider, Action: "sts:AssumeRoleWithWebIdentity",
 		Context: map[string][]string{issuer + ":aud": c.Audience, issuer + ":sub": {c.Subject}},
-	}, doc)
+	}
+	decision := iam.Evaluate(request, doc)
 	if decision.Allowed || len(decision.Unknown) > 0 {
+		return nil
+	}
+	// What hangs on where the call comes from shows when the role is assumed; a key of another issuer does not fit.
+	if hangs := iam.Hangs(request, doc); len(hangs) > 0 && !slices.ContainsFunc(hangs, func(key string) bool {
+		return !strings.HasPrefix(key, "aws:") && !strings.HasPrefix(key, "sts:")
+	}) {
 		return nil
 	}
 	return []Finding{{
