@@ -14,9 +14,9 @@ import (
 const newFileMode = 0o600
 
 // ReplaceFile writes the file whole or not at all: a new file takes the place of the old one, with its
-// permissions. Of a symbolic link the file behind it is written.
+// permissions and, where the system allows that, its owner. Of a symbolic link the file behind it is written.
 func ReplaceFile(name string, data []byte) (err error) {
-	target, mode, err := behind(name)
+	target, before, err := behind(name)
 	if err != nil {
 		return err
 	}
@@ -29,39 +29,43 @@ func ReplaceFile(name string, data []byte) (err error) {
 			err = errors.Join(err, os.Remove(f.Name()))
 		}
 	}()
+	mode := fs.FileMode(newFileMode)
+	if before != nil {
+		mode = before.Mode().Perm()
+	}
 	_, err = f.Write(data)
-	if err = errors.Join(err, f.Chmod(mode), f.Sync(), f.Close()); err != nil {
+	if err = errors.Join(err, own(f, before), f.Chmod(mode), f.Sync(), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), target)
 }
 
-// behind follows links to the file that they mean, also to one that is not there yet.
-func behind(name string) (target string, mode fs.FileMode, err error) {
+// behind follows links to the file that they mean, also to one that is not there yet, of which info is nil.
+func behind(name string) (target string, info fs.FileInfo, err error) {
 	const longestChain = 40
 	target = name
 	for range longestChain {
 		info, err := os.Lstat(target)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
-			return target, newFileMode, nil
+			return target, nil, nil
 		case err != nil:
-			return "", 0, err
+			return "", nil, err
 		case info.Mode()&fs.ModeSymlink == 0 && !info.Mode().IsRegular():
-			return "", 0, fmt.Errorf("%s is not a file", target)
+			return "", nil, fmt.Errorf("%s is not a file", target)
 		case info.Mode()&fs.ModeSymlink == 0:
-			return target, info.Mode().Perm(), nil
+			return target, info, nil
 		}
 		next, err := os.Readlink(target)
 		if err != nil {
-			return "", 0, err
+			return "", nil, err
 		}
 		if !filepath.IsAbs(next) {
 			next = filepath.Join(filepath.Dir(target), next)
 		}
 		target = next
 	}
-	return "", 0, fmt.Errorf("%s: too many links", name)
+	return "", nil, fmt.Errorf("%s: too many links", name)
 }
 
 // Secrets are the texts of a configuration that must not be shown: the names under keys, and what the fields
