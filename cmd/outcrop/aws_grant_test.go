@@ -1,10 +1,12 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
 	"encoding/json"
+	"io"
 	"math/big"
 	"net/http"
 	"net/http/httptest"
@@ -478,5 +480,33 @@ func TestGrantNamesThePermissionThatItMisses(t *testing.T) {
 		if _, errs := r.grant(t, 1, args...); !strings.Contains(errs, `{"Effect":"Allow","Action":"`+action+`","Resource":"*"}`) {
 			t.Errorf("no %s in %s", action, errs)
 		}
+	}
+}
+
+// A trust policy that this program cannot read is not added to: what it says would be lost.
+func TestGrantDoesNotAddToWhatItCannotRead(t *testing.T) {
+	r := newGrantRig(t)
+	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, q *http.Request) {
+		body, err := io.ReadAll(q.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		if strings.Contains(string(body), "Action=GetRole&") {
+			_, _ = io.WriteString(w, `<GetRoleResponse><GetRoleResult><Role><Arn>arn:aws:iam::`+policyAccount+`:role/team</Arn><RoleName>team</RoleName>`+
+				`<AssumeRolePolicyDocument>%7B%22Version%22%3A%222012-10-17%22%2C%22Statement%22%3A%5B%7B%22Effect%22%3A%22Allow%22%2C%22Principal%22%3A%7B%22New%22%3A%22x%22%7D%2C%22Action%22%3A%22sts%3AAssumeRole%22%7D%5D%7D</AssumeRolePolicyDocument></Role></GetRoleResult></GetRoleResponse>`)
+			return
+		}
+		if strings.Contains(string(body), "Action=ListAttachedRolePolicies&") {
+			_, _ = io.WriteString(w, `<ListAttachedRolePoliciesResponse><ListAttachedRolePoliciesResult><AttachedPolicies/></ListAttachedRolePoliciesResult></ListAttachedRolePoliciesResponse>`)
+			return
+		}
+		q.Body = io.NopCloser(bytes.NewReader(body))
+		r.Config.Handler.ServeHTTP(w, q)
+	}))
+	t.Cleanup(front.Close)
+	t.Setenv("AWS_ENDPOINT_URL", front.URL)
+	out, _ := r.grant(t, 2, "role", "team", "--trust", "arn:aws:iam::"+policyAccount+":root", "--add", "--apply")
+	if !strings.Contains(out, "It has parts that this program does not know") {
+		t.Error(out)
 	}
 }
