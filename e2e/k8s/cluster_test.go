@@ -91,7 +91,7 @@ func startCluster() (_ *cluster, err error) {
 func freePorts(n int) ([]int, error) {
 	var ports []int
 	for range n {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
+		l, err := (&net.ListenConfig{}).Listen(context.Background(), "tcp", "127.0.0.1:0")
 		if err != nil {
 			return nil, err
 		}
@@ -169,8 +169,8 @@ metadata:
   name: node-%d
   labels: {kubernetes.io/hostname: node-%d, topology.kubernetes.io/zone: zone-%s, kubernetes.io/os: linux, kubernetes.io/arch: amd64}
 status:
-  capacity: {cpu: "4", memory: 16Gi, pods: "110"}
-  allocatable: {cpu: "4", memory: 16Gi, pods: "110"}
+  capacity: {cpu: "4", memory: 16Gi, pods: "110", ephemeral-storage: 100Gi}
+  allocatable: {cpu: "4", memory: 16Gi, pods: "110", ephemeral-storage: 100Gi}
 `, i, i, zone)
 	}
 	manifests.WriteString(`---
@@ -202,8 +202,8 @@ func (c *cluster) start(name string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	defer out.Close()
-	cmd := exec.Command(filepath.Join(c.bin, name), args...)
+	defer func() { _ = out.Close() }() // the process has its own
+	cmd := exec.CommandContext(context.Background(), filepath.Join(c.bin, name), args...)
 	cmd.Stdout, cmd.Stderr = out, out
 	if err := cmd.Start(); err != nil {
 		return err
@@ -263,8 +263,17 @@ func wait(limit time.Duration, what string, ask func() error) error {
 	}
 }
 
+// fetch is a GET; the caller closes the body.
+func fetch(address string) (*http.Response, error) {
+	req, err := http.NewRequestWithContext(context.Background(), http.MethodGet, address, nil)
+	if err != nil {
+		return nil, err
+	}
+	return http.DefaultClient.Do(req)
+}
+
 func get(url string) error {
-	resp, err := http.Get(url)
+	resp, err := fetch(url)
 	if err != nil {
 		return err
 	}

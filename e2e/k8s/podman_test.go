@@ -86,7 +86,7 @@ func sandbox(t *testing.T, pace time.Duration, args ...string) (url string) {
 		}
 	})
 	if err := wait(10*time.Second, "the sandbox", func() error {
-		resp, err := http.Get("http://" + address + "/foundation-models")
+		resp, err := fetch("http://" + address + "/foundation-models")
 		if err == nil {
 			resp.Body.Close()
 		}

@@ -42,9 +42,9 @@ func TestRenderedDeploymentRuns(t *testing.T) {
 	}
 }
 
-func body(t *testing.T, url string) string {
+func body(t *testing.T, address string) string {
 	t.Helper()
-	resp, err := http.Get(url)
+	resp, err := fetch(address)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -206,7 +206,7 @@ func TestRollingReplacementLosesNothing(t *testing.T) {
 	}
 }
 
-func serve(t *testing.T, handler http.Handler) (url string) {
+func serve(t *testing.T, handler http.Handler) (address string) {
 	t.Helper()
 	ports, err := freePorts(1)
 	if err != nil {
