@@ -43,7 +43,6 @@ vet:
 	$(GO) vet -tags e2e,claudecode ./e2e/...
 	$(GO) vet -tags helm ./charts ./internal/helm
 	$(GO) vet -tags k8s ./e2e/k8s
-	$(GO) vet -tags k8s ./e2e/k8s
 	$(GO) vet -tags aws ./e2e/aws
 
 lint:
