@@ -186,8 +186,11 @@ func playable(t *testing.T, manifests string) (documents string, probes map[stri
 			object["kind"], object["data"] = "ConfigMap", object["stringData"]
 			delete(object, "stringData")
 			delete(object, "type")
-		case "Deployment":
-			spec := at(object, "spec", "template", "spec")
+		case "Deployment", "Pod":
+			spec := at(object, "spec")
+			if object["kind"] == "Deployment" {
+				spec = at(spec, "template", "spec")
+			}
 			spec["restartPolicy"] = "Never" // a pod that has ended is replaced by another, not started again
 			volumes, _ := spec["volumes"].([]any)
 			for _, volume := range volumes {
@@ -256,34 +259,78 @@ func play(t *testing.T, release, aws, more string) *pod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	manifests, probes := playable(t, render(t, release, gatewayValues(t, aws, ports[0], ports[1], more)))
+	return playManifests(t, release, render(t, release, gatewayValues(t, aws, ports[0], ports[1], more)), ports)
+}
+
+// playManifests does so with manifests that were changed after their rendering; ports are those of the values.
+func playManifests(t *testing.T, release, rendered string, ports []int) *pod {
+	t.Helper()
+	manifests, probes := playable(t, rendered)
+	p := &pod{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), metrics: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), probes: probes}
+	p.name = runContainer(t, release, manifests, "outcrop")
+	if err := wait(30*time.Second, p.name, func() error { return get(p.url + "/ready") }); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// runContainer plays manifests, and is the name of podman's for the container of the release; it goes when the
+// test ends.
+func runContainer(t *testing.T, release, manifests, container string) (name string) {
+	t.Helper()
 	file := filepath.Join(t.TempDir(), "play.yaml")
 	if err := os.WriteFile(file, []byte(manifests), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	podman(t, nil, "kube", "play", "--network=host", file)
-	p := &pod{t: t, url: fmt.Sprintf("http://127.0.0.1:%d", ports[0]), metrics: fmt.Sprintf("http://127.0.0.1:%d", ports[1]), probes: probes}
-	for _, line := range strings.Fields(podman(t, nil, "ps", "-a", "--format", "{{.Names}}")) {
-		if strings.HasPrefix(line, release+"-") && strings.HasSuffix(line, "-outcrop") {
-			p.name = line
-		}
-	}
 	t.Cleanup(func() {
-		if t.Failed() {
-			logs, err := tryPodman(t, nil, "logs", p.name)
-			t.Logf("%s said:\n%s %v", p.name, logs, err)
+		if t.Failed() && name != "" {
+			logs, err := tryPodman(t, nil, "logs", name)
+			t.Logf("%s said:\n%s %v", name, logs, err)
 		}
 		if _, err := tryPodman(t, nil, "kube", "down", file); err != nil {
 			t.Error(err)
 		}
 	})
-	if p.name == "" {
+	podman(t, nil, "kube", "play", "--network=host", file)
+	for _, line := range strings.Fields(podman(t, nil, "ps", "-a", "--format", "{{.Names}}")) {
+		if strings.HasPrefix(line, release+"-") && strings.HasSuffix(line, "-"+container) {
+			name = line
+		}
+	}
+	if name == "" {
 		t.Fatalf("podman runs no container of %s: %s", release, podman(t, nil, "ps", "-a"))
 	}
-	if err := wait(30*time.Second, p.name, func() error { return get(p.url + "/ready") }); err != nil {
+	return name
+}
+
+// change edits the objects of one kind among manifests.
+func change(t *testing.T, manifests, kind string, edit func(object map[string]any)) string {
+	t.Helper()
+	var out bytes.Buffer
+	encoder := yaml.NewEncoder(&out)
+	edited := 0
+	for decoder := yaml.NewDecoder(strings.NewReader(manifests)); ; {
+		var object map[string]any
+		if err := decoder.Decode(&object); errors.Is(err, io.EOF) {
+			break
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		if object["kind"] == kind {
+			edit(object)
+			edited++
+		}
+		if err := encoder.Encode(object); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := encoder.Close(); err != nil {
 		t.Fatal(err)
 	}
-	return p
+	if edited == 0 {
+		t.Fatalf("the manifests have no %s:\n%s", kind, manifests)
+	}
+	return out.String()
 }
 
 // terminate sends SIGTERM, as the kubelet does.
