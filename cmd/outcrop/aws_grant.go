@@ -48,7 +48,7 @@ Exit codes: 0 all is well; 1 the command could not do its work; 2 something diff
 }
 
 func (f *grantFlags) register(cmd *cobra.Command) {
-	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`; repeat to merge several, later ones win")
+	cmd.Flags().StringArrayVar(&f.configs, "config", nil, "DIAL configuration `FILE`, or a directory of them; repeat to merge several, later ones win")
 	cmd.Flags().BoolVar(&f.merge.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
 	cmd.Flags().StringVar(&f.policy, "policy", "", "`FILE|ARN` of the policy, in place of --config")
 	cmd.Flags().StringVar(&f.policyName, "policy-name", "", "`NAME` of the managed policy (default: outcrop- and the name of who gets it)")
@@ -185,9 +185,9 @@ func chain(u config.Upstream) []grant.Assumed {
 }
 
 func (f *grantFlags) load(stderr io.Writer) (*config.Config, error) {
-	cfg, problems := config.Load(f.configs, f.merge)
-	if !config.HasErrors(problems) {
-		return cfg, nil
+	cfg, problems, err := source{paths: f.configs, merge: f.merge}.load()
+	if err != nil || !config.HasErrors(problems) {
+		return cfg, err
 	}
 	for _, p := range problems {
 		if p.Severity == config.Error {

@@ -141,6 +141,24 @@ func (r grantRig) pod(t *testing.T, account string) aws.CredentialsProvider {
 	})
 }
 
+// A directory of files, as a ConfigMap is mounted, is a configuration, too; what the same plan prints of a file.
+func TestGrantOfADirectory(t *testing.T) {
+	r := newGrantRig(t)
+	dir := t.TempDir()
+	for name, text := range map[string]string{"a.json": grantConfig, "b.yaml": "models: {pro: {type: chat, endpoint: 'bedrock:amazon.nova-pro-v1:0'}}", ".c.json": "{"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	out, errs := r.bare(t, 0, "user", "dial", "--config", dir)
+	if !strings.Contains(out, grantNova) || !strings.Contains(out, "amazon.nova-pro-v1:0") {
+		t.Errorf("%s%s", out, errs)
+	}
+	if _, errs := r.bare(t, 1, "user", "dial", "--config", t.TempDir()); !strings.Contains(errs, "has no file named *.json") {
+		t.Error(errs)
+	}
+}
+
 // A plan writes nothing to AWS, and what it prints is read in testdata/grant.
 func TestGrantPlans(t *testing.T) {
 	r := newGrantRig(t)
