@@ -460,6 +460,43 @@ func TestGrantCSV(t *testing.T) {
 	}
 }
 
+// Beside a policy, the console's key is written down when the plan is applied: not by a plan alone, not by one that
+// is blocked.
+func TestGrantCSVWithAPolicy(t *testing.T) {
+	const hidden = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	r := newGrantRig(t)
+	file := filepath.Join(t.TempDir(), "secret.yaml")
+	args := []string{"user", "dial", "--csv", write(t, "Access key ID,Secret access key\nAKIAIOSFODNN7EXAMPLE,"+hidden+"\n"), "--secret-out", file}
+	absent := func(what, out string) {
+		t.Helper()
+		if _, err := os.Stat(file); err == nil || strings.Contains(out, hidden) {
+			t.Errorf("%s: the key is written: %v\n%s", what, err, out)
+		}
+	}
+	out, errs := r.grant(t, 0, args...)
+	absent("a plan", out+errs)
+	if !strings.Contains(out, "write          access key of user dial to "+file) {
+		t.Error(out)
+	}
+	r.grant(t, 0, "user", "eve", "--policy-name", "outcrop-dial", "--apply")
+	other := write(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:InvokeModel","Resource":"*"}]}`)
+	out, errs = r.bare(t, 2, append(args, "--policy", other, "--apply")...)
+	absent("a blocked plan", out+errs)
+	for _, form := range []string{"text", "json", "yaml"} {
+		if err := os.RemoveAll(file); err != nil {
+			t.Fatal(err)
+		}
+		out, errs = r.grant(t, 0, append(args, "--apply", "--output", form)...)
+		if written, err := os.ReadFile(file); err != nil || !strings.Contains(string(written), hidden) || strings.Contains(out+errs, hidden) {
+			t.Errorf("%s: %v\n%s%s", form, err, out, errs)
+		}
+	}
+	out, errs = r.grant(t, 0, "user", "dial", "--csv", args[3], "--secret-out", "-", "--apply")
+	if !strings.Contains(out, hidden) || strings.Contains(errs, hidden) {
+		t.Errorf("%s%s", out, errs)
+	}
+}
+
 // A cluster without the agent is told of, with the command that adds it.
 func TestGrantPodIdentityWithoutTheAgent(t *testing.T) {
 	r := newGrantRig(t)

@@ -27,7 +27,8 @@ func newGrantUserCommand(shared *awsFlags) *cobra.Command {
 		Short: "Give a policy to an IAM user, and its access key to Kubernetes",
 		Long: `Plans a user with a policy, made if there is none of that name. With --create-access-key the plan has
 an access key, too, which goes into a file of its own and is printed nowhere. With --csv the key is one that
-IAM's console gave; without a policy beside it AWS is not asked.`,
+IAM's console gave; without a policy beside it AWS is not asked and the file is made at once, with one it is
+the plan's: --apply makes it.`,
 		Example: `  outcrop aws grant user dial --config aidial.config.json
   outcrop aws grant user dial --config aidial.config.json --create-access-key --secret-out ~/bedrock-secret.yaml --apply
   outcrop aws grant user dial --csv accessKeys.csv --secret-out - | kubectl apply --filename -`,
@@ -97,7 +98,7 @@ func (f *grantUserFlags) fromCSV(ctx context.Context, name string, out, stderr i
 		if err != nil {
 			return err
 		}
-		if plan, err = grant.User(ctx, in, grant.UserTo{Name: name, Secret: f.delivery.Secret, Given: &f.delivery}); err != nil {
+		if plan, err = grant.User(ctx, in, grant.UserTo{Name: name, Secret: f.delivery.Secret, Key: &f.delivery, Given: &key}); err != nil {
 			return err
 		}
 	} else {
@@ -107,11 +108,11 @@ func (f *grantUserFlags) fromCSV(ctx context.Context, name string, out, stderr i
 		}
 		plan = &grant.Plan{For: "user " + name, Texts: grant.KeyValues(f.delivery.Secret, region)}
 		plan.Texts = append(f.delivery.Next(), plan.Texts...)
+		if err := f.delivery.Deliver(key.Have); err != nil {
+			return err
+		}
 	}
-	if err := f.delivery.Deliver(func() (grant.Key, func() error, error) { return key, nil, nil }); err != nil {
-		return err
-	}
-	plan.Notes = append(plan.Notes, "Delete "+f.csv+": it holds the key in the clear.")
+	plan.Notes = append(plan.Notes, "Once the key is where it goes, delete "+f.csv+": it holds the key in the clear.")
 	return f.finish(ctx, plan, out, stderr)
 }
 

@@ -20,6 +20,9 @@ type Key struct {
 	User   string // "" where it is not known
 }
 
+// Have gives Deliver a key that exists: there is nothing to undo.
+func (k Key) Have() (key Key, undo func() error, err error) { return k, nil, nil }
+
 // Forms of a key that is written down.
 const (
 	AsManifest = "manifest" // a Kubernetes Secret

@@ -17,6 +17,7 @@ const (
 	Change  = "change"
 	Attach  = "attach"
 	Delete  = "delete"
+	Write   = "write"   // a file on this machine
 	Blocked = "blocked" // it is there, but differs: nothing is applied before that is decided
 )
 
@@ -70,7 +71,7 @@ func (p *Plan) Blocked() bool {
 	return false
 }
 
-// Open is the number of steps that AWS would be called for.
+// Open is the number of steps that --apply would take.
 func (p *Plan) Open() int {
 	n := 0
 	for _, s := range p.Steps {

@@ -14,10 +14,10 @@ import (
 // UserTo is an IAM user whose access key a deployment has.
 type UserTo struct {
 	Name string
-	// Key makes an access key and hands it to the delivery; nil makes none.
+	// Key is where an access key goes; nil makes none.
 	Key *Delivery
-	// Given is the delivery of a key that exists; nil for none.
-	Given  *Delivery
+	// Given is a key that exists; nil makes one.
+	Given  *Key
 	Secret string // name of the Kubernetes Secret
 }
 
@@ -54,13 +54,14 @@ func User(ctx context.Context, in Input, to UserTo) (*Plan, error) {
 		return nil, err
 	}
 	switch {
+	case to.Given != nil && to.Key != nil:
+		p.given(h, *to.Key, *to.Given)
+		p.plan.Texts = append(p.plan.Texts, to.Key.Next()...)
 	case to.Key != nil:
 		if err := p.key(ctx, h, *to.Key); err != nil {
 			return nil, err
 		}
 		p.plan.Texts = append(p.plan.Texts, to.Key.Next()...)
-	case to.Given != nil:
-		p.plan.Texts = append(p.plan.Texts, to.Given.Next()...)
 	default:
 		p.plan.Notes = append(p.plan.Notes, "No access key is made. --create-access-key --secret-out FILE with --apply makes one and writes it into a Secret's manifest; --csv FILE takes one from the console.")
 	}
@@ -69,6 +70,15 @@ func User(ctx context.Context, in Input, to UserTo) (*Plan, error) {
 	}
 	p.plan.Texts = append(p.plan.Texts, KeyValues(to.Secret, in.Account.Config.Region)...)
 	return p.plan, nil
+}
+
+// given plans that a key which exists is written down: last, as one that is made is, so that there is no file of a
+// plan that is blocked or was not applied.
+func (p *planner) given(h holder, d Delivery, key Key) {
+	p.step(&Step{
+		Do: Write, What: "access key of user " + h.name + " to " + d.where(), Why: "It is the one that was given, and is printed nowhere else. AWS is not called.",
+		run: func(context.Context) error { return d.Deliver(key.Have) },
+	})
 }
 
 // key plans an access key.
