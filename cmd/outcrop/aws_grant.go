@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -102,11 +103,7 @@ func (f *grantFlags) input(ctx context.Context, kind, name string, stderr io.Wri
 	if err != nil {
 		return in, fmt.Errorf("the policy cannot be written:\n%w", err)
 	}
-	for _, note := range uses.Notes {
-		if _, err := fmt.Fprintln(stderr, "note:", note); err != nil {
-			return in, err
-		}
-	}
+	in.Notes = uses.Notes
 	holder := "arn:" + iam.Partition(account.Config.Region) + ":iam::" + in.Number + ":" + kind + "/" + name
 	return in, f.fill(&in, uses, cfg, holder)
 }
@@ -124,7 +121,9 @@ func (f *grantFlags) fill(in *grant.Input, uses *onboard.Uses, cfg *config.Confi
 	if in.Policies, err = documents(to.Use, name); err != nil || to.Role != "" {
 		return err
 	}
-	in.Assumed, err = assumedRoles(uses, cfg)
+	assumed, notes := assumedBy(to.Name, cfg)
+	in.Notes = append(in.Notes, notes...)
+	in.Assumed, err = withPolicies(assumed, uses)
 	return err
 }
 
@@ -137,23 +136,55 @@ func documents(use iam.Use, name string) ([]grant.Policy, error) {
 	return out, err
 }
 
-// assumedRoles are those that upstreams assume with the process's own identity.
-func assumedRoles(uses *onboard.Uses, cfg *config.Config) ([]grant.Assumed, error) {
-	var out []grant.Assumed
+// assumedBy are the roles that upstreams assume with the credentials of who is granted to, with notes about the
+// upstreams that begin with others: the plan is not about those.
+func assumedBy(name string, cfg *config.Config) (assumed []grant.Assumed, notes []string) {
 	seen := map[string]bool{}
 	for _, m := range cfg.Models {
+		if m.Bedrock == "" || m.NotServed() != "" {
+			continue
+		}
 		for _, u := range m.Upstreams {
-			if m.Bedrock == "" || u.Weight <= 0 || u.AssumeRoleARN == "" || !ownIdentity(u) {
-				continue
-			}
-			for _, a := range chain(u) {
-				if key := a.ARN + " " + a.ExternalID + " " + a.Caller; !seen[key] {
-					seen[key] = true
-					out = append(out, a)
+			note := otherwise(name, m, u)
+			switch {
+			case u.Weight <= 0:
+			case note != "":
+				if !slices.Contains(notes, note) {
+					notes = append(notes, note)
+				}
+			case u.AssumeRoleARN != "":
+				for _, a := range chain(u) {
+					if key := a.ARN + " " + a.ExternalID + " " + a.Caller; !seen[key] {
+						seen[key] = true
+						assumed = append(assumed, a)
+					}
 				}
 			}
 		}
 	}
+	return assumed, notes
+}
+
+// otherwise says how an upstream begins with other credentials than those of name; "" where it does not.
+func otherwise(name string, m config.Model, u config.Upstream) string {
+	source, first := onboard.Source(m, u), u.AssumeRoleARN
+	if len(u.RoleChain) > 0 {
+		first = u.RoleChain[0]
+	}
+	switch role := first[strings.LastIndexByte(first, '/')+1:]; {
+	case first != "" && u.WebIdentityTokenFile != "":
+		return fmt.Sprintf("models.%s: %s is assumed with the token in %s, so its trust policy has to name who issues that. This plan leaves it out. For a cluster's token: outcrop aws grant service-account NAMESPACE/NAME --role %s",
+			m.Name, first, u.WebIdentityTokenFile, role)
+	case source == name:
+		return ""
+	case first != "":
+		return fmt.Sprintf("models.%s: %s is assumed by %s, which is not granted to here. This plan leaves the role out: outcrop aws grant role %s --trust ARN, with the ARN of that identity.", m.Name, first, source, role)
+	}
+	return fmt.Sprintf("models.%s is called by %s, which is not granted to here: outcrop aws policy prints what that one needs.", m.Name, source)
+}
+
+// withPolicies adds what each role does.
+func withPolicies(out []grant.Assumed, uses *onboard.Uses) ([]grant.Assumed, error) {
 	for i := range out {
 		for _, p := range uses.Principals {
 			if p.Role != out[i].ARN {
@@ -166,11 +197,6 @@ func assumedRoles(uses *onboard.Uses, cfg *config.Config) ([]grant.Assumed, erro
 		}
 	}
 	return out, nil
-}
-
-// ownIdentity says whether an upstream begins with the process's own credentials.
-func ownIdentity(u config.Upstream) bool {
-	return u.Key.IsZero() && u.KeyFile == "" && u.AccessKeyID == "" && u.Profile == "" && u.ContainerCredentialsURI == "" && u.WebIdentityTokenFile == ""
 }
 
 // chain is one role after the other; the external id is for the last.

@@ -336,6 +336,32 @@ func TestGrantUpstreamsRoles(t *testing.T) {
 	}
 }
 
+// Upstreams that begin with credentials of their own are not the plan's, and that is said, without their keys.
+func TestGrantNotesWhomItLeavesOut(t *testing.T) {
+	r := newGrantRig(t)
+	const hidden = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	role := `, "aws_assume_role_arn": "arn:aws:iam::` + policyAccount + `:role/`
+	for upstream, want := range map[string]string{
+		`{"extraData": {"region": "us-east-1", "aws_profile": "dev"` + role + `team-a"}}`:                                                "team-a is assumed by profile dev, which is not granted to here",
+		`{"extraData": {"region": "us-east-1", "aws_profile": "dev"}}`:                                                                   "models.nova is called by profile dev",
+		`{"key": "bedrock-` + hidden + `", "extraData": {"region": "us-east-1"}}`:                                                        "models.nova is called by the owner of the API key of models.nova",
+		`{"extraData": {"region": "us-east-1", "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "` + hidden + `"}}`: "models.nova is called by the owner of the access key",
+		`{"extraData": {"region": "us-east-1", "aws_web_identity_token_file": "/var/run/token"` + role + `team-a"}}`:                     "team-a is assumed with the token in /var/run/token",
+		`{"extraData": {"region": "us-east-1", "aws_container_credentials_full_uri": "http://169.254.170.23/v1/credentials"}}`:           "models.nova is called by the role behind http://169.254.170.23/v1/credentials",
+	} {
+		r.config = write(t, `{"models": {"own": {"type": "chat", "endpoint": "bedrock:`+grantNova+`"}, "nova": {"type": "chat", "endpoint": "bedrock:`+grantNova+`", "upstreams": [`+upstream+`]}}}`)
+		for _, form := range []string{"text", "json", "yaml"} {
+			out, errs := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--output", form)
+			if form == "yaml" { // which breaks lines
+				out = strings.Join(strings.Fields(out), " ")
+			}
+			if !strings.Contains(out, want) || strings.Contains(out+errs, hidden) || strings.Contains(out, "role team-a") && form == "text" && strings.Contains(out, ". create         IAM role team-a") {
+				t.Errorf("%s: no %q in\n%s%s", form, want, out, errs)
+			}
+		}
+	}
+}
+
 // A policy that differs gets a new version only with --replace; with five, the oldest goes.
 func TestGrantNewVersion(t *testing.T) {
 	r := newGrantRig(t)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/service/eks"
@@ -41,6 +42,8 @@ type Input struct {
 	Assumed  []Assumed
 	// Replace lets what differs be replaced, Add lets a trust policy be extended.
 	Replace, Add bool
+	// Notes are told with the plan's own.
+	Notes []string
 }
 
 // planner makes one plan.
@@ -54,7 +57,7 @@ type planner struct {
 func newPlanner(in Input, to string) *planner {
 	return &planner{
 		Input: in, iam: awsiam.NewFromConfig(in.Account.Config), eks: eks.NewFromConfig(in.Account.Config),
-		plan: &Plan{Account: in.Number, For: to},
+		plan: &Plan{Account: in.Number, For: to, Notes: slices.Clone(in.Notes)},
 	}
 }
 

@@ -173,11 +173,11 @@ func principal(m config.Model, u config.Upstream) string {
 	if chain := roles(u); len(chain) > 0 {
 		return "role " + chain[len(chain)-1]
 	}
-	return source(m, u)
+	return Source(m, u)
 }
 
-// source is the name of whose credentials an upstream begins with.
-func source(m config.Model, u config.Upstream) string {
+// Source is the name, as of a principal, of whose credentials an upstream begins with.
+func Source(m config.Model, u config.Upstream) string {
 	switch {
 	case !u.Key.IsZero():
 		return "the owner of the API key of models." + m.Name
@@ -196,7 +196,7 @@ func source(m config.Model, u config.Upstream) string {
 // chain adds that each one on the way assumes the next. A role that is assumed with a web identity needs no
 // policy of anybody for that: its trust says it.
 func (g *gatherer) chain(m config.Model, u config.Upstream) {
-	from := source(m, u)
+	from := Source(m, u)
 	fromRole := ""
 	for i, role := range roles(u) {
 		if i > 0 || u.WebIdentityTokenFile == "" {
