@@ -336,32 +336,6 @@ func TestGrantUpstreamsRoles(t *testing.T) {
 	}
 }
 
-// Upstreams that begin with credentials of their own are not the plan's, and that is said, without their keys.
-func TestGrantNotesWhomItLeavesOut(t *testing.T) {
-	r := newGrantRig(t)
-	const hidden = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	role := `, "aws_assume_role_arn": "arn:aws:iam::` + policyAccount + `:role/`
-	for upstream, want := range map[string]string{
-		`{"extraData": {"region": "us-east-1", "aws_profile": "dev"` + role + `team-a"}}`:                                                "team-a is assumed by profile dev, which is not granted to here",
-		`{"extraData": {"region": "us-east-1", "aws_profile": "dev"}}`:                                                                   "models.nova is called by profile dev",
-		`{"key": "bedrock-` + hidden + `", "extraData": {"region": "us-east-1"}}`:                                                        "models.nova is called by the owner of the API key of models.nova",
-		`{"extraData": {"region": "us-east-1", "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "` + hidden + `"}}`: "models.nova is called by the owner of the access key",
-		`{"extraData": {"region": "us-east-1", "aws_web_identity_token_file": "/var/run/token"` + role + `team-a"}}`:                     "team-a is assumed with the token in /var/run/token",
-		`{"extraData": {"region": "us-east-1", "aws_container_credentials_full_uri": "http://169.254.170.23/v1/credentials"}}`:           "models.nova is called by the role behind http://169.254.170.23/v1/credentials",
-	} {
-		r.config = write(t, `{"models": {"own": {"type": "chat", "endpoint": "bedrock:`+grantNova+`"}, "nova": {"type": "chat", "endpoint": "bedrock:`+grantNova+`", "upstreams": [`+upstream+`]}}}`)
-		for _, form := range []string{"text", "json", "yaml"} {
-			out, errs := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--output", form)
-			if form == "yaml" { // which breaks lines
-				out = strings.Join(strings.Fields(out), " ")
-			}
-			if !strings.Contains(out, want) || strings.Contains(out+errs, hidden) || strings.Contains(out, "role team-a") && form == "text" && strings.Contains(out, ". create         IAM role team-a") {
-				t.Errorf("%s: no %q in\n%s%s", form, want, out, errs)
-			}
-		}
-	}
-}
-
 // A policy that differs gets a new version only with --replace; with five, the oldest goes.
 func TestGrantNewVersion(t *testing.T) {
 	r := newGrantRig(t)
@@ -448,81 +422,6 @@ func TestGrantBadInput(t *testing.T) {
 	}
 }
 
-// The console's CSV, in each of its forms, becomes a Secret; nothing else shows the key, and AWS is not asked.
-func TestGrantCSV(t *testing.T) {
-	clearAWS(t)
-	t.Setenv("AWS_REGION", "eu-west-1")
-	r := grantRig{}
-	const id, hidden = "AKIAIOSFODNN7EXAMPLE", "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	for name, text := range map[string]string{
-		"new":   "\ufeffAccess key ID,Secret access key\r\n" + id + "," + hidden + "\r\n",
-		"plain": "Access key ID,Secret access key\n" + id + "," + hidden,
-		"older": "User name,Password,Access key ID,Secret access key,Console login link\r\ndial,," + id + "," + hidden + ",https://111122223333.signin.aws.amazon.com/console\r\n",
-	} {
-		for form, want := range map[string]string{"manifest": "kubectl apply --filename", "env": "--from-env-file=", "json": "kind: ExternalSecret"} {
-			file := filepath.Join(t.TempDir(), "out")
-			out, errs := r.bare(t, 0, "user", "dial", "--csv", write(t, text), "--secret-out", file, "--secret-form", form)
-			written, err := os.ReadFile(file)
-			if err != nil || !strings.Contains(string(written), hidden) || !strings.Contains(string(written), id) {
-				t.Errorf("%s, %s: %v", name, form, err)
-			}
-			if strings.Contains(out+errs, hidden) || strings.Contains(out+errs, id) || !strings.Contains(out, want) || !strings.Contains(out, "existingSecret: bedrock-access-key") || !strings.Contains(out, "extraEnvVarsSecret: bedrock-access-key") {
-				t.Errorf("%s, %s:\n%s%s", name, form, out, errs)
-			}
-		}
-	}
-	for want, text := range map[string]string{
-		`does not have "Access key ID"`:           "User name,Password\nx,y\n",
-		"a header and no key":                     "Access key ID,Secret access key\n",
-		"line 2: its access key id is none":       "Access key ID,Secret access key\nx," + hidden + "\n",
-		"line 2: its secret access key is none":   "Access key ID,Secret access key\n" + id + ",short\n",
-		"it has the key of the user eve, not of ": "User name,Access key ID,Secret access key\neve," + id + "," + hidden + "\n",
-		"2 lines have a key":                      "Access key ID,Secret access key\n" + id + "," + hidden + "\n" + id + "," + hidden + "\n",
-	} {
-		out, errs := r.bare(t, 1, "user", "dial", "--csv", write(t, text), "--secret-out", "-")
-		if !strings.Contains(errs, want) || strings.Contains(out+errs, hidden) {
-			t.Errorf("no %q in %s", want, errs)
-		}
-	}
-}
-
-// Beside a policy, the console's key is written down when the plan is applied: not by a plan alone, not by one that
-// is blocked.
-func TestGrantCSVWithAPolicy(t *testing.T) {
-	const hidden = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
-	r := newGrantRig(t)
-	file := filepath.Join(t.TempDir(), "secret.yaml")
-	args := []string{"user", "dial", "--csv", write(t, "Access key ID,Secret access key\nAKIAIOSFODNN7EXAMPLE,"+hidden+"\n"), "--secret-out", file}
-	absent := func(what, out string) {
-		t.Helper()
-		if _, err := os.Stat(file); err == nil || strings.Contains(out, hidden) {
-			t.Errorf("%s: the key is written: %v\n%s", what, err, out)
-		}
-	}
-	out, errs := r.grant(t, 0, args...)
-	absent("a plan", out+errs)
-	if !strings.Contains(out, "write          access key of user dial to "+file) {
-		t.Error(out)
-	}
-	r.grant(t, 0, "user", "eve", "--policy-name", "outcrop-dial", "--apply")
-	other := write(t, `{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":"bedrock:InvokeModel","Resource":"*"}]}`)
-	out, errs = r.bare(t, 2, append(args, "--policy", other, "--apply")...)
-	absent("a blocked plan", out+errs)
-	for _, form := range []string{"text", "json", "yaml"} {
-		if err := os.RemoveAll(file); err != nil {
-			t.Fatal(err)
-		}
-		out, errs = r.grant(t, 0, append(args, "--apply", "--output", form)...)
-		if written, err := os.ReadFile(file); err != nil || !strings.Contains(string(written), hidden) || strings.Contains(out+errs, hidden) {
-			t.Errorf("%s: %v\n%s%s", form, err, out, errs)
-		}
-	}
-	out, errs = r.grant(t, 0, "user", "dial", "--csv", args[3], "--secret-out", "-", "--apply")
-	if !strings.Contains(out, hidden) || strings.Contains(errs, hidden) {
-		t.Errorf("%s%s", out, errs)
-	}
-}
-
 // A cluster without the agent is told of, with the command that adds it.
 func TestGrantPodIdentityWithoutTheAgent(t *testing.T) {
 	r := newGrantRig(t)
@@ -589,5 +488,31 @@ func TestGrantDoesNotAddToWhatItCannotRead(t *testing.T) {
 	out, _ := r.grant(t, 2, "role", "team", "--trust", "arn:aws:iam::"+policyAccount+":root", "--add", "--apply")
 	if !strings.Contains(out, "It has parts that this program does not know") {
 		t.Error(out)
+	}
+}
+
+// Upstreams that begin with credentials of their own are not the plan's, and that is said, without their keys.
+func TestGrantNotesWhomItLeavesOut(t *testing.T) {
+	r := newGrantRig(t)
+	const hidden = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY"
+	role := `, "aws_assume_role_arn": "arn:aws:iam::` + policyAccount + `:role/`
+	for upstream, want := range map[string]string{
+		`{"extraData": {"region": "us-east-1", "aws_profile": "dev"` + role + `team-a"}}`:                                                "team-a is assumed by profile dev, which is not granted to here",
+		`{"extraData": {"region": "us-east-1", "aws_profile": "dev"}}`:                                                                   "models.nova is called by profile dev",
+		`{"key": "bedrock-` + hidden + `", "extraData": {"region": "us-east-1"}}`:                                                        "models.nova is called by the owner of the API key of models.nova",
+		`{"extraData": {"region": "us-east-1", "aws_access_key_id": "AKIAIOSFODNN7EXAMPLE", "aws_secret_access_key": "` + hidden + `"}}`: "models.nova is called by the owner of the access key",
+		`{"extraData": {"region": "us-east-1", "aws_web_identity_token_file": "/var/run/token"` + role + `team-a"}}`:                     "team-a is assumed with the token in /var/run/token",
+		`{"extraData": {"region": "us-east-1", "aws_container_credentials_full_uri": "http://169.254.170.23/v1/credentials"}}`:           "models.nova is called by the role behind http://169.254.170.23/v1/credentials",
+	} {
+		r.config = write(t, `{"models": {"own": {"type": "chat", "endpoint": "bedrock:`+grantNova+`"}, "nova": {"type": "chat", "endpoint": "bedrock:`+grantNova+`", "upstreams": [`+upstream+`]}}}`)
+		for _, form := range []string{"text", "json", "yaml"} {
+			out, errs := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--output", form)
+			if form == "yaml" { // which breaks lines
+				out = strings.Join(strings.Fields(out), " ")
+			}
+			if !strings.Contains(out, want) || strings.Contains(out+errs, hidden) || strings.Contains(out, "role team-a") && form == "text" && strings.Contains(out, ". create         IAM role team-a") {
+				t.Errorf("%s: no %q in\n%s%s", form, want, out, errs)
+			}
+		}
 	}
 }

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/aws/smithy-go"
 
 	"outcrop/internal/onboard"
 	"outcrop/internal/secret"
@@ -112,9 +115,24 @@ func (p *planner) key(ctx context.Context, h holder, d Delivery) error {
 	return nil
 }
 
-// makeKey makes a key, and gives how to undo that.
+// makingKey is how long AWS is waited for.
+const makingKey = time.Minute
+
+// makeKey makes a key, and gives how to undo that. Once begun it is neither interrupted nor tried again: AWS may
+// have made a key whose secret only the lost answer had.
 func (p *planner) makeKey(ctx context.Context, user string) (Key, func() error, error) {
-	made, err := p.iam.CreateAccessKey(ctx, &awsiam.CreateAccessKeyInput{UserName: &user})
+	if err := ctx.Err(); err != nil {
+		return Key{}, nil, err
+	}
+	whole, cancel := context.WithTimeout(context.WithoutCancel(ctx), makingKey)
+	defer cancel()
+	made, err := p.iam.CreateAccessKey(whole, &awsiam.CreateAccessKeyInput{UserName: &user}, func(o *awsiam.Options) { o.Retryer = aws.NopRetryer{} })
+	if _, refused := errors.AsType[smithy.APIError](err); err != nil && !refused {
+		return Key{}, nil, &onboard.Problem{
+			Kind: onboard.ProblemSilent, Text: "making an access key of " + user + ": whether AWS made it is not known: " + err.Error(),
+			Remedy: "see whether there is a key that was made just now (aws iam list-access-keys --user-name " + user + "), delete it, whose secret nobody has (aws iam delete-access-key --user-name " + user + " --access-key-id ID), and type the command again",
+		}
+	}
 	if err != nil {
 		return Key{}, nil, err
 	}
