@@ -76,7 +76,7 @@ func (f *grantFlags) check() error {
 
 // input is what the plan is made of. kind and name are of who gets the policy.
 func (f *grantFlags) input(ctx context.Context, kind, name string, stderr io.Writer) (grant.Input, error) {
-	in := grant.Input{Replace: f.replace, Add: f.add}
+	in := grant.Input{Replace: f.replace, Add: f.add, Profile: f.profile}
 	if err := f.check(); err != nil {
 		return in, err
 	}

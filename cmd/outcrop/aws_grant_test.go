@@ -402,6 +402,7 @@ func TestGrantBadInput(t *testing.T) {
 		"give --secret-out FILE":             {"user", "x", "--create-access-key"},
 		"--secret-out without a key":         {"user", "x", "--secret-out", "-"},
 		"it must be manifest, env or json":   {"user", "x", "--create-access-key", "--secret-out", "-", "--secret-form", "xml"},
+		"--namespace is":                     {"user", "x", "--create-access-key", "--secret-out", "-", "--namespace", "x; rm"},
 		"leave one out":                      {"user", "x", "--policy", "p.json"},
 	} {
 		if _, errs := r.grant(t, 1, args...); !strings.Contains(errs, want) {
@@ -436,7 +437,7 @@ func TestGrantPodIdentityWithoutTheAgent(t *testing.T) {
 	t.Cleanup(front.Close)
 	t.Setenv("AWS_ENDPOINT_URL", front.URL)
 	out, _ := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--pod-identity")
-	if !strings.Contains(out, "aws eks create-addon --cluster-name prod --addon-name eks-pod-identity-agent") {
+	if !strings.Contains(out, "aws --region us-east-1 eks create-addon --cluster-name prod --addon-name eks-pod-identity-agent") {
 		t.Error(out)
 	}
 }
@@ -514,5 +515,22 @@ func TestGrantNotesWhomItLeavesOut(t *testing.T) {
 				t.Errorf("%s: no %q in\n%s%s", form, want, out, errs)
 			}
 		}
+	}
+}
+
+// The commands of a plan are for the region and the profile that the plan was made with, whatever the shell has.
+func TestGrantCommandsGoWhereThePlanDoes(t *testing.T) {
+	r := newGrantRig(t)
+	file := write(t, "[dev]\naws_access_key_id = sandbox\naws_secret_access_key = sandbox\n")
+	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", file)
+	out, _ := r.grant(t, 0, "service-account", "dial/dial-bedrock", "--cluster", "prod", "--pod-identity", "--region", "eu-west-1", "--profile", "dev")
+	for _, want := range []string{"$ aws --profile dev iam create-role ", "$ aws --profile dev --region eu-west-1 eks create-pod-identity-association "} {
+		if !strings.Contains(out, want) {
+			t.Errorf("no %q in %s", want, out)
+		}
+	}
+	out, _ = r.grant(t, 0, "user", "dial", "--region", "us-gov-west-1")
+	if !strings.Contains(out, "$ aws --region us-gov-west-1 iam create-user ") || !strings.Contains(out, "arn:aws-us-gov:iam::") {
+		t.Error(out)
 	}
 }

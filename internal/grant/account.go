@@ -164,7 +164,7 @@ func (p *planner) agent(ctx context.Context, cluster string) error {
 	got, err := p.eks.DescribeAddon(ctx, &eks.DescribeAddonInput{ClusterName: &cluster, AddonName: &name})
 	switch {
 	case absent(err):
-		p.plan.Notes = append(p.plan.Notes, "The cluster has no add-on "+name+", without which pods get no credentials (unless it is installed by other means, or by EKS Auto Mode): aws eks create-addon --cluster-name "+cluster+" --addon-name "+name)
+		p.plan.Notes = append(p.plan.Notes, "The cluster has no add-on "+name+", without which pods get no credentials (unless it is installed by other means, or by EKS Auto Mode): "+p.shell("aws eks create-addon --cluster-name "+cluster+" --addon-name "+name))
 	case err != nil:
 		return onboard.Explain(err, "looking for the add-on "+name, "eks:DescribeAddon")
 	case got.Addon.Status != ekstypes.AddonStatusActive:

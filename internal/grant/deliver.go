@@ -52,6 +52,9 @@ func (d Delivery) Check() error {
 	if err := CheckKubernetes("--secret-name", d.Secret); err != nil {
 		return err
 	}
+	if d.Namespace != "" && !kubernetesRow.MatchString(d.Namespace) {
+		return fmt.Errorf("--namespace is %q: Kubernetes takes up to 63 small letters, digits and -", d.Namespace)
+	}
 	switch {
 	case d.File == "":
 		return errors.New("where the access key goes is not said: give --secret-out FILE, or --secret-out - for standard output")

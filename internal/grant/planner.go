@@ -42,6 +42,8 @@ type Input struct {
 	Assumed  []Assumed
 	// Replace lets what differs be replaced, Add lets a trust policy be extended.
 	Replace, Add bool
+	// Profile is of AWS's configuration files, for the commands; "" is the shell's own.
+	Profile string
 	// Notes are told with the plan's own.
 	Notes []string
 }
@@ -65,7 +67,34 @@ func (p *planner) arn(service, resource string) string {
 	return "arn:" + iam.Partition(p.Account.Config.Region) + ":" + service + "::" + p.Number + ":" + resource
 }
 
-func (p *planner) step(s *Step) { p.plan.Steps = append(p.plan.Steps, s) }
+func (p *planner) step(s *Step) {
+	s.Command = p.shell(s.Command)
+	p.plan.Steps = append(p.plan.Steps, s)
+}
+
+// shell makes commands of AWS's CLI act where the plan does, whatever the shell's own profile and region are. IAM
+// has one place in all regions of a partition; it is named outside the usual one.
+func (p *planner) shell(command string) string {
+	flags, region := "", p.Account.Config.Region
+	if p.Profile != "" {
+		flags = " --profile " + argument(p.Profile)
+	}
+	near := flags + " --region " + region
+	if iam.Partition(region) != "aws" {
+		flags = near
+	}
+	return strings.NewReplacer("aws iam ", "aws"+flags+" iam ", "aws eks ", "aws"+near+" eks ").Replace(command)
+}
+
+var plainForm = regexp.MustCompile(`^[\w+=,.@/:-]+$`)
+
+// argument is quoted where a shell would not take it as it is.
+func argument(s string) string {
+	if plainForm.MatchString(s) {
+		return s
+	}
+	return quoted(s)
+}
 
 func (p *planner) exists(what, why string) { p.step(&Step{Do: Exists, What: what, Why: why}) }
 

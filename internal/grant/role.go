@@ -100,7 +100,7 @@ func pathFlag(path string) string {
 	if path == "" {
 		return ""
 	}
-	return " --path " + path
+	return " --path " + argument(path)
 }
 
 // trust plans the trust policy of a role that exists.
