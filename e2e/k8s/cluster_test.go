@@ -134,7 +134,7 @@ func (c *cluster) startServers(ports []int) error {
 	}
 	key := filepath.Join(c.dir, "sa.key")
 	if err := c.start("kube-apiserver", "--etcd-servers="+store, "--bind-address=127.0.0.1", "--secure-port="+fmt.Sprint(ports[2]),
-		"--cert-dir="+filepath.Join(c.dir, "certs"), "--service-account-issuer="+c.url, "--service-account-key-file="+key,
+		"--cert-dir="+filepath.Join(c.dir, "certs"), "--service-account-issuer="+c.url, "--service-account-jwks-uri="+c.url+"/openid/v1/jwks", "--service-account-key-file="+key,
 		"--service-account-signing-key-file="+key, "--api-audiences="+c.url+",sts.amazonaws.com",
 		"--token-auth-file="+filepath.Join(c.dir, "tokens.csv"), "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
 		"--allow-privileged=false"); err != nil {
