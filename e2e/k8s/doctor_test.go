@@ -26,9 +26,9 @@ func playDoctor(t *testing.T, release, values string) (status, log string) {
 }
 
 // doctorValues has ports that nothing uses.
-func doctorValues(t *testing.T, aws, more string) string {
+func doctorValues(t *testing.T, url, more string) string {
 	t.Helper()
-	return gatewayValues(t, aws, 8080, 9090, more)
+	return gatewayValues(t, url, 8080, 9090, more)
 }
 
 // withKey puts another access key than the sandbox's own into the release's Secret.
@@ -54,6 +54,13 @@ func userKey(t *testing.T, url, name, document string) (id, secret string) {
 	return *key.AccessKey.AccessKeyId, *key.AccessKey.SecretAccessKey
 }
 
+// modestPolicy allows to call models without a stream, and more actions; not to read policies, as a pod's role
+// mostly may not.
+func modestPolicy(more ...string) string {
+	actions := append([]string{"bedrock:InvokeModel", "bedrock:CountTokens", "bedrock:Get*", "bedrock:List*"}, more...)
+	return fmt.Sprintf(`{"Version":"2012-10-17","Statement":[{"Effect":"Allow","Action":["%s"],"Resource":"*"}]}`, strings.Join(actions, `","`))
+}
+
 // `helm test` passes where nothing is wrong.
 func TestDoctorPodPasses(t *testing.T) {
 	status, log := playDoctor(t, "healthy", doctorValues(t, sandbox(t, 0), ""))
@@ -65,24 +72,28 @@ func TestDoctorPodPasses(t *testing.T) {
 	}
 }
 
-// `helm test` fails with the class of permissions where the caller may not stream, and says what to add. The
-// probes do not stream, so the caller of this test may read its own policies.
+// `helm test` fails with the class of permissions where the caller may not stream, and says what to add; it
+// passes once that is added.
 func TestDoctorPodNamesTheMissingPermission(t *testing.T) {
 	url := sandbox(t, 0)
-	id, secret := userKey(t, url, "modest", `{"Version":"2012-10-17","Statement":[
-		{"Effect":"Allow","Action":["bedrock:InvokeModel","bedrock:CountTokens","bedrock:Get*","bedrock:List*"],"Resource":"*"},
-		{"Effect":"Allow","Action":["iam:Get*","iam:List*"],"Resource":"*"}]}`)
+	id, secret := userKey(t, url, "modest", modestPolicy())
 	status, log := playDoctor(t, "modest", withKey(doctorValues(t, url, ""), id, secret))
 	if status != "5" {
 		t.Errorf("the pod ended with %s, want 5, the class of permissions (docs/doctor.md)", status)
 	}
-	for _, want := range []string{"PERM-001", `"Effect": "Allow"`, "bedrock:InvokeModelWithResponseStream", "anthropic.claude-sonnet-4-5-20250929-v1:0"} {
+	for _, want := range []string{"PERM-001", "streams do not", `"Effect": "Allow"`, `"bedrock:InvokeModelWithResponseStream"`,
+		`"Resource": "arn:aws:bedrock:us-east-1:000000000000:inference-profile/us.anthropic.claude-sonnet-4-5-20250929-v1:0"`} {
 		if !strings.Contains(log, want) {
 			t.Errorf("the log lacks %s:\n%s", want, log)
 		}
 	}
 	if strings.Contains(log, secret) {
 		t.Error("the log has the secret key")
+	}
+
+	id, secret = userKey(t, url, "allowed", modestPolicy("bedrock:InvokeModelWithResponseStream"))
+	if status, log := playDoctor(t, "allowed", withKey(doctorValues(t, url, ""), id, secret)); status != "0" {
+		t.Errorf("with the action the pod ended with %s, want 0:\n%s", status, log)
 	}
 }
 

@@ -115,8 +115,11 @@ func listing(t *testing.T, p *pod) ([]string, error) {
 	}
 	defer resp.Body.Close()
 	answer, err := io.ReadAll(resp.Body)
-	if err != nil || resp.StatusCode != http.StatusOK {
-		return nil, fmt.Errorf("the listing: %s: %s %w", resp.Status, answer, err)
+	if err != nil {
+		return nil, err
+	}
+	if resp.StatusCode != http.StatusOK {
+		return nil, fmt.Errorf("the listing: %s: %s", resp.Status, answer)
 	}
 	var list struct{ Data []struct{ ID string } }
 	if err := json.Unmarshal(answer, &list); err != nil {
@@ -133,10 +136,11 @@ func listing(t *testing.T, p *pod) ([]string, error) {
 func waitListed(t *testing.T, p *pod, want ...string) {
 	t.Helper()
 	if err := wait(pollLimit, "the listing", func() error {
-		if got, err := listing(t, p); err != nil || !slices.Equal(got, want) {
-			return fmt.Errorf("%q is listed, want %q; %w", got, want, err)
+		got, err := listing(t, p)
+		if err == nil && !slices.Equal(got, want) {
+			err = fmt.Errorf("%q is listed, want %q", got, want)
 		}
-		return nil
+		return err
 	}); err != nil {
 		t.Fatal(err)
 	}
