@@ -89,6 +89,26 @@ func TestGrantCSVWithAPolicy(t *testing.T) {
 	}
 }
 
+// A trust of a whole account, or of another account without an external id, is told of.
+func TestGrantNotesWideTrusts(t *testing.T) {
+	r := newGrantRig(t)
+	const whole, deputy = "Everybody in account ", "No external id is asked for."
+	for _, c := range []struct {
+		args          []string
+		whole, deputy bool
+	}{
+		{[]string{"arn:aws:iam::" + policyAccount + ":role/dial-bedrock"}, false, false},
+		{[]string{"arn:aws:iam::" + policyAccount + ":root"}, true, false},
+		{[]string{"arn:aws:iam::444455556666:role/dial"}, false, true},
+		{[]string{"arn:aws:iam::444455556666:root", "--external-id", "a-1"}, true, false},
+	} {
+		out, _ := r.grant(t, 0, append([]string{"role", "team", "--trust"}, c.args...)...)
+		if strings.Contains(out, whole) != c.whole || strings.Contains(out, deputy) != c.deputy {
+			t.Errorf("%v:\n%s", c.args, out)
+		}
+	}
+}
+
 // While a key is made the command is interrupted, or the answer is lost: the key is written down, or it is told
 // of, and a second one is not made.
 func TestGrantKeyIsNotLost(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/eks"
 	ekstypes "github.com/aws/aws-sdk-go-v2/service/eks/types"
 	awsiam "github.com/aws/aws-sdk-go-v2/service/iam"
@@ -199,6 +200,10 @@ func (p *planner) association(ctx context.Context, to AccountTo, role string) er
 	case err != nil:
 		return onboard.Explain(err, "reading the "+what, "eks:DescribePodIdentityAssociation")
 	case *got.Association.RoleArn == role:
+		if aws.ToBool(got.Association.DisableSessionTags) {
+			p.plan.Notes = append(p.plan.Notes, "The association gives its sessions no tags (disableSessionTags), which the role's trust policy asks for: pods get no credentials. "+
+				p.shell("aws eks update-pod-identity-association --cluster-name "+to.Cluster+" --association-id "+*id+" --no-disable-session-tags"))
+		}
 		p.exists(what, "It gives the service account the role.")
 		return nil
 	}

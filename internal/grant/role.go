@@ -36,12 +36,29 @@ func Role(ctx context.Context, in Input, to RoleTo) (*Plan, error) {
 	if err := p.assumed(ctx, arn); err != nil {
 		return nil, err
 	}
+	p.whom(to)
 	upstream := "upstreams:\n  - extraData:\n      aws_assume_role_arn: " + arn + "\n"
 	if to.ExternalID != "" {
 		upstream += "      aws_external_id: " + fmt.Sprintf("%q", to.ExternalID) + "\n"
 	}
 	p.plan.Texts = append(p.plan.Texts, Text{"DIAL's configuration, of each model that is called with the role (as YAML)", upstream})
 	return p.plan, nil
+}
+
+// whom notes what the trust of a role leaves open.
+func (p *planner) whom(to RoleTo) {
+	_, account, _ := strings.Cut(to.Trust, ":iam::")
+	account, rest, _ := strings.Cut(account, ":")
+	if rest == "root" {
+		p.plan.Notes = append(p.plan.Notes, "Everybody in account "+account+" whose policies allow sts:AssumeRole for this role may assume it: --trust with the ARN of one role or user is narrower.")
+	}
+	if account == p.Number {
+		return
+	}
+	p.plan.Notes = append(p.plan.Notes, "The caller is of account "+account+": its own policies have to allow sts:AssumeRole for this role, too.")
+	if to.ExternalID == "" {
+		p.plan.Notes = append(p.plan.Notes, "No external id is asked for. If others in account "+account+" can name this role to the caller, as a service for many customers lets them, give --external-id: it keeps them from using the role through the caller.")
+	}
 }
 
 func withID(id string) string {
