@@ -105,6 +105,11 @@ func (f *grantFlags) input(ctx context.Context, kind, name string, stderr io.Wri
 	}
 	in.Notes = uses.Notes
 	holder := "arn:" + iam.Partition(account.Config.Region) + ":iam::" + in.Number + ":" + kind + "/" + name
+	for _, p := range uses.Principals { // names of roles are unique in an account, whatever their path
+		if kind == "role" && strings.HasPrefix(p.Role, strings.TrimSuffix(holder, name)) && strings.HasSuffix(p.Role, "/"+name) {
+			holder, in.Path = p.Role, p.Role[strings.Index(p.Role, ":role/")+len(":role"):len(p.Role)-len(name)]
+		}
+	}
 	return in, f.fill(&in, uses, cfg, holder)
 }
 

@@ -109,6 +109,19 @@ func TestGrantNotesWideTrusts(t *testing.T) {
 	}
 }
 
+// A role below a path, as upstreams name it, gets what those upstreams do, and is made there.
+func TestGrantRoleBelowAPath(t *testing.T) {
+	r := newGrantRig(t)
+	r.config = write(t, `{"models": {"pro": {"type": "chat", "endpoint": "bedrock:amazon.nova-pro-v1:0"}, "nova": {"type": "chat", "endpoint": "bedrock:`+grantNova+`",
+		"upstreams": [{"extraData": {"region": "us-east-1", "aws_assume_role_arn": "arn:aws:iam::`+policyAccount+`:role/teams/a"}}]}}}`)
+	for _, args := range [][]string{{"role", "a", "--trust", "arn:aws:iam::" + policyAccount + ":user/sandbox"}, {"service-account", "dial/a", "--cluster", "prod"}} {
+		out, _ := r.grant(t, 0, args...)
+		if !strings.Contains(out, grantNova) || strings.Contains(out, "nova-pro") || !strings.Contains(out, "--role-name a --path /teams/") || strings.Contains(out, ":role/a") {
+			t.Errorf("%v:\n%s", args, out)
+		}
+	}
+}
+
 // While a key is made the command is interrupted, or the answer is lost: the key is written down, or it is told
 // of, and a second one is not made.
 func TestGrantKeyIsNotLost(t *testing.T) {

@@ -53,7 +53,7 @@ func Account(ctx context.Context, in Input, to AccountTo) (*Plan, error) {
 		return nil, err
 	}
 	arn, err := p.role(ctx, wanted{
-		name: to.Role, trust: iam.IRSATrust(provider, issuer, to.Namespace, to.Name), why: "Lets the service account " + to.String() + " of the cluster assume it.", policies: in.Policies,
+		name: to.Role, path: in.Path, trust: iam.IRSATrust(provider, issuer, to.Namespace, to.Name), why: "Lets the service account " + to.String() + " of the cluster assume it.", policies: in.Policies,
 	})
 	if err != nil {
 		return nil, err
@@ -144,7 +144,7 @@ func (p *planner) podIdentity(ctx context.Context, to AccountTo) (*Plan, error) 
 		return nil, err
 	}
 	trust := iam.PodIdentityTrust(iam.PodIdentity{Namespace: to.Namespace, ServiceAccount: to.Name, Cluster: *cluster.Arn})
-	arn, err := p.role(ctx, wanted{name: to.Role, trust: trust, why: "Lets EKS give it to pods of " + to.String() + " in this cluster.", policies: p.Policies})
+	arn, err := p.role(ctx, wanted{name: to.Role, path: p.Path, trust: trust, why: "Lets EKS give it to pods of " + to.String() + " in this cluster.", policies: p.Policies})
 	if err != nil {
 		return nil, err
 	}

@@ -40,6 +40,8 @@ type Input struct {
 	Number   string // of the account, 12 digits
 	Policies []Policy
 	Assumed  []Assumed
+	// Path is where the role that is granted to is made, like /team/; "" is the root.
+	Path string
 	// Replace lets what differs be replaced, Add lets a trust policy be extended.
 	Replace, Add bool
 	// Profile is of AWS's configuration files, for the commands; "" is the shell's own.

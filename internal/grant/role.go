@@ -28,7 +28,7 @@ func Role(ctx context.Context, in Input, to RoleTo) (*Plan, error) {
 	}
 	p := newPlanner(in, "role "+to.Name)
 	arn, err := p.role(ctx, wanted{
-		name: to.Name, trust: iam.RoleTrust(to.Trust, to.ExternalID), why: "Lets " + to.Trust + " assume it" + withID(to.ExternalID) + ".", policies: in.Policies,
+		name: to.Name, path: in.Path, trust: iam.RoleTrust(to.Trust, to.ExternalID), why: "Lets " + to.Trust + " assume it" + withID(to.ExternalID) + ".", policies: in.Policies,
 	})
 	if err != nil {
 		return nil, err
@@ -114,7 +114,7 @@ func (p *planner) role(ctx context.Context, w wanted) (string, error) {
 }
 
 func pathFlag(path string) string {
-	if path == "" {
+	if path == "" || path == "/" {
 		return ""
 	}
 	return " --path " + argument(path)
