@@ -32,7 +32,7 @@ func TestGrantCSV(t *testing.T) {
 			if err != nil || !strings.Contains(string(written), hidden) || !strings.Contains(string(written), id) {
 				t.Errorf("%s, %s: %v", name, form, err)
 			}
-			if strings.Contains(out+errs, hidden) || strings.Contains(out+errs, id) || !strings.Contains(out, want) || !strings.Contains(out, "existingSecret: bedrock-access-key") || !strings.Contains(out, "extraEnvVarsSecret: bedrock-access-key") {
+			if strings.Contains(out+errs, hidden) || strings.Contains(out+errs, id) || !strings.Contains(out, want) || !strings.Contains(out, "existingSecret: bedrock-aws") || !strings.Contains(out, "extraEnvVarsSecret: bedrock-aws") {
 				t.Errorf("%s, %s:\n%s%s", name, form, out, errs)
 			}
 		}

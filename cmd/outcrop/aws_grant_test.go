@@ -213,7 +213,7 @@ func TestGrantUser(t *testing.T) {
 		Metadata   struct{ Name, Namespace string }
 		StringData map[string]string `yaml:"stringData"`
 	}
-	if err := yaml.Unmarshal(written, &manifest); err != nil || manifest.Kind != "Secret" || manifest.Metadata.Name != "bedrock-access-key" || manifest.Metadata.Namespace != "dial" {
+	if err := yaml.Unmarshal(written, &manifest); err != nil || manifest.Kind != "Secret" || manifest.Metadata.Name != "bedrock-aws" || manifest.Metadata.Namespace != "dial" {
 		t.Fatalf("%+v %v", manifest.Metadata, err)
 	}
 	if info, err := os.Stat(file); err != nil || info.Mode().Perm() != 0o600 {

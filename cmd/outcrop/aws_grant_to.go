@@ -47,7 +47,7 @@ the plan's: --apply makes it.`,
 	cmd.Flags().StringVar(&f.csv, "csv", "", "accessKeys.csv `FILE` of IAM's console, in place of a new key")
 	cmd.Flags().StringVar(&f.delivery.File, "secret-out", "", "`FILE` that is made for the key, or - for standard output")
 	cmd.Flags().StringVar(&f.delivery.Form, "secret-form", grant.AsManifest, "what is written: manifest (a Kubernetes Secret), env (for kubectl create secret) or json (for AWS Secrets Manager and External Secrets)")
-	cmd.Flags().StringVar(&f.delivery.Secret, "secret-name", "bedrock-access-key", "`NAME` of the Kubernetes Secret")
+	cmd.Flags().StringVar(&f.delivery.Secret, "secret-name", "bedrock-aws", "`NAME` of the Kubernetes Secret")
 	cmd.Flags().StringVar(&f.delivery.Namespace, "namespace", "", "`NAMESPACE` of the Kubernetes Secret (default: none is written)")
 	cmd.Flags().BoolVar(&f.delivery.AllowGit, "allow-git", false, "let --secret-out be inside a git work tree")
 	return cmd
