@@ -320,6 +320,32 @@ func TestTheCapHolds(t *testing.T) {
 	}
 }
 
+// A call whose answer is lost is taken to have cost what it may: AWS may have answered, and charges for that.
+func TestALostAnswerIsNotFree(t *testing.T) {
+	a := playAWS(t, func(w http.ResponseWriter, r *http.Request, genuine http.Handler) {
+		if r.Method == http.MethodPost && strings.Contains(r.URL.Path, "/model/amazon.nova-micro-v1:0/") {
+			if conn, _, err := http.NewResponseController(w).Hijack(); err == nil {
+				_ = conn.Close()
+			}
+			return
+		}
+		genuine.ServeHTTP(w, r)
+	})
+	a.candidates = slices.DeleteFunc(a.candidates, func(c candidate) bool { return c.ID != "amazon.nova-micro-v1:0" })
+	s := prove(t, a, testOptions(t), output(t))
+	lost := 0
+	for _, f := range s.findings {
+		if strings.HasPrefix(f.Why, "AWS was not reached") && f.Ceiling > 0 {
+			if lost++; f.Spent < f.Ceiling {
+				t.Errorf("%s: spent %f of at most %f", f.Case, f.Spent, f.Ceiling)
+			}
+		}
+	}
+	if lost == 0 || s.spent == 0 {
+		t.Errorf("%d answers were lost, %f USD spent", lost, s.spent)
+	}
+}
+
 // The plan asks no model.
 func TestPlanAsksNothing(t *testing.T) {
 	a := playAWS(t, func(w http.ResponseWriter, r *http.Request, genuine http.Handler) {

@@ -40,11 +40,12 @@ func (c counts) most(d counts) counts {
 	}
 }
 
-// spent is what a trial has cost by what AWS's replies say; a reply that does not say counts as the ceiling.
+// spent is what a trial has cost by what AWS's replies say. A reply that does not say, or that was lost (status 0),
+// counts as the ceiling.
 func (t *trial) spent(calls []wire) float64 {
 	total := 0.0
 	for _, c := range calls {
-		if c.service == serviceControl || c.reply.status != 200 || t.ceiling == 0 {
+		if c.service == serviceControl || c.reply.status > 200 || t.ceiling == 0 {
 			continue
 		}
 		used, told := usageOf(c.reply)
