@@ -259,7 +259,7 @@ func play(t *testing.T, release, aws, more string) *pod {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return playManifests(t, release, render(t, release, gatewayValues(t, aws, ports[0], ports[1], more)), ports)
+	return playManifests(t, release, render(t, release, gatewayValues(t, aws, ports[0], ports[1], more), "--no-hooks"), ports)
 }
 
 // playManifests does so with manifests that were changed after their rendering; ports are those of the values.

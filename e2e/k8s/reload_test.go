@@ -85,7 +85,7 @@ func playMounted(t *testing.T, release, aws string, m *mounted) *pod {
 		t.Fatal(err)
 	}
 	replaced := 0
-	manifests := change(t, render(t, release, gatewayValues(t, aws, ports[0], ports[1], "")), "Deployment", func(object map[string]any) {
+	manifests := change(t, render(t, release, gatewayValues(t, aws, ports[0], ports[1], ""), "--no-hooks"), "Deployment", func(object map[string]any) {
 		volumes, _ := at(object, "spec", "template", "spec")["volumes"].([]any)
 		for _, volume := range volumes {
 			if v := at(volume); v["name"] == "configuration" && v["configMap"] != nil {
