@@ -273,7 +273,7 @@ func producedByModels() []produced {
 
 // doctorElsewhere are the codes that other tests produce: of internal/doctor, and TestDoctorInterrupted.
 func doctorElsewhere() []string {
-	return []string{"NET-001", "NET-007", "NET-010", "LIMIT-000", "LIMIT-001", "LIMIT-002", "RUN-001"}
+	return []string{"NET-001", "NET-007", "NET-010", "LIMIT-000", "LIMIT-001", "RUN-001"}
 }
 
 // TestEveryCodeOfTheDoctor produces each code in the whole program, against an account in a state that has it.

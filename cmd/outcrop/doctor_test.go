@@ -42,7 +42,6 @@ func serviceAccountToken(t *testing.T, more map[string]any) string {
 // TestDoctorOfAHealthyAccount: nothing is wrong, and the report says what was looked at.
 func TestDoctorOfAHealthyAccount(t *testing.T) {
 	a := newAccount(t)
-	t.Setenv("GOMEMLIMIT", "1GiB") // a container may have a limit
 	a.quotas = `{"Quotas":[{"QuotaName":"Cross-region model inference tokens per minute for Anthropic Claude Haiku 4.5","QuotaCode":"L-1","Value":400000},
 		{"QuotaName":"On-demand model inference requests per minute for Amazon Nova Lite","QuotaCode":"L-2","Value":200}]}`
 	a.policies(map[string]string{"outcrop": `{"Version":"2012-10-17","Statement":[

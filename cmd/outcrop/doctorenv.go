@@ -22,7 +22,7 @@ func (f *doctorFlags) environment(ctx context.Context) (*doctor.Env, error) {
 	}
 	e := &doctor.Env{
 		Getenv: getenv, Now: time.Now, Catalogue: catalogue, ExpectRole: f.expectRole,
-		Probe: doctor.Probe(f.probe), MaxCostUSD: f.maxCost, Limits: doctor.ReadLimits(getenv),
+		Probe: doctor.Probe(f.probe), MaxCostUSD: f.maxCost, Limits: doctor.ReadLimits(),
 	}
 	aws := getenv
 	if f.adapter {

@@ -132,7 +132,6 @@ func modelCodes() []Code {
 		{"QUOTA-002", "the quotas could not be read", "add servicequotas:ListServiceQuotas, or ignore it"},
 		{"LIMIT-000", "the process's limits are enough", ""},
 		{"LIMIT-001", "few files may be open", "`ulimit -n 65536`"},
-		{"LIMIT-002", "a memory limit that Go does not know of", "set GOMEMLIMIT to nine tenths of it"},
 	}
 }
 

@@ -64,9 +64,8 @@ func TestLimits(t *testing.T) {
 		want   []string
 	}{
 		{Limits{}, []string{"LIMIT-000"}},
-		{Limits{Files: 65536, Memory: 512 << 20, GoMemory: true}, []string{"LIMIT-000"}},
+		{Limits{Files: 65536, Memory: 512 << 20}, []string{"LIMIT-000"}},
 		{Limits{Files: 256}, []string{"LIMIT-001"}},
-		{Limits{Files: 65536, Memory: 512 << 20}, []string{"LIMIT-002"}},
 	} {
 		e := &Env{Limits: tt.limits}
 		if diff := cmp.Diff(tt.want, codes(e.limits(t.Context()))); diff != "" {

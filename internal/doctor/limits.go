@@ -9,8 +9,6 @@ import (
 type Limits struct {
 	Files  uint64 // that may be open; 0 is not known
 	Memory uint64 // bytes that the container may use; 0 is not known, or none
-	// GoMemory says that Go's runtime has been told of a limit (GOMEMLIMIT).
-	GoMemory bool
 }
 
 // fewFiles is less than some thousand streams need: each has two connections.
@@ -26,12 +24,6 @@ func (e *Env) limits(context.Context) []Finding {
 			Remedy: "ulimit -n 65536 (LimitNOFILE=65536 in a systemd unit)",
 		})
 	}
-	if l.Memory > 0 && !l.GoMemory {
-		out = append(out, Finding{
-			Code: "LIMIT-002", Severity: Info, Message: fmt.Sprintf("the container may use %d MiB, and Go's runtime is not told of it", l.Memory>>20),
-			Remedy: fmt.Sprintf("set GOMEMLIMIT=%dMiB in the pod's env", l.Memory/10*9>>20),
-		})
-	}
 	if len(out) > 0 {
 		return out
 	}
@@ -40,7 +32,7 @@ func (e *Env) limits(context.Context) []Finding {
 		words = fmt.Sprintf("%d files may be open", l.Files)
 	}
 	if l.Memory > 0 {
-		words += fmt.Sprintf(", %d MiB of memory", l.Memory>>20)
+		words += fmt.Sprintf(", %d MiB of memory, of which serve and adapter keep to nine tenths", l.Memory>>20)
 	}
 	return []Finding{{Code: "LIMIT-000", Message: words}}
 }

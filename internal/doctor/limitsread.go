@@ -10,8 +10,8 @@ import (
 )
 
 // ReadLimits are the process's, as Linux tells them; zero where it does not.
-func ReadLimits(getenv func(string) string) Limits {
-	l := Limits{GoMemory: getenv("GOMEMLIMIT") != ""}
+func ReadLimits() Limits {
+	var l Limits
 	var files syscall.Rlimit
 	if syscall.Getrlimit(syscall.RLIMIT_NOFILE, &files) == nil {
 		l.Files = files.Cur
