@@ -282,6 +282,8 @@ func runContainer(t *testing.T, release, manifests, container string) (name stri
 	if err := os.WriteFile(file, []byte(manifests), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	// Before the cleanup: who finds the name taken removes nobody else's.
+	podman(t, nil, "kube", "play", "--network=host", file)
 	t.Cleanup(func() {
 		if t.Failed() && name != "" {
 			logs, err := tryPodman(t, nil, "logs", name)
@@ -291,7 +293,6 @@ func runContainer(t *testing.T, release, manifests, container string) (name stri
 			t.Error(err)
 		}
 	})
-	podman(t, nil, "kube", "play", "--network=host", file)
 	for _, line := range strings.Fields(podman(t, nil, "ps", "-a", "--format", "{{.Names}}")) {
 		if strings.HasPrefix(line, release+"-") && strings.HasSuffix(line, "-"+container) {
 			name = line
