@@ -58,7 +58,9 @@ func (b *build) run(ctx context.Context, platforms string, stdout *os.File) erro
 	}
 	var err error
 	if b.revision, b.created, err = commit(ctx, b.source); err != nil {
-		return err
+		// A source archive has no commit: its images are alike too, but do not say what they are made of.
+		fmt.Fprintln(os.Stderr, "image: no revision, and 1970 as its time:", err)
+		b.revision, b.created = "", time.Unix(0, 0).UTC()
 	}
 	if err := os.RemoveAll(b.out); err != nil {
 		return err
@@ -136,7 +138,7 @@ func (b *build) compile(ctx context.Context, platform v1.Platform, out string) e
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=true", "-ldflags", "-s -w -buildid=", "-o", out, "./cmd/outcrop")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs="+strconv.FormatBool(b.revision != ""), "-ldflags", "-s -w -buildid=", "-o", out, "./cmd/outcrop")
 	cmd.Dir = b.source
 	// What a machine or a shell prefers would give another image.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off")
