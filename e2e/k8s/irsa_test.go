@@ -95,15 +95,19 @@ func TestIRSAWithGenuineTokens(t *testing.T) {
 	})
 
 	stolen := []byte(good)
-	stolen[len(stolen)-5] ^= 1 // of the signature
+	if at := len(stolen) - 5; stolen[at] == 'A' { // of the signature; still base64
+		stolen[at] = 'B'
+	} else {
+		stolen[at] = 'A'
+	}
 	for name, tt := range map[string]struct{ token, code string }{
-		"another service account":               {token(t, "dial", "other", "sts.amazonaws.com"), "AccessDenied"},
-		"the same name in another namespace":    {token(t, "elsewhere", "dial-bedrock", "sts.amazonaws.com"), "AccessDenied"},
-		"another audience":                      {token(t, "dial", "dial-bedrock", "somebody-else"), "InvalidIdentityToken"},
-		"a changed signature":                   {string(stolen), "InvalidIdentityToken"},
-		"an issuer that IAM does not know":      {forged(t, "https://oidc.example.com/id/1", nil, time.Hour), "InvalidIdentityToken"},
-		"the cluster's name, a stranger's key":  {forged(t, kube.url, nil, time.Hour), "InvalidIdentityToken"},
-		"the cluster's own key, but an old day": {forged(t, kube.url, clusterKey(t), -time.Hour), "ExpiredTokenException"},
+		"another service account":               {token(t, "dial", "other", "sts.amazonaws.com"), "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		"the same name in another namespace":    {token(t, "elsewhere", "dial-bedrock", "sts.amazonaws.com"), "AccessDenied: Not authorized to perform sts:AssumeRoleWithWebIdentity"},
+		"another audience":                      {token(t, "dial", "dial-bedrock", "somebody-else"), "InvalidIdentityToken: Incorrect token audience"},
+		"a changed signature":                   {string(stolen), "InvalidIdentityToken: The web identity token that was passed could not be validated by AWS"},
+		"an issuer that IAM does not know":      {forged(t, "https://oidc.example.com/id/1", nil, time.Hour), "InvalidIdentityToken: No OpenIDConnect provider found in your account for https://oidc.example.com/id/1"},
+		"the cluster's name, a stranger's key":  {forged(t, kube.url, nil, time.Hour), "InvalidIdentityToken: The web identity token that was passed could not be validated by AWS"},
+		"the cluster's own key, but an old day": {forged(t, kube.url, clusterKey(t), -time.Hour), "ExpiredTokenException: Token expired: current date/time"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := sts.New(sts.Options{Region: "us-east-1", BaseEndpoint: &address, Credentials: aws.AnonymousCredentials{}, RetryMaxAttempts: 1})
