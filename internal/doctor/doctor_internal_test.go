@@ -217,3 +217,18 @@ func TestTrustsThatWantMore(t *testing.T) {
 		}
 	}
 }
+
+// What is to be done about a refused token hangs on why it is refused.
+func TestRefusedTokensAreTold(t *testing.T) {
+	for _, tt := range []struct{ code, text, remedy string }{
+		{"InvalidIdentityToken", "No OpenIDConnect provider found in your account for https://oidc.example.com", "makes the IAM OIDC provider"},
+		{"InvalidIdentityToken", "Incorrect token audience", "client id"},
+		{"AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity", "trust policy"},
+		{"IDPCommunicationError", "the identity provider could not be reached.", "jwks_uri"},
+	} {
+		f := refusedToken(Finding{}, tt.code, tt.text)
+		if f.Code != "STS-002" || !strings.Contains(f.Message, tt.text) || !strings.Contains(f.Remedy, tt.remedy) {
+			t.Errorf("%s: %+v, want a remedy with %q", tt.code, f, tt.remedy)
+		}
+	}
+}

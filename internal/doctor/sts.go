@@ -133,6 +133,8 @@ func account(arn string) string {
 func refusedToken(f Finding, code, text string) Finding {
 	f.Code, f.Message = "STS-002", "the service account's token is refused: "+code+": "+text
 	switch {
+	case code == "IDPCommunicationError":
+		f.Remedy = "AWS could not fetch the keys of the token's issuer: its /.well-known/openid-configuration, and the jwks_uri in there, have to answer from the internet over https"
 	case strings.Contains(text, "No OpenIDConnect provider found"):
 		f.Remedy = "outcrop aws grant service-account makes the IAM OIDC provider of the cluster"
 	case strings.Contains(text, "Incorrect token audience"):

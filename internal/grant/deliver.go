@@ -156,11 +156,7 @@ func (d Delivery) Next() []Text {
 	if d.File == "-" {
 		return nil
 	}
-	namespace := ""
-	if d.Namespace != "" {
-		namespace = " --namespace " + d.Namespace
-	}
-	file := quoted(d.File)
+	file, namespace := quoted(d.File), d.namespace()
 	switch d.Form {
 	case AsEnv:
 		return []Text{{"Make the Secret from the file, then delete the file", "kubectl create secret generic " + d.Secret + namespace + " --from-env-file=" + file + "\n"}}
@@ -169,6 +165,21 @@ func (d Delivery) Next() []Text {
 			"# aws secretsmanager create-secret --name " + d.Secret + " --secret-string " + quoted("file://"+d.File) + "\n" + d.external()}}
 	}
 	return []Text{{"Make the Secret from the manifest, then delete the file", "kubectl apply --filename " + file + "\n"}}
+}
+
+// piped makes the Secret of a key id and a secret that come in: neither stands in a file, nor in a command line,
+// which every user of the machine may read.
+func (d Delivery) piped() string {
+	return `(read -r id secret; printf 'AWS_ACCESS_KEY_ID=%s\nAWS_SECRET_ACCESS_KEY=%s\n' "$id" "$secret") | kubectl create secret generic ` +
+		d.Secret + d.namespace() + " --from-env-file=/dev/stdin"
+}
+
+// namespace is kubectl's flag, "" for its own.
+func (d Delivery) namespace() string {
+	if d.Namespace == "" {
+		return ""
+	}
+	return " --namespace " + d.Namespace
 }
 
 // external is a skeleton for External Secrets: the store is the cluster's own.

@@ -107,7 +107,7 @@ func (p *planner) key(ctx context.Context, h holder, d Delivery) error {
 	}
 	p.step(&Step{
 		Do: Create, What: "access key of user " + h.name, Why: why, action: "iam:CreateAccessKey",
-		Command: "(umask 077; aws iam create-access-key --user-name " + h.name + " --output json > access-key.json)",
+		Command: "aws iam create-access-key --user-name " + h.name + " --output text --query 'AccessKey.[AccessKeyId,SecretAccessKey]' | " + d.piped(),
 		run: func(ctx context.Context) error {
 			return d.Deliver(func() (Key, func() error, error) { return p.makeKey(ctx, h.name) })
 		},
