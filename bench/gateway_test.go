@@ -82,7 +82,7 @@ func serving(b *testing.B, d *catalog.Deployment, record func(usage.Entry)) http
 	if err != nil {
 		b.Fatal(err)
 	}
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("hush-key-1"), Project: "p"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("hush-key-1"), Project: "p"}}})
 	if err != nil {
 		b.Fatal(err)
 	}

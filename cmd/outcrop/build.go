@@ -35,12 +35,19 @@ type parts struct {
 	record    func(usage.Entry)
 	before    *gateway.Gateway      // in whose place this one comes, or nil
 	callers   gateway.Authenticator // in place of the configuration's keys, or nil
+	passes    *auth.Passes
 }
+
+// passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
+const passLifetime = 30 * time.Minute
 
 // newParts are those that know no metrics. allow are networks that files may be fetched from although they are
 // not public.
 func newParts(u *upstreams, allow []netip.Prefix, log *slog.Logger) parts {
-	return parts{upstreams: u, remotes: proxy.NewTransport(), fetch: fetch.New(fetch.Options{Allow: allow}), log: log}
+	return parts{
+		upstreams: u, remotes: proxy.NewTransport(), fetch: fetch.New(fetch.Options{Allow: allow}), log: log,
+		passes: auth.NewPasses(passLifetime),
+	}
 }
 
 // build maps a configuration to what serves it.
@@ -61,23 +68,23 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 		return nil, nil, err
 	}
 	if p.callers == nil {
-		if p.callers, err = callersOf(cfg); err != nil {
+		if p.callers, err = callersOf(cfg, p.passes); err != nil {
 			return nil, nil, err
 		}
 	}
 	g, err := gateway.New(gateway.Options{
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
-		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before,
+		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before, Passes: p.passes,
 	})
 	return g, deployments, err
 }
 
-func callersOf(cfg *config.Config) (gateway.Authenticator, error) {
+func callersOf(cfg *config.Config, passes *auth.Passes) (gateway.Authenticator, error) {
 	keys := make([]auth.Key, 0, len(cfg.Keys))
 	for _, k := range cfg.Keys {
 		keys = append(keys, auth.Key{Secret: k.Secret, Project: k.Project, Roles: k.Roles})
 	}
-	return auth.New(keys)
+	return auth.New(auth.Options{Keys: keys, Passes: passes})
 }
 
 // deploymentOf makes a deployment of this process or, of a model with a URL, of another server.
@@ -105,9 +112,9 @@ func remoteDeployment(m config.Model, transport http.RoundTripper) (*catalog.Dep
 	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m)}
 	d.Info.Defaults = nil // they are added where the request goes on
 	if m.Type == config.TypeEmbedding {
-		d.Embeddings = remote
+		d.Remotes[catalog.Embeddings] = remote
 	} else {
-		d.Chats = remote
+		d.Remotes[catalog.Chats] = remote
 	}
 	return d, nil
 }

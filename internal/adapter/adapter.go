@@ -163,6 +163,9 @@ func (a *adapter) list() error {
 // All implements gateway.Deployments: none is known before its request.
 func (a *adapter) All() []*catalog.Deployment { return nil }
 
+// Interceptor implements gateway.Deployments: they are DIAL Core's.
+func (a *adapter) Interceptor(string) *catalog.Deployment { return nil }
+
 // List implements gateway.Deployments: the models of the catalogue, which are not all that may be named.
 func (a *adapter) List(auth.Caller) []*catalog.Deployment { return a.listing }
 

@@ -13,8 +13,28 @@ import (
 // Caller is who makes a request. Every operation on somebody's resource takes one; the zero value
 // is nobody.
 type Caller struct {
-	Project string   // the identity of a key's holder: keys of one project are one caller
+	Project string   // the identity of a key's holder: keys of one project are one caller; of a token, what its provider's projectPath says, or ""
 	Roles   []string // read only
+	User    string   // the identity of a token's holder; "" for a key
+	Name    string   // of the user for people, "" for a key or when its token does not tell
+	// LogName is the user as logs may have it: hashed unless the provider says otherwise.
+	LogName string
+	// Claims are those of the token that hold strings; nil for a key. Read only.
+	Claims map[string][]string
+	// Admin says that the token's claims obey the rules of access.admin. A key's holder never is one.
+	Admin bool
+	// Secured asks that bodies of this caller's requests be never logged.
+	Secured bool
+	// Pass is what the per-request key stands for that the request came with; nil for any other credential.
+	Pass *Pass
+}
+
+// ID tells callers apart: it is where DIAL keeps what is the caller's own, "Users/<user>/" or "Keys/<project>/".
+func (c Caller) ID() string {
+	if c.User != "" {
+		return "Users/" + c.User + "/"
+	}
+	return "Keys/" + c.Project + "/"
 }
 
 // HasAny reports whether the caller has one of the roles.
@@ -61,12 +81,20 @@ type Authenticator struct {
 	// Keys are found by their hash: the time of a look-up tells nothing of a key, and a dump of the
 	// map holds none.
 	callers map[[sha256.Size]byte]Caller
+	passes  *Passes // nil for none
+}
+
+// Options make an Authenticator.
+type Options struct {
+	Keys []Key
+	// Passes are the per-request keys; nil for none.
+	Passes *Passes
 }
 
 // New returns an authenticator of the keys.
-func New(keys []Key) (*Authenticator, error) {
-	a := &Authenticator{callers: make(map[[sha256.Size]byte]Caller, len(keys))}
-	for i, key := range keys {
+func New(o Options) (*Authenticator, error) {
+	a := &Authenticator{callers: make(map[[sha256.Size]byte]Caller, len(o.Keys)), passes: o.Passes}
+	for i, key := range o.Keys {
 		if key.Secret.IsZero() {
 			return nil, fmt.Errorf("key #%d (project %q) is empty", i+1, key.Project)
 		}
@@ -105,9 +133,11 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 }
 
 func (a *Authenticator) find(key string) (Caller, error) {
-	caller, ok := a.callers[sha256.Sum256([]byte(key))]
-	if !ok {
-		return Caller{}, &Error{Unknown}
+	if caller, ok := a.callers[sha256.Sum256([]byte(key))]; ok {
+		return caller, nil
 	}
-	return caller, nil
+	if caller, ok := a.passes.find(key); ok {
+		return caller, nil
+	}
+	return Caller{}, &Error{Unknown}
 }

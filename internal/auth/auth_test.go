@@ -12,10 +12,10 @@ import (
 
 func authenticator(t *testing.T) *auth.Authenticator {
 	t.Helper()
-	a, err := auth.New([]auth.Key{
+	a, err := auth.New(auth.Options{Keys: []auth.Key{
 		{Secret: secret.New("key-a"), Project: "team-a", Roles: []string{"default"}},
 		{Secret: secret.New("key-b"), Project: "team-b"},
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -77,7 +77,7 @@ func TestKeysMustBeDistinctAndNotEmpty(t *testing.T) {
 		{{Project: "p"}},
 		{{Secret: secret.New("hunter2"), Project: "p"}, {Secret: secret.New("hunter2"), Project: "q"}},
 	} {
-		if _, err := auth.New(keys); err == nil || strings.Contains(err.Error(), "hunter2") {
+		if _, err := auth.New(auth.Options{Keys: keys}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("got %v", err)
 		}
 	}

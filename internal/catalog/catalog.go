@@ -3,11 +3,11 @@ package catalog
 import (
 	"errors"
 	"fmt"
-	"net/http"
 	"time"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
+	"outcrop/internal/proxy"
 )
 
 // Deployment is a name under which something can be called. A nil member of what it does means that
@@ -27,9 +27,23 @@ type Deployment struct {
 	// such requests are translated for Chat. What it gives may change once it is known which model an ARN
 	// stands for.
 	Messages func() llm.MessagesModel
-	// Chats and Embeddings forward such requests to the server that has the deployment, in place of Chat
-	// and Embed.
-	Chats, Embeddings Forwarder
+	// Kind is what it is in listings.
+	Kind Kind
+	// Remotes are the servers that have the deployment, by the API that they are asked in: in place of Chat,
+	// Embed and Messages. nil does not serve that API.
+	Remotes [Interfaces]*proxy.Remote
+	// Feedback, TokenizeAt, TruncateAt and ConfigurationAt are the features that another server has; nil for
+	// none.
+	Feedback, TokenizeAt, TruncateAt, ConfigurationAt *proxy.Remote
+	// Translated says which of Remotes are translators: they call back, in another API of the same deployment.
+	Translated [Interfaces]bool
+	// Interceptors see a request before the deployment does, in this order.
+	Interceptors []string
+	// Consent says that callers must have agreed before (features.consentRequired).
+	Consent bool
+	// Direct says that only who has a key or a token of their own may call it, no deployment for them
+	// (features.accessibleByPerRequestKey: false).
+	Direct bool
 	// Configuration gives the JSON Schema of the chat's custom_fields.configuration; nil when it takes
 	// none. What it gives may change once it is known which model an ARN stands for.
 	Configuration func() []byte
@@ -38,10 +52,51 @@ type Deployment struct {
 	Region string
 }
 
-// Forwarder answers a request, whose body has been read, with what another server says. Its error is an
-// *llm.Error: nothing has been written if the status has not, else the answer broke off.
-type Forwarder interface {
-	Forward(w http.ResponseWriter, r *http.Request, body []byte) error
+// Kind is what a deployment is.
+type Kind uint8
+
+// The kinds. Interceptors are in no listing.
+const (
+	Model Kind = iota
+	Application
+	Interceptor
+)
+
+// String is DIAL's word, which listings have.
+func (k Kind) String() string {
+	return [...]string{"model", "application", "interceptor"}[min(k, Interceptor)]
+}
+
+// Interface is an API in which a deployment can be asked.
+type Interface uint8
+
+// The interfaces. Legacy completions go with the chats.
+const (
+	Chats Interface = iota
+	Embeddings
+	Responses
+	Messages
+	Interfaces int = iota // how many there are
+)
+
+// String is DIAL's name of the interface.
+func (i Interface) String() string {
+	return [...]string{"openaiChatCompletions", "openaiEmbeddings", "openaiResponses", "anthropicMessages"}[min(i, Messages)]
+}
+
+// Serves says whether the deployment can be asked in that API, by this process or another server. A model
+// that chats is asked in every API for chats.
+func (d *Deployment) Serves(i Interface) bool {
+	switch {
+	case d.Remotes[i] != nil:
+		return true
+	case i == Embeddings:
+		return d.Embed != nil
+	case i == Messages && d.Messages != nil && d.Messages() != nil:
+		return true
+	default:
+		return d.Chat != nil
+	}
 }
 
 // Timeouts bound how long a chat may take; 0 means without bound.
@@ -120,21 +175,31 @@ type Features struct {
 
 // Catalog holds the deployments in the order of the configuration. It never changes.
 type Catalog struct {
-	order  []*Deployment
-	byName map[string]*Deployment
+	order        []*Deployment
+	byName       map[string]*Deployment
+	interceptors map[string]*Deployment
 }
 
-// New returns a catalog of the deployments.
+// New returns a catalog of the deployments. Interceptors have names of their own: nobody calls one by its name.
 func New(deployments []*Deployment) (*Catalog, error) {
-	c := &Catalog{order: deployments, byName: make(map[string]*Deployment, len(deployments))}
+	c := &Catalog{byName: make(map[string]*Deployment, len(deployments)), interceptors: map[string]*Deployment{}}
 	for _, d := range deployments {
-		if c.byName[d.Name] != nil {
+		names := c.byName
+		if d.Kind == Interceptor {
+			names = c.interceptors
+		} else {
+			c.order = append(c.order, d)
+		}
+		if names[d.Name] != nil {
 			return nil, fmt.Errorf("two deployments are named %q", d.Name)
 		}
-		c.byName[d.Name] = d
+		names[d.Name] = d
 	}
 	return c, nil
 }
+
+// Interceptor is the interceptor of that name, or nil.
+func (c *Catalog) Interceptor(name string) *Deployment { return c.interceptors[name] }
 
 // Resolve finds a deployment that the caller may use: else KindNotFound or KindForbidden.
 func (c *Catalog) Resolve(caller auth.Caller, name string) (*Deployment, error) {
@@ -152,7 +217,7 @@ func (c *Catalog) Resolve(caller auth.Caller, name string) (*Deployment, error) 
 	return d, nil
 }
 
-// All returns every deployment, for whoever makes ready what is to be served. What a client sees comes
+// All returns every deployment but the interceptors, for whoever makes ready what is to be served. What a client sees comes
 // from Resolve and List.
 func (c *Catalog) All() []*Deployment { return c.order }
 

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"net/netip"
 	"slices"
 	"time"
 
@@ -13,9 +14,17 @@ import (
 // Config is what the files say together, in their order. It may hold what is
 // wrong as well: ask [HasErrors] before serving it.
 type Config struct {
-	Models []Model
-	Keys   []Key
-	Roles  []Role
+	Models       []Model
+	Applications []Application
+	Interceptors []Interceptor
+	Translators  []Translator
+	Routes       []Route
+	// GlobalInterceptors see every request before the deployment's own.
+	GlobalInterceptors []string
+	Keys               []Key
+	Roles              []Role
+	// Skipped are the entities that mistakes leave out, when that is asked for.
+	Skipped []Skipped
 	// RetriableErrorCodes come on top of 429, 502, 503 and 504.
 	RetriableErrorCodes []int
 	RateLimitSchedule   RateLimitSchedule
@@ -57,6 +66,7 @@ type Model struct {
 	Defaults  json.RawMessage
 	Timeouts  Timeouts
 	Upstreams []Upstream
+	Serving
 
 	endpointAt, overrideNameAt, defaultsAt place
 	// intercepted says that a request may not reach the model without passing other deployments.
@@ -243,6 +253,15 @@ type Key struct {
 	Roles   []string
 	// Secured asks that bodies of this key's requests be never logged.
 	Secured bool
+	// Digest is the SHA-256 of the key in place of the key itself, "sha256:" and 64 hex digits; "" when Secret is
+	// given. Outcrop's own.
+	Digest string
+	// Name is what an entry is called whose key stands elsewhere; "" when the name is the key.
+	Name string
+	// AllowedIPs are the networks it may be used from (allowedIpAddressRanges); nil is everywhere, empty nowhere.
+	AllowedIPs []netip.Prefix
+	// Expires is when it stops to be good; zero is never. Outcrop's own.
+	Expires time.Time
 }
 
 // Unlimited is the limit of a window that the configuration does not state.
@@ -253,6 +272,9 @@ type Role struct {
 	Name      string
 	Limits    []RoleLimit
 	CostLimit CostLimit
+	// AllowedRegions and AllowedGeographies are where prompts of its holders may run; nil is everywhere. Outcrop's
+	// own.
+	AllowedRegions, AllowedGeographies []string
 }
 
 // RoleLimit bounds what one project may use of one deployment: tokens per

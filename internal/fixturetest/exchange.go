@@ -16,6 +16,9 @@ import (
 // leaves is a header that no server sees: after how long the client leaves.
 const leaves = "Leaves-After"
 
+// shows is a header that no server sees: which more headers of the reply are to be written down.
+const shows = "Shows"
+
 // exchange sends a request and returns the reply as text.
 func exchange(t *testing.T, handler http.Handler, text []byte) string {
 	t.Helper()
@@ -35,6 +38,8 @@ func exchange(t *testing.T, handler http.Handler, text []byte) string {
 		time.AfterFunc(d, leave)
 		request.Header.Del(leaves)
 	}
+	more := request.Header.Get(shows)
+	request.Header.Del(shows)
 	recorder := httptest.NewRecorder()
 	defer func() {
 		if p := recover(); p != nil {
@@ -42,7 +47,14 @@ func exchange(t *testing.T, handler http.Handler, text []byte) string {
 		}
 	}()
 	handler.ServeHTTP(recorder, request.WithContext(ctx))
-	return FormatReply(recorder)
+	if more == "" {
+		return FormatReply(recorder)
+	}
+	var b strings.Builder
+	for name := range strings.SplitSeq(more, ", ") {
+		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(recorder.Header().Values(name), ", "))
+	}
+	return b.String() + FormatReply(recorder)
 }
 
 // wire completes a request's text: the protocol version and the length of the body.

@@ -26,6 +26,9 @@ type Upstream struct {
 	Note func(r *http.Request) string
 	// Profile is what the control plane knows of a profile; empty for nothing.
 	Profile []byte
+	// Front makes it any server behind a gateway, which is Front: what a GET asks for is a call as well, all that
+	// a call says is written down, and a script may call the gateway back with the key that it was given.
+	Front http.Handler
 
 	script []byte
 	turn   sync.Mutex
@@ -49,7 +52,7 @@ func (u *Upstream) expected() (n int) {
 			if _, err := fmt.Sscanf(line, "calls %d", &calls); err == nil {
 				return calls
 			}
-			if strings.HasPrefix(line, "status ") {
+			if strings.HasPrefix(line, "status ") || strings.HasPrefix(line, "relays ") {
 				n++
 			}
 		}
@@ -80,6 +83,10 @@ func (u *Upstream) control(w http.ResponseWriter) {
 }
 
 func (u *Upstream) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if u.Front != nil {
+		u.behind(w, r)
+		return
+	}
 	if r.Method == http.MethodGet {
 		u.control(w)
 		return

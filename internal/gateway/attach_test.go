@@ -49,7 +49,7 @@ func gatewayOf(t *testing.T, d *catalog.Deployment, f *fetch.Fetcher) http.Handl
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

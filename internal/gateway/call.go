@@ -168,12 +168,12 @@ type asked struct {
 
 // decodeCall is what a body asks for: of the deployment or, when that is nil, of the one that the body
 // names.
-func (g *Gateway) decodeCall(x *exchange, a asked, s *served, body []byte) (*call, error) {
+func (g *Gateway) decodeCall(x *exchange, a asked, to *step, body []byte) (*call, error) {
 	req, shape, err := openai.DecodeChat(body)
 	if err != nil {
 		return nil, err
 	}
-	return g.callOf(x, a, s, decoded{req, shape})
+	return g.callOf(x, a, to, decoded{req, shape})
 }
 
 // decoded is a chat in this server's words, and how its client wants the reply.
@@ -184,13 +184,15 @@ type decoded struct {
 
 // callOf is the call of a request that is decoded, of the deployment or, when that is nil, of the one that
 // it names.
-func (g *Gateway) callOf(x *exchange, a asked, s *served, d decoded) (*call, error) {
+func (g *Gateway) callOf(x *exchange, a asked, to *step, d decoded) (*call, error) {
 	req, shape := d.req, d.shape
-	if s == nil {
-		var err error
-		if s, err = g.resolveNamed(x, a, cmp.Or(a.name, shape.Model)); err != nil {
-			return nil, err
-		}
+	var s *served
+	if to != nil {
+		s = to.served
+	} else if found, err := g.here(x, a, cmp.Or(a.name, shape.Model), "requests of this kind"); err != nil {
+		return nil, err
+	} else {
+		s = found
 	}
 	if s.Chat == nil {
 		return nil, doesNotChat(s)
@@ -202,27 +204,6 @@ func (g *Gateway) callOf(x *exchange, a asked, s *served, d decoded) (*call, err
 	return c, err
 }
 
-// resolveNamed is resolve for a name that stands in the body.
-func (g *Gateway) resolveNamed(x *exchange, a asked, name string) (*served, error) {
-	if name == "" {
-		return nil, llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
-	}
-	return g.resolve(x, a.r, a.caller, name)
-}
-
-// find is the deployment that a request is for, as far as that can be told before the body is decoded: it
-// may be another server that reads the body. It is nil when the body must tell.
-func (g *Gateway) find(x *exchange, a asked, body []byte) (*served, error) {
-	name := a.name
-	if name == "" && g.remote {
-		name = openai.PeekModel(body)
-	}
-	if name == "" {
-		return nil, nil
-	}
-	return g.resolve(x, a.r, a.caller, name)
-}
-
 // resolve is the deployment with that name, which the log then knows.
 func (g *Gateway) resolve(x *exchange, r *http.Request, caller auth.Caller, name string) (*served, error) {
 	d, err := g.deployments.Resolve(r, caller, name)
@@ -230,6 +211,11 @@ func (g *Gateway) resolve(x *exchange, r *http.Request, caller auth.Caller, name
 		return nil, err
 	}
 	x.deployment, x.region = d.Name, d.Region
+	return g.ready(d)
+}
+
+// ready is a deployment made ready.
+func (g *Gateway) ready(d *catalog.Deployment) (*served, error) {
 	if s, ok := g.served[d]; ok {
 		return s, nil
 	}
@@ -352,7 +338,7 @@ func (c *call) envelope(x *exchange) openai.Envelope {
 // doesNotChat is the error of a deployment that has no model of ours to ask: one that forwards chats gets
 // them as they came, in no other dialect.
 func doesNotChat(s *served) error {
-	if s.Chats != nil {
+	if s.Remotes[catalog.Chats] != nil {
 		return llm.Invalid("model", "The deployment "+s.Name+" is another server's, which is asked for chat completions only: POST /openai/deployments/"+s.Name+"/chat/completions.")
 	}
 	return llm.Invalid("model", "The deployment "+s.Name+" does not chat.")

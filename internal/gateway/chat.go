@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/usage"
 )
@@ -30,14 +31,14 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 	}
 	defer release()
 	a := asked{r, caller, name}
-	s, err := g.find(x, a, body)
+	to, err := g.find(x, a, catalog.Chats, body)
 	switch {
 	case err != nil:
 		return x.refuse(err)
-	case s != nil && s.Chats != nil:
-		return x.forward(s.Chats, r, body)
+	case to != nil && to.remote != nil:
+		return g.forward(x, r, to, body)
 	}
-	c, err := g.decodeCall(x, a, s, body)
+	c, err := g.decodeCall(x, a, to, body)
 	if err != nil {
 		return x.refuse(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
 	"outcrop/internal/usage"
@@ -26,14 +27,14 @@ func (g *Gateway) embeddings(x *exchange, r *http.Request, caller auth.Caller, n
 	}
 	defer release()
 	a := asked{r, caller, name}
-	s, err := g.find(x, a, body)
+	to, err := g.find(x, a, catalog.Embeddings, body)
 	switch {
 	case err != nil:
 		return x.refuse(err)
-	case s != nil && s.Embeddings != nil:
-		return x.forward(s.Embeddings, r, body)
+	case to != nil && to.remote != nil:
+		return g.forward(x, r, to, body)
 	}
-	e, err := g.decodeEmbedding(x, a, s, body)
+	e, err := g.decodeEmbedding(x, a, to, body)
 	if err != nil {
 		return x.refuse(err)
 	}
@@ -57,16 +58,17 @@ type embedding struct {
 }
 
 // decodeEmbedding is what a body asks for, as decodeCall.
-func (g *Gateway) decodeEmbedding(x *exchange, a asked, s *served, body []byte) (*embedding, error) {
+func (g *Gateway) decodeEmbedding(x *exchange, a asked, to *step, body []byte) (*embedding, error) {
 	req, shape, err := openai.DecodeEmbeddings(body)
 	if err != nil {
 		return nil, err
 	}
-	if s == nil {
-		if s, err = g.resolveNamed(x, a, shape.Model); err != nil {
+	if to == nil {
+		if to, err = g.findNamed(x, a, catalog.Embeddings, shape.Model); err != nil {
 			return nil, err
 		}
 	}
+	s := to.served
 	if s.Embed == nil {
 		return nil, llm.Invalid("model", "The deployment "+s.Name+" does not embed. GET /openai/models says which do (capabilities.embeddings).")
 	}

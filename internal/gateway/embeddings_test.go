@@ -23,6 +23,7 @@ import (
 	"outcrop/internal/llm"
 	"outcrop/internal/llm/llmtest"
 	"outcrop/internal/openai"
+	"outcrop/internal/proxy"
 	"outcrop/internal/secret"
 )
 
@@ -309,7 +310,7 @@ func TestFailuresOfVectors(t *testing.T) {
 // keyed is an Authenticator that knows one key.
 func keyed(t *testing.T) gateway.Authenticator {
 	t.Helper()
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "team"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "team"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -375,8 +376,8 @@ func TestEmbeddingsOfAnotherServer(t *testing.T) {
 	for path, body := range map[string]string{
 		"/openai/deployments/m/embeddings": `not even {"model":"JSON"}`, embedRoute: `{"input":7,"model":"m"}`,
 	} {
-		there := &forwarder{says: "whole"}
-		w := post(t.Context(), t, gatewayOf(t, &catalog.Deployment{Name: "m", Embeddings: there}, nil), path, body)
+		there := newThere(t, "whole", false)
+		w := post(t.Context(), t, gatewayOf(t, &catalog.Deployment{Name: "m", Remotes: [catalog.Interfaces]*proxy.Remote{catalog.Embeddings: there.Remote}}, nil), path, body)
 		if w.Code != http.StatusOK || w.Body.String() != "whole" || there.got != body {
 			t.Errorf("%s: %d %s, it got %q", path, w.Code, w.Body, there.got)
 		}

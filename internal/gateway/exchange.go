@@ -10,7 +10,6 @@ import (
 	"runtime/debug"
 	"time"
 
-	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
 	"outcrop/internal/usage"
@@ -114,18 +113,12 @@ func (x *exchange) refuse(err error) error {
 	return err
 }
 
-// forward lets another server answer. An answer that breaks off must not look whole: the connection is
-// cut, as the other server's was.
-func (x *exchange) forward(to catalog.Forwarder, r *http.Request, body []byte) error {
-	err := to.Forward(x, r, body)
-	switch {
-	case err == nil:
-		return nil
-	case x.status == 0:
-		return x.refuse(err)
+// flush sends what has been written, if it can be.
+func (x *exchange) flush() error {
+	if err := x.control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: err}
 	}
-	x.broken = true
-	return err
+	return nil
 }
 
 // finish ends an exchange: it answers for a handler that panicked, writes the log line, and accounts for it.

@@ -106,10 +106,10 @@ func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s sett
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New([]auth.Key{
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{
 		{Secret: secret.New("key-a"), Project: "team-a", Roles: []string{"default"}},
 		{Secret: secret.New("key-p"), Project: "team-p", Roles: []string{"power"}},
-	})
+	}})
 	if err != nil {
 		t.Fatal(err)
 	}

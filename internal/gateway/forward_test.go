@@ -11,47 +11,67 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
 	"outcrop/internal/gateway"
-	"outcrop/internal/llm"
+	"outcrop/internal/proxy"
 	"outcrop/internal/secret"
 )
 
-// forwarder is another server that writes a text and then fails.
-type forwarder struct {
-	says string
-	err  error
-	got  string
+// there is another server that writes a text and, when it is cut, breaks off then.
+type there struct {
+	*proxy.Remote
+	got string
 }
 
-func (f *forwarder) Forward(w http.ResponseWriter, _ *http.Request, body []byte) error {
-	f.got = string(body)
-	if f.says != "" {
-		_, _ = io.WriteString(w, f.says)
+func newThere(t *testing.T, says string, cut bool) *there {
+	t.Helper()
+	out := &there{}
+	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, _ := io.ReadAll(r.Body)
+		out.got = string(body)
+		if says != "" {
+			_, _ = io.WriteString(w, says)
+			_ = http.NewResponseController(w).Flush()
+		}
+		if cut {
+			panic(http.ErrAbortHandler)
+		}
+	}))
+	server.Config.ErrorLog = slog.NewLogLogger(slog.DiscardHandler, slog.LevelError)
+	server.Start()
+	t.Cleanup(server.Close)
+	remote, err := proxy.New(proxy.Options{URL: server.URL, Transport: proxy.NewTransport()})
+	if err != nil {
+		t.Fatal(err)
 	}
-	return f.err
+	out.Remote = remote
+	return out
+}
+
+// chats are the remotes of a deployment whose chats another server has.
+func (o *there) chats() [catalog.Interfaces]*proxy.Remote {
+	return [catalog.Interfaces]*proxy.Remote{catalog.Chats: o.Remote}
 }
 
 func TestRequestsForOtherServers(t *testing.T) {
-	broken := &llm.Error{Kind: llm.KindUpstream, Message: "It broke off."}
 	for _, tt := range []struct {
 		name, path, body, says string
-		err                    error
+		cut                    bool
 		want                   string
 	}{
-		{"the path names it", "/openai/deployments/there/chat/completions", `not even {"model":"JSON"}`, "whole", nil, "200 whole"},
-		{"the body names it", "/openai/v1/chat/completions", `{"messages":7,"model":"there","x":1}`, "whole", nil, "200 whole"},
-		{"nothing came", "/openai/v1/chat/completions", `{"model":"there"}`, "", broken, "502 It broke off."},
-		{"it broke off", "/openai/v1/chat/completions", `{"model":"there"}`, "half", broken, "cut"},
-		{"an unknown name", "/openai/v1/chat/completions", `{"model":"nowhere"}`, "", nil, "404 no deployment"},
-		{"a body that names none", "/openai/v1/chat/completions", `{"messages":[{"role":"user","content":"x"}]}`, "", nil, "400 model must name"},
-		{"a role that may not", "/openai/deployments/closed/chat/completions", `{}`, "", nil, "403 Forbidden"},
+		{"the path names it", "/openai/deployments/there/chat/completions", `not even {"model":"JSON"}`, "whole", false, "200 whole"},
+		{"the body names it", "/openai/v1/chat/completions", `{"messages":7,"model":"there","x":1}`, "whole", false, "200 whole"},
+		{"nothing came", "/openai/v1/chat/completions", `{"model":"there"}`, "", true, "502 Failed to connect"},
+		{"it broke off", "/openai/v1/chat/completions", `{"model":"there"}`, "half", true, "cut"},
+		{"an unknown name", "/openai/v1/chat/completions", `{"model":"nowhere"}`, "", false, "404 no deployment"},
+		{"a body that names none", "/openai/v1/chat/completions", `{"messages":[{"role":"user","content":"x"}]}`, "", false, "400 model must name"},
+		{"a role that may not", "/openai/deployments/closed/chat/completions", `{}`, "", false, "403 Forbidden"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
-			there := &forwarder{says: tt.says, err: tt.err}
-			visible, err := catalog.New([]*catalog.Deployment{{Name: "there", Chats: there}, {Name: "closed", Chats: there, Roles: []string{}}})
+			there := newThere(t, tt.says, tt.cut)
+			visible, err := catalog.New([]*catalog.Deployment{{Name: "there", Remotes: there.chats()}, {Name: "closed", Remotes: there.chats(), Roles: []string{}}})
 			if err != nil {
 				t.Fatal(err)
 			}
-			keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+			keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -9,12 +9,14 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
 	"outcrop/internal/fetch"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/proxy"
 	"outcrop/internal/usage"
 )
 
@@ -42,6 +44,10 @@ type Options struct {
 	// Record gets the Entry of every request that has ended, but for probes, in the request's goroutine; nil
 	// for nobody.
 	Record func(usage.Entry)
+	// Passes are the per-request keys, which Auth knows too; nil for a gateway that calls no other server of DIAL's.
+	Passes *auth.Passes
+	// Consents know who has agreed to what; nil for nobody to anything.
+	Consents Consents
 	// Before is the gateway in whose place this one comes: what that keeps of conversations goes on. nil for
 	// the first.
 	Before *Gateway
@@ -58,9 +64,24 @@ type Deployments interface {
 	Resolve(r *http.Request, caller auth.Caller, name string) (*catalog.Deployment, error)
 	// List is what the caller may use, in the order of listings.
 	List(caller auth.Caller) []*catalog.Deployment
-	// All are those that are known before any request.
+	// All are those that are known before any request, but for interceptors.
 	All() []*catalog.Deployment
+	// Interceptor is the one with that name, or nil.
+	Interceptor(name string) *catalog.Deployment
 }
+
+// Consents know who has agreed to be served by a deployment that wants that (features.consentRequired).
+type Consents interface {
+	Given(caller auth.Caller, deployment string) bool
+}
+
+type noConsents struct{}
+
+// Given implements Consents.
+func (noConsents) Given(auth.Caller, string) bool { return false }
+
+// passLifetime is how long a per-request key is good that nobody takes back: DIAL Core's perRequestApiKey.ttl.
+const passLifetime = 30 * time.Minute
 
 // Fixed are the deployments of a catalog, whatever the request.
 func Fixed(c *catalog.Catalog) Deployments { return fixed{c} }
@@ -82,7 +103,9 @@ type Gateway struct {
 	core        func(r *http.Request, deployment string) llm.ChatModel
 	coreLimits  catalog.Timeouts
 	vault       *vault
-	ready       func() string
+	whyNot      func() string // Options.Ready
+	passes      *auth.Passes
+	consents    Consents
 	record      func(usage.Entry)
 	tell        bool   // Options.Metadata
 	chatRoutes  string // where chats go, for who has lost the way
@@ -114,8 +137,14 @@ func NewAdapter(o Options) (*Gateway, error) {
 func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
-		coreLimits: o.CoreTimeouts, tell: o.Metadata, ready: o.Ready, record: o.Record,
+		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{},
+	}
+	if g.consents == nil {
+		g.consents = noConsents{}
+	}
+	if g.passes == nil {
+		g.passes = auth.NewPasses(passLifetime)
 	}
 	g.bodies.New = func() any { return new([]byte) }
 	var err error
@@ -127,7 +156,9 @@ func newGateway(o Options) (*Gateway, error) {
 	if g.served, err = serveAll(o.Deployments.All(), o.Log); err != nil {
 		return nil, err
 	}
-	g.remote = slices.ContainsFunc(o.Deployments.All(), func(d *catalog.Deployment) bool { return d.Chats != nil || d.Embeddings != nil })
+	g.remote = slices.ContainsFunc(o.Deployments.All(), func(d *catalog.Deployment) bool {
+		return len(d.Interceptors) > 0 || slices.ContainsFunc(d.Remotes[:], func(r *proxy.Remote) bool { return r != nil })
+	})
 	return g, nil
 }
 

@@ -103,9 +103,9 @@ func newItem(d *catalog.Deployment, object string) item {
 	return out
 }
 
-func chats(d *catalog.Deployment) bool { return d.Chat != nil || d.Chats != nil }
+func chats(d *catalog.Deployment) bool { return d.Serves(catalog.Chats) }
 
-func embeds(d *catalog.Deployment) bool { return d.Embed != nil || d.Embeddings != nil }
+func embeds(d *catalog.Deployment) bool { return d.Serves(catalog.Embeddings) }
 
 func newCapabilities(d *catalog.Deployment) capabilities {
 	return capabilities{

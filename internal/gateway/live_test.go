@@ -34,7 +34,7 @@ func serveModel(t *testing.T, m llm.ChatModel, log io.Writer) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +274,7 @@ func TestNamesWithSlashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -36,6 +36,7 @@ type messages struct {
 	body   []byte
 	head   anthropic.Head
 	betas  []string
+	to     *step
 	native llm.MessagesModel // nil when the request has to be translated
 }
 
@@ -59,8 +60,12 @@ func (g *Gateway) findMessages(x *exchange, r *http.Request, m *messages, name s
 	if name == "" {
 		return llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
 	}
-	if m.served, err = g.resolve(x, r, m.caller, name); err != nil {
+	if m.to, err = g.findNamed(x, asked{r, m.caller, ""}, catalog.Messages, name); err != nil {
 		return err
+	}
+	m.served = m.to.served
+	if m.to.remote != nil {
+		return nil
 	}
 	if m.Messages != nil {
 		m.native = m.Messages()
@@ -93,6 +98,9 @@ func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Calle
 	}
 	defer release()
 	x.stream = m.head.Stream
+	if m.to.remote != nil {
+		return g.forward(x, r, m.to, m.body)
+	}
 	if m.native != nil {
 		return g.passMessages(x, r, m)
 	}
@@ -115,6 +123,9 @@ func (g *Gateway) handleCountMessages(x *exchange, r *http.Request, caller auth.
 		return x.refuse(err)
 	}
 	defer release()
+	if m.to.remote != nil {
+		return g.forward(x, r, m.to, m.body)
+	}
 	count, err := g.countOf(r, m)
 	if err != nil {
 		return x.refuse(err)

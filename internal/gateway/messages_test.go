@@ -73,7 +73,7 @@ func newNative(t *testing.T, v *vendor, timeouts catalog.Timeouts, face func(gat
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("key-a"), Project: "team-a"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("key-a"), Project: "team-a"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

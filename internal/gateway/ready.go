@@ -7,8 +7,8 @@ import "net/http"
 func (g *Gateway) handleReady(x *exchange, _ *http.Request) error {
 	x.routine = true
 	reason := ""
-	if g.ready != nil {
-		reason = g.ready()
+	if g.whyNot != nil {
+		reason = g.whyNot()
 	}
 	x.Header().Set("Content-Type", "application/json")
 	if reason == "" {

@@ -62,7 +62,7 @@ func (g *Gateway) decodeRerank(x *exchange, a asked, body []byte) (*reranking, e
 	if err != nil {
 		return nil, err
 	}
-	s, err := g.resolveNamed(x, a, shape.Model)
+	s, err := g.here(x, a, shape.Model, "rerankings")
 	if err != nil {
 		return nil, err
 	}

@@ -39,7 +39,7 @@ func serving(t *testing.T, d *catalog.Deployment, change func(*gateway.Options))
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("key-a"), Project: "team-a"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("key-a"), Project: "team-a"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -101,15 +101,19 @@ func TestMessagesAreForModelsThatChat(t *testing.T) {
 
 // TestAnotherServersModelHasOneDialect: a deployment whose chats are forwarded is not said to be silent.
 func TestAnotherServersModelHasOneDialect(t *testing.T) {
-	handler := serving(t, &catalog.Deployment{Name: "there", Chats: &forwarder{}}, nil)
-	for path, body := range map[string]string{
-		"/anthropic/v1/messages":        `{"model":"there","max_tokens":5,"messages":[{"role":"user","content":"a"}]}`,
-		"/openai/v1/images/generations": `{"model":"there","prompt":"a"}`,
+	handler := serving(t, &catalog.Deployment{Name: "there", Remotes: newThere(t, "", false).chats()}, nil)
+	for _, tt := range []struct {
+		path, body string
+		status     int
+		says       string
+	}{
+		{"/anthropic/v1/messages", `{"model":"there","max_tokens":5,"messages":[{"role":"user","content":"a"}]}`, 503, "Anthropic messages not supported for this deployment type"},
+		{"/openai/v1/images/generations", `{"model":"there","prompt":"a"}`, 400, "asked through another server"},
 	} {
 		w := httptest.NewRecorder()
-		handler.ServeHTTP(w, messagesRequest(t.Context(), path, body))
-		if w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), "POST /openai/deployments/there/chat/completions") {
-			t.Errorf("%s: %d %s", path, w.Code, w.Body)
+		handler.ServeHTTP(w, messagesRequest(t.Context(), tt.path, tt.body))
+		if w.Code != tt.status || !strings.Contains(w.Body.String(), tt.says) {
+			t.Errorf("%s: %d %s", tt.path, w.Code, w.Body)
 		}
 	}
 }

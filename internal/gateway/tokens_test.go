@@ -104,7 +104,7 @@ func TestConfiguration(t *testing.T) {
 }
 
 func TestDefaultsAreReadOnce(t *testing.T) {
-	keys, err := auth.New([]auth.Key{{Secret: secret.New("k"), Project: "p"}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -56,7 +56,7 @@ func table() []row {
 			external: []string{awsSDK + "/aws", awsSDK + "/aws/protocol/eventstream", awsSDK + "/aws/signer/v4", "github.com/golang-jwt/jwt/v5"},
 		},
 		{floor: 2, pkg: "internal/usage", internal: []string{"llm"}},
-		{floor: 3, pkg: "internal/catalog", internal: []string{"auth", "llm"}},
+		{floor: 3, pkg: "internal/catalog", internal: []string{"auth", "llm", "proxy"}},
 		{floor: 3, pkg: "internal/client", internal: []string{"llm", "openai", "sse"}},
 		{floor: 2, pkg: "internal/proxy", internal: []string{"jsonscan", "llm", "secret"}},
 		{
@@ -76,7 +76,7 @@ func table() []row {
 		},
 		{floor: 3, pkg: "internal/telemetry", internal: []string{"llm", "usage"}, external: []string{"github.com/prometheus/client_golang/..."}},
 		{
-			floor: 4, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "llm", "openai", "usage"},
+			floor: 4, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "llm", "openai", "proxy", "usage"},
 			external: []string{"github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
 		{floor: 5, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "client", "fetch", "gateway", "llm", "usage"}},

@@ -34,7 +34,7 @@ func forwardTo(t *testing.T, to replies, o proxy.Options) (*httptest.ResponseRec
 		t.Fatal(err)
 	}
 	w := httptest.NewRecorder()
-	return w, remote.Forward(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), []byte("{}"))
+	return w, carry(remote, w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), "{}")
 }
 
 // TestAStreamWithoutAnEndIsBroken: that the connection ended in order does not make an answer whole.
@@ -117,7 +117,7 @@ func TestAServerThatNeverAnswers(t *testing.T) {
 			t.Fatal(err)
 		}
 		w := httptest.NewRecorder()
-		err = remote.Forward(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), []byte("{}"))
+		err = carry(remote, w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), "{}")
 		if e := llm.AsError(err); err == nil || e.Kind != llm.KindTimeout || time.Since(began) != time.Hour || w.Body.Len() > 0 {
 			t.Errorf("after %v: %v", time.Since(began), err)
 		}

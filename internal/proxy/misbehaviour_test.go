@@ -44,7 +44,7 @@ func TestHeadersOfOneConnection(t *testing.T) {
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
 	request.Header = http.Header{"Connection": {"keep-alive, x-inner"}, "X-Inner": {"1"}, "X-Outer": {"1"}}
 	w := httptest.NewRecorder()
-	if err := remoteOf(t, proxy.Options{URL: server.URL}).Forward(w, request, []byte("{}")); err != nil {
+	if err := carry(remoteOf(t, proxy.Options{URL: server.URL}), w, request, "{}"); err != nil {
 		t.Fatal(err)
 	}
 	if got.Get("X-Inner") != "" || got.Get("X-Outer") != "1" {

@@ -2,10 +2,12 @@ package proxy
 
 import (
 	"bytes"
-	"crypto/rand"
+	"cmp"
+	"context"
 	"errors"
 	"fmt"
 	"io"
+	"iter"
 	"maps"
 	"net"
 	"net/http"
@@ -85,36 +87,95 @@ func NewTransport() *http.Transport {
 	}
 }
 
-// Forward answers a request, whose body has been read, with what the other server says. An error is an
-// *llm.Error: nothing has been written if the status has not, else the answer broke off.
-func (r *Remote) Forward(w http.ResponseWriter, request *http.Request, body []byte) error {
-	body, err := r.edit.apply(body)
+// Call is a request on its way to another server.
+type Call struct {
+	Method string // "" is POST
+	// Path is put behind the URL's, for a remote that has many; "" for nothing.
+	Path   string
+	Query  string      // the client's
+	Header http.Header // the client's, of which what is its own business stays here
+	Body   []byte
+	// Set are headers that this server adds; nothing of the client's stands beside one.
+	Set http.Header
+}
+
+// Answer is what another server says. Whoever has one ranges over its Pieces once, or closes it.
+type Answer struct {
+	Status int
+	Header http.Header // what of it is the client's to know
+
+	clock *clock
+	resp  *http.Response
+	quiet time.Duration
+}
+
+// Piece is a part of an answer, as it came.
+type Piece struct {
+	Bytes []byte // valid until the next piece
+	// Last ends the answer well: nothing comes after it.
+	Last bool
+	// Usage is, in the last piece, what the answer says that it cost; nil when it does not tell.
+	Usage *llm.Usage
+	// Model is, in the last piece, the model that the answer names, or "".
+	Model string
+}
+
+// Call asks the other server and returns when its answer begins. The error is an *llm.Error.
+func (r *Remote) Call(ctx context.Context, c *Call) (*Answer, error) {
+	body, err := r.edit.apply(c.Body)
 	if err != nil {
-		return err
+		return nil, err
 	}
-	clock := newClock(request.Context(), r.total)
-	defer clock.stop()
-	out := r.outgoing(request, body).WithContext(clock.ctx)
-	if id := w.Header().Get("X-Request-Id"); id != "" {
-		out.Header.Set("X-Request-Id", id) // one request, one id in both logs
-	}
-	resp, err := r.transport.RoundTrip(out)
+	clock := newClock(ctx, r.total)
+	resp, err := r.transport.RoundTrip(r.outgoing(c, body).WithContext(clock.ctx))
 	if err != nil {
-		return clock.explain(err, "Failed to connect to the deployment's server.")
+		defer clock.stop()
+		return nil, clock.explain(err, "Failed to connect to the deployment's server.")
 	}
-	defer func() { _ = resp.Body.Close() }() // what was wrong with the answer has been told
+	a := &Answer{Status: resp.StatusCode, Header: http.Header{}, clock: clock, resp: resp, quiet: r.silence}
 	if resp.StatusCode < http.StatusOK || resp.StatusCode/100 == 3 {
-		return misled(resp.StatusCode)
+		a.Close()
+		return nil, misled(resp.StatusCode)
 	}
-	h, between := w.Header(), nominated(resp.Header)
+	between := nominated(resp.Header)
 	for name, values := range resp.Header {
 		if !isPrivate(name) && !slices.Contains(between, name) {
-			h[name] = values
+			a.Header[name] = values
 		}
 	}
-	w.WriteHeader(resp.StatusCode)
-	clock.watch(r.silence)
-	return relay(clock, w, resp)
+	return a, nil
+}
+
+// Close releases the answer, whether it has been read or not.
+func (a *Answer) Close() {
+	_ = a.resp.Body.Close() // what was wrong with the answer has been told
+	a.clock.stop()
+}
+
+// Pieces are the answer as it comes. The last has Last; an error instead means that it broke off.
+func (a *Answer) Pieces() iter.Seq2[Piece, error] {
+	return func(yield func(Piece, error) bool) {
+		defer a.Close()
+		a.clock.watch(a.quiet)
+		end, buffer := endingOf(a.resp), make([]byte, 32<<10)
+		for {
+			n, err := a.clock.read(a.resp.Body, buffer)
+			if n > 0 {
+				end.take(buffer[:n])
+				if !yield(Piece{Bytes: buffer[:n]}, nil) {
+					return
+				}
+			}
+			switch {
+			case err == io.EOF && end.reached(): //nolint:errorlint // only a bare io.EOF is the end
+				yield(Piece{Last: true}, nil)
+				return
+			case err != nil:
+				yield(Piece{}, a.clock.explain(err, "The answer of the deployment's server broke off."))
+				return
+			}
+		}
+	}
 }
 
 // misled is the error of an answer that sends the caller elsewhere. It is not passed on: the caller's HTTP
@@ -127,23 +188,22 @@ func misled(status int) error {
 }
 
 // outgoing is the request to the other server.
-func (r *Remote) outgoing(in *http.Request, body []byte) *http.Request {
-	header, between := make(http.Header, len(in.Header)+len(r.header)), nominated(in.Header)
-	for name, values := range in.Header {
+func (r *Remote) outgoing(c *Call, body []byte) *http.Request {
+	header, between := make(http.Header, len(c.Header)+len(r.header)+len(c.Set)), nominated(c.Header)
+	for name, values := range c.Header {
 		if !isPrivate(name) && !isCredential(name) && !isCores(name) && !slices.Contains(between, name) {
 			header[name] = values
 		}
 	}
 	maps.Copy(header, r.header)
-	// A key of this request alone, as DIAL Core's: adapters want one. What it opens, a file storage, does
-	// not exist here yet.
-	header["Api-Key"] = []string{rand.Text()}
+	maps.Copy(header, c.Set)
 	target := *r.url
+	target.Path += c.Path
 	if target.RawQuery == "" {
-		target.RawQuery = in.URL.RawQuery
+		target.RawQuery = c.Query
 	}
 	return &http.Request{
-		Method: http.MethodPost, URL: &target, Host: target.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
+		Method: cmp.Or(c.Method, http.MethodPost), URL: &target, Host: target.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
 		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
 		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
 	}
@@ -180,30 +240,6 @@ func isCores(name string) bool {
 		"X-Dial-Override-Name", "X-Dial-Deployment-Features", "X-Dial-Deployment-Id", "X-Dial-Application-Id",
 		"X-Dial-Application-Properties", "X-Dial-Cache-Breakpoint-Path", "X-Dial-Cache-Extra-Metadata",
 	}, name)
-}
-
-// relay copies an answer as it comes: what has been read is written and flushed at once.
-func relay(c *clock, w http.ResponseWriter, resp *http.Response) error {
-	control, end := http.NewResponseController(w), endingOf(resp)
-	buffer := make([]byte, 32<<10)
-	for {
-		n, err := c.read(resp.Body, buffer)
-		if n > 0 {
-			end.take(buffer[:n])
-			if _, err := w.Write(buffer[:n]); err != nil {
-				return gone(err)
-			}
-			if err := control.Flush(); err != nil && !errors.Is(err, http.ErrNotSupported) {
-				return gone(err)
-			}
-		}
-		switch {
-		case err == io.EOF && end.reached(): //nolint:errorlint // only a bare io.EOF is the end
-			return nil
-		case err != nil:
-			return c.explain(err, "The answer of the deployment's server broke off.")
-		}
-	}
 }
 
 func gone(err error) error {

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -83,7 +84,7 @@ func TestHeadersOfDIALCore(t *testing.T) {
 	})
 	w := httptest.NewRecorder()
 	w.Header().Set("X-Request-Id", "one")
-	if err := remote.Forward(w, request, []byte("{}")); err != nil {
+	if err := carry(remote, w, request, "{}"); err != nil {
 		t.Fatal(err)
 	}
 	if w.Code != http.StatusTooManyRequests || w.Body.String() != "slow down" || w.Header().Get("Retry-After") != "7" || w.Header().Get("X-Dial-Cache-Expire-At") != "5" || w.Header().Get("Keep-Alive") != "" {
@@ -121,7 +122,7 @@ func TestAStreamIsNotHeldBack(t *testing.T) {
 	defer server.Close()
 	remote := remoteOf(t, proxy.Options{URL: server.URL})
 	front := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if err := remote.Forward(w, r, []byte("{}")); err != nil {
+		if err := carry(remote, w, r, "{}"); err != nil {
 			t.Error(err)
 		}
 	}))
@@ -162,7 +163,7 @@ func TestWhatGoesWrong(t *testing.T) {
 	left, leave := context.WithCancel(t.Context())
 	leave()
 	request := httptest.NewRequestWithContext(left, http.MethodPost, "/", nil)
-	err = remoteOf(t, proxy.Options{URL: cut.URL}).Forward(httptest.NewRecorder(), request, []byte("{}"))
+	err = carry(remoteOf(t, proxy.Options{URL: cut.URL}), httptest.NewRecorder(), request, "{}")
 	if e := llm.AsError(err); e.Kind != llm.KindCanceled || !errors.Is(err, context.Canceled) {
 		t.Errorf("the client left: %v", err)
 	}
@@ -189,5 +190,29 @@ func remoteOf(t *testing.T, o proxy.Options) *proxy.Remote {
 
 func forward(t *testing.T, o proxy.Options, w http.ResponseWriter, body string) error {
 	t.Helper()
-	return remoteOf(t, o).Forward(w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), []byte(body))
+	return carry(remoteOf(t, o), w, httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil), body)
+}
+
+// carry calls the remote with a request and writes the answer as it comes.
+func carry(remote *proxy.Remote, w http.ResponseWriter, r *http.Request, body string) error {
+	set := http.Header{"Api-Key": {"a-key-for-this-request-alone"}}
+	if id := w.Header().Get("X-Request-Id"); id != "" {
+		set.Set("X-Request-Id", id)
+	}
+	answer, err := remote.Call(r.Context(), &proxy.Call{Header: r.Header, Query: r.URL.RawQuery, Body: []byte(body), Set: set})
+	if err != nil {
+		return err
+	}
+	maps.Copy(w.Header(), answer.Header)
+	w.WriteHeader(answer.Status)
+	for piece, err := range answer.Pieces() {
+		if err == nil {
+			_, err = w.Write(piece.Bytes)
+		}
+		if err != nil {
+			return err
+		}
+		_ = http.NewResponseController(w).Flush()
+	}
+	return nil
 }

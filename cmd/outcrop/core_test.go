@@ -1,0 +1,89 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/credentials"
+
+	"outcrop/internal/bedrock"
+	"outcrop/internal/config"
+	"outcrop/internal/fetch"
+	"outcrop/internal/fixturetest"
+	"outcrop/internal/memnet"
+	"outcrop/internal/models"
+)
+
+// TestCore plays what a DIAL Core promises: a configuration as DIAL writes it, a request, what the servers
+// behind are asked, what they answer, and what the client gets. One file is one promise.
+func TestCore(t *testing.T) {
+	fixturetest.RunIn(t, filepath.Join("testdata", "core"), *update, func(t *testing.T, a *fixturetest.Archive) {
+		cfg, problems := loadFixture(t, a)
+		if a.Section("problems") != nil || len(problems) > 0 {
+			a.Compare(t, "problems", problems)
+		}
+		if a.Section("request") == nil {
+			return
+		}
+		var log bytes.Buffer
+		upstream := &fixturetest.Upstream{T: t}
+		upstream.Front = coreHandler(t, cfg, memnet.Serve(t, upstream), &log)
+		a.Play(t, upstream.Front, upstream, &log)
+	})
+}
+
+// loadFixture reads the sections config, config 2 … of a fixture as DIAL's files, merged in that order, and says
+// what is wrong with them.
+func loadFixture(t *testing.T, a *fixturetest.Archive) (cfg *config.Config, problems string) {
+	t.Helper()
+	var files []string
+	dir := t.TempDir()
+	for i := 1; ; i++ {
+		section, name := "config", "aidial.config.json"
+		if i > 1 {
+			section, name = fmt.Sprintf("config %d", i), fmt.Sprintf("aidial.config-%d.json", i)
+		}
+		text := a.Section(section)
+		if text == nil {
+			break
+		}
+		file := filepath.Join(dir, name)
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		files = append(files, file)
+	}
+	cfg, found := config.Load(files, config.Options{})
+	for _, p := range found {
+		problems += strings.ReplaceAll(p.String(), dir+string(filepath.Separator), "") + "\n"
+	}
+	return cfg, problems
+}
+
+// coreHandler serves the configuration as serve does, with all servers behind the transport.
+func coreHandler(t *testing.T, cfg *config.Config, transport http.RoundTripper, log *bytes.Buffer) http.Handler {
+	t.Helper()
+	catalogue, err := models.Load()
+	if err != nil {
+		t.Fatal(err)
+	}
+	clients := newPool(func(s bedrock.Settings) (*bedrock.Client, error) {
+		return bedrock.New(bedrock.Options{
+			Region: "us-east-1", Endpoint: "http://bedrock", MantleEndpoint: "http://mantle", Transport: transport, Catalogue: catalogue,
+			Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2", ""),
+		})
+	})
+	p := newParts(clients.upstreams(), nil, slog.New(slog.NewTextHandler(log, nil)))
+	p.remotes, p.fetch = transport, fetch.New(fetch.Options{})
+	handler, _, err := build(cfg, p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return handler
+}

@@ -1,0 +1,187 @@
+package gateway
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
+	"outcrop/internal/llm"
+	"outcrop/internal/openai"
+	"outcrop/internal/proxy"
+)
+
+// interceptorName is what an interceptor calls to go on: whatever comes after it.
+const interceptorName = "interceptor"
+
+// step is where a request goes next: to the deployment that it asks for, or to an interceptor before that.
+type step struct {
+	*served
+	api    catalog.Interface
+	remote *proxy.Remote // who answers; nil for this process
+	// pass is what the key stands for that the other server gets.
+	pass *auth.Pass
+}
+
+// find is where a request goes, as far as that can be told before the body is decoded: it may be another
+// server that reads the body. It is nil when the body must tell.
+func (g *Gateway) find(x *exchange, a asked, api catalog.Interface, body []byte) (*step, error) {
+	name := a.name
+	if name == "" && g.remote {
+		name = openai.PeekModel(body)
+	}
+	if name == "" {
+		return nil, nil
+	}
+	return g.step(x, a, api, name)
+}
+
+// findNamed is find for a name that stands in the body.
+func (g *Gateway) findNamed(x *exchange, a asked, api catalog.Interface, name string) (*step, error) {
+	if name == "" {
+		return nil, llm.Invalid("model", "model must name a deployment. GET /openai/models lists those you may use.")
+	}
+	return g.step(x, a, api, name)
+}
+
+// here is the deployment of that name when this process answers for it. what is what only this process does.
+func (g *Gateway) here(x *exchange, a asked, name, what string) (*served, error) {
+	to, err := g.findNamed(x, a, catalog.Chats, name)
+	if err == nil && to.remote != nil {
+		err = llm.Invalid("model", fmt.Sprintf("The deployment %s is asked through another server, which gets no %s.", name, what))
+	}
+	if err != nil {
+		return nil, err
+	}
+	return to.served, nil
+}
+
+// step is where a request for the deployment of that name goes next.
+func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string) (*step, error) {
+	pass, passed := a.caller.Pass, false
+	if name == interceptorName {
+		if pass == nil || pass.Target == "" {
+			return nil, &llm.Error{
+				Kind:    llm.KindForbidden,
+				Message: "Only an interceptor may call the deployment " + interceptorName + ", with the key of the request that it was given.",
+			}
+		}
+		if at := pass.At + 1; at < len(pass.Chain) {
+			return g.intercept(x, a.caller, api, &auth.Pass{Target: pass.Target, Chain: pass.Chain, At: at})
+		}
+		name, passed = pass.Target, true
+	}
+	s, err := g.resolve(x, a.r, a.caller, name)
+	if err != nil {
+		return nil, err
+	}
+	if err := g.admit(a.caller, s, api); err != nil {
+		return nil, err
+	}
+	passed = passed || pass != nil && pass.Translated == name
+	if len(s.Interceptors) > 0 && !passed {
+		return g.intercept(x, a.caller, api, &auth.Pass{Target: s.Name, Chain: s.Interceptors})
+	}
+	next := &step{served: s, api: api, remote: s.Remotes[api], pass: a.caller.Next(s.Name)}
+	if s.Translated[api] {
+		next.pass.Translated = s.Name
+	}
+	return next, nil
+}
+
+// intercept is the step to an interceptor of the chain.
+func (g *Gateway) intercept(x *exchange, caller auth.Caller, api catalog.Interface, chain *auth.Pass) (*step, error) {
+	name := chain.Chain[chain.At]
+	x.deployment = chain.Target
+	d := g.deployments.Interceptor(name)
+	if d == nil {
+		return nil, &llm.Error{Kind: llm.KindNotFound, Message: fmt.Sprintf("Interceptor is not found: %s. The operator has to add it to interceptors.", name)}
+	}
+	remote := d.Remotes[catalog.Chats]
+	if api == catalog.Embeddings && d.Remotes[api] != nil {
+		remote = d.Remotes[api]
+	}
+	if api > catalog.Embeddings || remote == nil {
+		return nil, notServed(chain.Target, api, "its interceptors see chat completions and embeddings only")
+	}
+	s, err := g.ready(d)
+	if err != nil {
+		return nil, err
+	}
+	pass := caller.Next(name)
+	pass.Target, pass.Chain, pass.At = chain.Target, chain.Chain, chain.At
+	return &step{served: s, api: api, remote: remote, pass: pass}, nil
+}
+
+// admit says whether the caller may ask the deployment in that API now; that its roles may is known.
+func (g *Gateway) admit(caller auth.Caller, s *served, api catalog.Interface) error {
+	switch {
+	case s.Consent && !g.consents.Given(caller, s.Name):
+		return &llm.Error{
+			Kind:    llm.KindForbidden,
+			Message: fmt.Sprintf("The deployment %s wants your consent first: POST /v1/consent/%s.", s.Name, s.Name),
+		}
+	case s.Direct && caller.Pass != nil:
+		return &llm.Error{Kind: llm.KindForbidden, Message: fmt.Sprintf("Deployment %s is not accessible by %s", s.Name, caller.Pass.Holder)}
+	case s.elsewhere() && s.Remotes[api] == nil:
+		return notServed(s.Name, api, "")
+	}
+	return nil
+}
+
+// elsewhere says whether only other servers answer for a deployment.
+func (s *served) elsewhere() bool {
+	return s.Chat == nil && s.Embed == nil && s.Rerank == nil && slices.ContainsFunc(s.Remotes[:], func(r *proxy.Remote) bool { return r != nil })
+}
+
+// notServed is the error of an API in which a deployment cannot be asked.
+func notServed(name string, api catalog.Interface, why string) error {
+	text := map[catalog.Interface]string{
+		catalog.Responses: "OpenAI responses not supported for this deployment type", catalog.Messages: "Anthropic messages not supported for this deployment type",
+	}[api]
+	if text == "" {
+		text = api.String() + " is not served"
+	}
+	message := fmt.Sprintf("%s: %s", text, name)
+	if why != "" {
+		message += ": " + why
+	}
+	return &llm.Error{Kind: llm.KindUnavailable, Message: message + ". GET /openai/deployments/" + name + " says which interfaces are."}
+}
+
+// forward lets another server answer. An answer that breaks off must not look whole: the connection is cut, as
+// the other server's was.
+func (g *Gateway) forward(x *exchange, r *http.Request, to *step, body []byte) error {
+	key := g.passes.Issue(to.pass)
+	defer g.passes.Revoke(key)
+	answer, err := to.remote.Call(r.Context(), &proxy.Call{
+		Query: r.URL.RawQuery, Header: r.Header, Body: body,
+		Set: http.Header{"Api-Key": {key}, headerRequestID: {x.id}}, // one request, one id in both logs
+	})
+	if err != nil {
+		return x.refuse(err)
+	}
+	return x.relay(answer)
+}
+
+// relay writes an answer as it comes: each piece is flushed at once.
+func (x *exchange) relay(a *proxy.Answer) error {
+	h := x.Header()
+	for name, values := range a.Header {
+		h[name] = values
+	}
+	x.WriteHeader(a.Status)
+	for piece, err := range a.Pieces() {
+		if err == nil && len(piece.Bytes) > 0 {
+			if err = x.send(piece.Bytes); err == nil {
+				err = x.flush()
+			}
+		}
+		if err != nil {
+			x.broken = true
+			return err
+		}
+	}
+	return nil
+}
