@@ -103,6 +103,7 @@ type Gateway struct {
 	core        func(r *http.Request, deployment string) llm.ChatModel
 	coreLimits  catalog.Timeouts
 	vault       *vault
+	bills       *bills
 	whyNot      func() string // Options.Ready
 	passes      *auth.Passes
 	consents    Consents
@@ -146,10 +147,11 @@ func newGateway(o Options) (*Gateway, error) {
 	if g.passes == nil {
 		g.passes = auth.NewPasses(passLifetime)
 	}
+	g.bills = newBills()
 	g.bodies.New = func() any { return new([]byte) }
 	var err error
 	if o.Before != nil {
-		g.vault = o.Before.vault
+		g.vault, g.bills = o.Before.vault, o.Before.bills
 	} else if g.vault, err = newVault(usualVaultLimits()); err != nil {
 		return nil, err
 	}

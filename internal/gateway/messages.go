@@ -124,6 +124,7 @@ func (g *Gateway) handleCountMessages(x *exchange, r *http.Request, caller auth.
 	}
 	defer release()
 	if m.to.remote != nil {
+		m.to.path = "/count_tokens"
 		return g.forward(x, r, m.to, m.body)
 	}
 	count, err := g.countOf(r, m)
@@ -198,7 +199,7 @@ func (g *Gateway) piecesWithin(x *exchange, p pieces, reply func(context.Context
 				current = llm.MessagesPiece{}
 			}
 			if current.Last {
-				x.tally.usage = current.Usage
+				x.tally.charge(current.Usage)
 			}
 			if !yield(current, err) {
 				return

@@ -2,7 +2,6 @@ package gateway
 
 import (
 	"fmt"
-	"net/http"
 	"slices"
 
 	"outcrop/internal/auth"
@@ -22,6 +21,10 @@ type step struct {
 	remote *proxy.Remote // who answers; nil for this process
 	// pass is what the key stands for that the other server gets.
 	pass *auth.Pass
+	// asked is the name by which the client asks for it.
+	asked string
+	// path is put behind the remote's URL.
+	path string
 }
 
 // find is where a request goes, as far as that can be told before the body is decoded: it may be another
@@ -60,6 +63,7 @@ func (g *Gateway) here(x *exchange, a asked, name, what string) (*served, error)
 // step is where a request for the deployment of that name goes next.
 func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string) (*step, error) {
 	pass, passed := a.caller.Pass, false
+	x.owe(g.bills.of(pass))
 	if name == interceptorName {
 		if pass == nil || pass.Target == "" {
 			return nil, &llm.Error{
@@ -83,7 +87,7 @@ func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string)
 	if len(s.Interceptors) > 0 && !passed {
 		return g.intercept(x, a.caller, api, &auth.Pass{Target: s.Name, Chain: s.Interceptors})
 	}
-	next := &step{served: s, api: api, remote: s.Remotes[api], pass: a.caller.Next(s.Name)}
+	next := &step{served: s, api: api, remote: s.Remotes[api], pass: a.caller.Next(s.Name), asked: name}
 	if s.Translated[api] {
 		next.pass.Translated = s.Name
 	}
@@ -148,40 +152,4 @@ func notServed(name string, api catalog.Interface, why string) error {
 		message += ": " + why
 	}
 	return &llm.Error{Kind: llm.KindUnavailable, Message: message + ". GET /openai/deployments/" + name + " says which interfaces are."}
-}
-
-// forward lets another server answer. An answer that breaks off must not look whole: the connection is cut, as
-// the other server's was.
-func (g *Gateway) forward(x *exchange, r *http.Request, to *step, body []byte) error {
-	key := g.passes.Issue(to.pass)
-	defer g.passes.Revoke(key)
-	answer, err := to.remote.Call(r.Context(), &proxy.Call{
-		Query: r.URL.RawQuery, Header: r.Header, Body: body,
-		Set: http.Header{"Api-Key": {key}, headerRequestID: {x.id}}, // one request, one id in both logs
-	})
-	if err != nil {
-		return x.refuse(err)
-	}
-	return x.relay(answer)
-}
-
-// relay writes an answer as it comes: each piece is flushed at once.
-func (x *exchange) relay(a *proxy.Answer) error {
-	h := x.Header()
-	for name, values := range a.Header {
-		h[name] = values
-	}
-	x.WriteHeader(a.Status)
-	for piece, err := range a.Pieces() {
-		if err == nil && len(piece.Bytes) > 0 {
-			if err = x.send(piece.Bytes); err == nil {
-				err = x.flush()
-			}
-		}
-		if err != nil {
-			x.broken = true
-			return err
-		}
-	}
-	return nil
 }

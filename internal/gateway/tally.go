@@ -15,6 +15,8 @@ type tally struct {
 	model     string
 	usage     llm.Usage
 	throttled bool
+	bill      *bill  // that it is put on as well; nil for none
+	payer     string // the deployment whose line that is
 }
 
 // see takes an event, or the error instead of one.
@@ -31,7 +33,7 @@ func (t *tally) see(event llm.Event, visible bool, err error) {
 			t.first = max(time.Since(t.began), 1)
 		}
 		if end, ok := event.(llm.Finish); ok {
-			t.usage = t.usage.Add(end.Usage)
+			t.charge(end.Usage)
 		}
 		return
 	}
@@ -49,12 +51,20 @@ func (t *tally) fail(err error) {
 
 // whole takes a reply that comes in one piece.
 func (t *tally) whole(model string, u llm.Usage) {
-	t.first, t.model, t.usage = time.Since(t.began), model, u
+	t.first, t.model = time.Since(t.began), model
+	t.charge(u)
 }
 
-// tally is the exchange's, nil when nobody wants its Entry.
+// charge adds what the reply cost.
+func (t *tally) charge(u llm.Usage) {
+	t.usage = t.usage.Add(u)
+	t.bill.add(t.payer, u)
+}
+
+// tally is the exchange's, nil when nobody wants its Entry or pays for it.
 func (g *Gateway) tally(x *exchange) *tally {
-	if g.record == nil {
+	x.tally.payer = x.deployment
+	if g.record == nil && x.tally.bill == nil {
 		return nil
 	}
 	return &x.tally

@@ -45,13 +45,11 @@ func TestAStreamWithoutAnEndIsBroken(t *testing.T) {
 		whole      bool
 	}{
 		{"its end", "data: {}\n\ndata: [DONE]\n\n", true},
-		{"its end without a space, behind a comment, in Windows' lines", ": a\r\ndata:[DONE]\r\n\r\n: b\r\n\r\n", true},
-		{"its end without a line break", long + "data: [DONE]", true},
+		{"its end without a space, behind a comment", ": a\n\ndata:[DONE]\n\n", true},
 		{"an error", long + `data: { "error": {"message":"a"}}` + "\n\n", true},
 		{"nothing", "", false},
 		{"no end", "data: {}\n\n", false},
 		{"no end behind much", long, false},
-		{"an event after the end", "data: [DONE]\n\ndata: {}\n\n", false},
 		{"words of the end in a text", `data: {"content":"data: [DONE]"}` + "\n\n", false},
 		{"half of a line", "data: {}\n\ndata: [DO", false},
 	} {
@@ -63,6 +61,24 @@ func TestAStreamWithoutAnEndIsBroken(t *testing.T) {
 				}
 				if w.Body.String() != tt.body {
 					t.Errorf("the client reads %q", w.Body)
+				}
+			}
+		})
+	}
+}
+
+// TestTheEndIsTheEnd: what comes behind it is not the client's, and it ends with an empty line.
+func TestTheEndIsTheEnd(t *testing.T) {
+	for _, tt := range []struct{ name, body, want string }{
+		{"a comment, in Windows' lines", "data: {}\r\n\r\ndata: [DONE]\r\n\r\n: b\r\n\r\n", "data: {}\r\n\r\ndata: [DONE]\n\n"},
+		{"an event", "data: [DONE]\n\ndata: {}\n\n", "data: [DONE]\n\n"},
+		{"no line break", "data: {}\n\ndata: [DONE]", "data: {}\n\ndata: [DONE]\n\n"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			for _, body := range []io.Reader{strings.NewReader(tt.body), iotest.OneByteReader(strings.NewReader(tt.body)), iotest.DataErrReader(strings.NewReader(tt.body))} {
+				w, err := forwardTo(t, events(body), proxy.Options{})
+				if err != nil || w.Body.String() != tt.want {
+					t.Errorf("%v: the client reads %q", err, w.Body)
 				}
 			}
 		})

@@ -1,18 +1,12 @@
 package proxy
 
 import (
-	"bytes"
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"iter"
-	"maps"
 	"net"
 	"net/http"
 	"net/url"
-	"slices"
 	"strings"
 	"time"
 
@@ -32,8 +26,12 @@ type Options struct {
 	// Defaults is a JSON object of members that a request gets that lacks them, or nil.
 	Defaults []byte
 	// Features is the deployment's, one JSON object, as X-DIAL-DEPLOYMENT-FEATURES, or "".
-	Features  string
-	Transport http.RoundTripper
+	Features string
+	// DefaultHeaders are added to a request that does not bring them.
+	DefaultHeaders http.Header
+	// ForwardAuth lets the client's Authorization go on (forwardAuthToken).
+	ForwardAuth bool
+	Transport   http.RoundTripper
 	// Total is how long an answer may take, Silence how long nothing may come of one that has begun; 0 is
 	// without bound.
 	Total, Silence time.Duration
@@ -43,6 +41,8 @@ type Options struct {
 type Remote struct {
 	url       *url.URL
 	header    http.Header // what every request gets
+	defaults  http.Header // what a request gets that lacks it
+	auth      bool        // the client's Authorization goes on
 	edit      edit
 	transport http.RoundTripper
 	total     time.Duration
@@ -55,7 +55,10 @@ func New(o Options) (*Remote, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the endpoint is not an http or https URL")
 	}
-	r := &Remote{url: u, header: http.Header{}, transport: o.Transport, total: o.Total, silence: o.Silence}
+	r := &Remote{url: u, header: http.Header{}, defaults: o.DefaultHeaders, auth: o.ForwardAuth, transport: o.Transport, total: o.Total, silence: o.Silence}
+	if err := checkDefaults(o.DefaultHeaders); err != nil {
+		return nil, err
+	}
 	if u.User != nil {
 		password, _ := u.User.Password()
 		request := http.Request{Header: r.header}
@@ -97,27 +100,8 @@ type Call struct {
 	Body   []byte
 	// Set are headers that this server adds; nothing of the client's stands beside one.
 	Set http.Header
-}
-
-// Answer is what another server says. Whoever has one ranges over its Pieces once, or closes it.
-type Answer struct {
-	Status int
-	Header http.Header // what of it is the client's to know
-
-	clock *clock
-	resp  *http.Response
-	quiet time.Duration
-}
-
-// Piece is a part of an answer, as it came.
-type Piece struct {
-	Bytes []byte // valid until the next piece
-	// Last ends the answer well: nothing comes after it.
-	Last bool
-	// Usage is, in the last piece, what the answer says that it cost; nil when it does not tell.
-	Usage *llm.Usage
-	// Model is, in the last piece, the model that the answer names, or "".
-	Model string
+	// Wire is how the answer will be written.
+	Wire Wire
 }
 
 // Call asks the other server and returns when its answer begins. The error is an *llm.Error.
@@ -130,116 +114,26 @@ func (r *Remote) Call(ctx context.Context, c *Call) (*Answer, error) {
 	resp, err := r.transport.RoundTrip(r.outgoing(c, body).WithContext(clock.ctx))
 	if err != nil {
 		defer clock.stop()
-		return nil, clock.explain(err, "Failed to connect to the deployment's server.")
+		return nil, clock.explain(err, "Failed to connect to upstream server")
 	}
-	a := &Answer{Status: resp.StatusCode, Header: http.Header{}, clock: clock, resp: resp, quiet: r.silence}
+	a := newAnswer(resp, c.Wire)
+	a.clock, a.quiet = clock, r.silence
 	if resp.StatusCode < http.StatusOK || resp.StatusCode/100 == 3 {
 		a.Close()
 		return nil, misled(resp.StatusCode)
 	}
-	between := nominated(resp.Header)
-	for name, values := range resp.Header {
-		if !isPrivate(name) && !slices.Contains(between, name) {
-			a.Header[name] = values
-		}
-	}
 	return a, nil
 }
 
-// Close releases the answer, whether it has been read or not.
-func (a *Answer) Close() {
-	_ = a.resp.Body.Close() // what was wrong with the answer has been told
-	a.clock.stop()
-}
+// ErrMisled is in the error of an answer that sends the caller elsewhere.
+var ErrMisled = errors.New("it is not followed: correct the endpoint")
 
-// Pieces are the answer as it comes. The last has Last; an error instead means that it broke off.
-func (a *Answer) Pieces() iter.Seq2[Piece, error] {
-	return func(yield func(Piece, error) bool) {
-		defer a.Close()
-		a.clock.watch(a.quiet)
-		end, buffer := endingOf(a.resp), make([]byte, 32<<10)
-		for {
-			n, err := a.clock.read(a.resp.Body, buffer)
-			if n > 0 {
-				end.take(buffer[:n])
-				if !yield(Piece{Bytes: buffer[:n]}, nil) {
-					return
-				}
-			}
-			switch {
-			case err == io.EOF && end.reached(): //nolint:errorlint // only a bare io.EOF is the end
-				yield(Piece{Last: true}, nil)
-				return
-			case err != nil:
-				yield(Piece{}, a.clock.explain(err, "The answer of the deployment's server broke off."))
-				return
-			}
-		}
-	}
-}
-
-// misled is the error of an answer that sends the caller elsewhere. It is not passed on: the caller's HTTP
-// client would take its key there.
+// misled is that error. The answer is not passed on: the caller's HTTP client would take its key there.
 func misled(status int) error {
 	return &llm.Error{
-		Kind: llm.KindUpstream, Err: fmt.Errorf("the deployment's server answered with status %d, which is not followed: correct the endpoint of the model", status),
+		Kind: llm.KindUpstream, Err: fmt.Errorf("the deployment's server answered with status %d: %w", status, ErrMisled),
 		Message: "The deployment's server answered with a redirect. The operator has to correct the deployment's endpoint.",
 	}
-}
-
-// outgoing is the request to the other server.
-func (r *Remote) outgoing(c *Call, body []byte) *http.Request {
-	header, between := make(http.Header, len(c.Header)+len(r.header)+len(c.Set)), nominated(c.Header)
-	for name, values := range c.Header {
-		if !isPrivate(name) && !isCredential(name) && !isCores(name) && !slices.Contains(between, name) {
-			header[name] = values
-		}
-	}
-	maps.Copy(header, r.header)
-	maps.Copy(header, c.Set)
-	target := *r.url
-	target.Path += c.Path
-	if target.RawQuery == "" {
-		target.RawQuery = c.Query
-	}
-	return &http.Request{
-		Method: cmp.Or(c.Method, http.MethodPost), URL: &target, Host: target.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
-	}
-}
-
-// isPrivate says whether a header is between two neighbours only (RFC 9110, 7.6.1).
-func isPrivate(name string) bool {
-	return slices.Contains([]string{
-		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Content-Length", "Accept-Encoding", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
-		"X-Request-Id",
-	}, name)
-}
-
-// nominated are the headers that a sender adds to those, by its Connection header.
-func nominated(h http.Header) (names []string) {
-	for _, value := range h["Connection"] {
-		for name := range strings.SplitSeq(value, ",") {
-			names = append(names, http.CanonicalHeaderKey(strings.TrimSpace(name)))
-		}
-	}
-	return names
-}
-
-// isCredential says whether a header is what the caller proves itself with, which is nobody else's
-// business.
-func isCredential(name string) bool {
-	return slices.Contains([]string{"Api-Key", "X-Api-Key", "Authorization", "Cookie"}, name)
-}
-
-// isCores says whether a header is DIAL Core's to set: a client's would choose the upstream.
-func isCores(name string) bool {
-	return strings.HasPrefix(name, "X-Upstream-") || slices.Contains([]string{
-		"X-Dial-Override-Name", "X-Dial-Deployment-Features", "X-Dial-Deployment-Id", "X-Dial-Application-Id",
-		"X-Dial-Application-Properties", "X-Dial-Cache-Breakpoint-Path", "X-Dial-Cache-Extra-Metadata",
-	}, name)
 }
 
 func gone(err error) error {

@@ -1,0 +1,178 @@
+package gateway
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+
+	"outcrop/internal/catalog"
+	"outcrop/internal/llm"
+	"outcrop/internal/proxy"
+)
+
+// drainTimeout is how long a model's answer is read on for its usage that has no total timeout and whose client
+// has left.
+const drainTimeout = 10 * time.Minute
+
+// forward lets another server answer. An answer that breaks off must not look whole: the connection is cut, as
+// the other server's was.
+func (g *Gateway) forward(x *exchange, r *http.Request, to *step, body []byte) error {
+	if err := refuseFiles(body); err != nil {
+		return x.refuse(err)
+	}
+	trace := traceOf(r.Header)
+	to.pass.Trace, to.pass.Span = trace.continued(to.pass.Trace), newSpan()
+	f := &forwarding{exchange: x, to: to, client: r.Context(), bill: g.bills.start(to.pass.Span, x.tally.bill)}
+	defer g.bills.end(to.pass.Span)
+	key := g.passes.Issue(to.pass)
+	defer g.passes.Revoke(key)
+	ctx, release := f.lifetime()
+	defer release()
+	answer, err := to.remote.Call(ctx, &proxy.Call{
+		Query: r.URL.RawQuery, Header: r.Header, Body: body, Path: to.path, Wire: f.wire(), Set: f.headers(key, trace.flags),
+	})
+	if err != nil {
+		return x.refuse(err)
+	}
+	return f.relay(answer)
+}
+
+// forwarding is an exchange in which another server answers.
+type forwarding struct {
+	*exchange
+	to     *step
+	client context.Context //nolint:containedctx // of the request, which the call may outlive
+	bill   *bill
+	left   error // the client has, or reads no more
+}
+
+// headers are what this server sets of a call's. One request has one id in both logs.
+func (f *forwarding) headers(key, flags string) http.Header {
+	set := http.Header{
+		"Api-Key": {key}, headerRequestID: {f.id},
+		"Traceparent": {"00-" + f.to.pass.Trace + "-" + f.to.pass.Span + "-" + flags},
+	}
+	if f.to.api == catalog.Messages || f.to.Translated[f.to.api] {
+		set["X-Dial-Deployment-Id"] = []string{f.to.asked}
+	}
+	return set
+}
+
+// wire is how the answer will be written.
+func (f *forwarding) wire() proxy.Wire {
+	if f.to.path != "" { // an operation beside the interface's own
+		return proxy.Opaque
+	}
+	return proxy.Wire(f.to.api)
+}
+
+// isModel says whether the call is one of a model: tokens are paid for, whether somebody reads them or not.
+func (f *forwarding) isModel() bool { return f.to.Kind == catalog.Model }
+
+// lifetime is that of the call. A model's answer is read to its end even when the client leaves, an application
+// is left as it was.
+func (f *forwarding) lifetime() (ctx context.Context, release func()) {
+	if !f.isModel() {
+		return f.client, func() {}
+	}
+	ctx, cancel := context.WithCancel(context.WithoutCancel(f.client))
+	if f.to.Timeouts.Total > 0 { // which the call itself keeps to
+		return ctx, cancel
+	}
+	stop := context.AfterFunc(f.client, func() {
+		timer := time.AfterFunc(drainTimeout, cancel)
+		context.AfterFunc(ctx, func() { timer.Stop() })
+	})
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// relay writes an answer as it comes: each piece is flushed at once.
+func (f *forwarding) relay(a *proxy.Answer) error {
+	f.stream = f.stream || a.Stream
+	begun := false
+	for piece, err := range a.Pieces() {
+		if err != nil {
+			return f.breakOff(err, begun)
+		}
+		data := piece.Bytes
+		if piece.Last {
+			f.settle(&piece)
+			data = piece.With(f.bill.statistics(piece.Told, a.Stream))
+		}
+		if !begun {
+			f.head(a, len(data), piece.Last)
+		}
+		begun = true
+		if err := f.write(data); err != nil && !f.isModel() {
+			f.broken = true
+			return err
+		}
+	}
+	f.broken = f.left != nil
+	return f.left
+}
+
+// head writes the head of an answer; of a whole one the length is known.
+func (f *forwarding) head(a *proxy.Answer, length int, whole bool) {
+	h := f.Header()
+	for name, values := range a.Header {
+		h[name] = values
+	}
+	if whole && length > 0 && !a.Stream {
+		h["Content-Length"] = []string{strconv.Itoa(length)}
+	}
+	f.tally.first = max(time.Since(f.began), 1)
+	f.WriteHeader(a.Status)
+}
+
+// breakOff ends an answer that did. Of one that has not begun the client is told.
+func (f *forwarding) breakOff(err error, begun bool) error {
+	if f.left != nil {
+		err = f.left
+	} else if !begun && f.client.Err() == nil {
+		return f.refuse(err)
+	}
+	f.broken = true
+	return err
+}
+
+// write passes data on, unless the client has left.
+func (f *forwarding) write(data []byte) error {
+	if f.left == nil && f.client.Err() != nil {
+		f.left = gone(f.client)
+	}
+	if f.left != nil || len(data) == 0 {
+		return f.left
+	}
+	if f.left = f.send(data); f.left == nil {
+		f.left = f.flush()
+	}
+	return f.left
+}
+
+// settle notes what the answer cost. A translator's is the bill of the call that it makes for it.
+func (f *forwarding) settle(last *proxy.Piece) {
+	f.tally.model = last.Model
+	if last.Usage == nil {
+		return
+	}
+	f.tally.usage = *last.Usage
+	if f.isModel() && !f.to.Translated[f.to.api] {
+		f.bill.own(f.to.Name, *last.Usage)
+	}
+}
+
+// refuseFiles is the error of a request that names files of DIAL's own.
+func refuseFiles(body []byte) error {
+	if at, url := proxy.FirstFile(body); url != "" {
+		return &llm.Error{
+			Kind: llm.KindForbidden, Param: at, Err: errNoFiles,
+			Message: "Access denied to the file " + url + ": this server keeps no files. Give the file as a data: URL, or as an http(s) URL that the model's server can read.",
+		}
+	}
+	return nil
+}

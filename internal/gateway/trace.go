@@ -1,0 +1,56 @@
+package gateway
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"net/http"
+	"strings"
+)
+
+var errNoFiles = errors.New("the request names a file of DIAL's storage, which this server does not have")
+
+// trace is what a request says of the trace that it belongs to (https://www.w3.org/TR/trace-context/).
+type trace struct {
+	id    string // 32 hex digits, or "" when it says nothing that can be believed
+	flags string // 2 hex digits
+}
+
+// traceOf reads the header traceparent.
+func traceOf(h http.Header) trace {
+	none := trace{flags: "01"} // or servers that sample as their callers do would see nothing
+	value := h.Get("Traceparent")
+	parts := strings.Split(value, "-")
+	if len(value) > 256 || len(parts) < 4 || parts[0] == "ff" || parts[0] == "00" && len(parts) != 4 ||
+		!isHex(parts[0], 2) || !isHex(parts[1], 32) || !isHex(parts[2], 16) || !isHex(parts[3], 2) ||
+		strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
+		return none
+	}
+	return trace{id: parts[1], flags: parts[3]}
+}
+
+// continued is the id of the trace that a call belongs to: that of the calls that it came through, that of the
+// client, or a new one.
+func (t trace) continued(before string) string {
+	switch {
+	case before != "":
+		return before
+	case t.id != "":
+		return t.id
+	default:
+		return randomHex(16)
+	}
+}
+
+// newSpan is the id of a call.
+func newSpan() string { return randomHex(8) }
+
+func randomHex(bytes int) string {
+	id := make([]byte, bytes)
+	_, _ = rand.Read(id) // never fails
+	return hex.EncodeToString(id)
+}
+
+func isHex(text string, length int) bool {
+	return len(text) == length && strings.Trim(text, "0123456789abcdef") == ""
+}
