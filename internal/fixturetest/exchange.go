@@ -41,20 +41,30 @@ func exchange(t *testing.T, handler http.Handler, text []byte) string {
 	more := request.Header.Get(shows)
 	request.Header.Del(shows)
 	recorder := httptest.NewRecorder()
-	defer func() {
-		if p := recover(); p != nil {
-			t.Errorf("panic: %v", p)
-		}
-	}()
-	handler.ServeHTTP(recorder, request.WithContext(ctx))
+	cut := serve(t, handler, recorder, request.WithContext(ctx))
 	if more == "" {
-		return FormatReply(recorder)
+		return FormatReply(recorder) + cut
 	}
 	var b strings.Builder
 	for name := range strings.SplitSeq(more, ", ") {
 		fmt.Fprintf(&b, "%s: %s\n", name, strings.Join(recorder.Header().Values(name), ", "))
 	}
-	return b.String() + FormatReply(recorder)
+	return b.String() + FormatReply(recorder) + cut
+}
+
+// serve says whether the connection is cut at the end of the reply.
+func serve(t *testing.T, handler http.Handler, w http.ResponseWriter, r *http.Request) (cut string) {
+	defer func() {
+		switch p := recover(); p {
+		case nil:
+		case http.ErrAbortHandler:
+			cut = "(the connection is cut)\n"
+		default:
+			t.Errorf("panic: %v", p)
+		}
+	}()
+	handler.ServeHTTP(w, r)
+	return ""
 }
 
 // wire completes a request's text: the protocol version and the length of the body.

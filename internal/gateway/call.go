@@ -156,6 +156,7 @@ type call struct {
 	statistics *openai.Statistics
 	unasked    bool // that there be one tool call is the server's wish
 	dial       bool // it came by DIAL's route, which names the deployment
+	perModel   bool // the statistics tell the usage, as a Core's do
 	tally      *tally
 }
 
@@ -199,6 +200,7 @@ func (g *Gateway) callOf(x *exchange, a asked, to *step, d decoded) (*call, erro
 	}
 	c := g.complete(s, a.caller, req, shape)
 	c.dial, c.tally, x.stream = a.name != "", g.tally(x), shape.Stream
+	c.perModel = c.dial && !g.behind
 	var err error
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err
@@ -331,7 +333,7 @@ func (c *call) envelope(x *exchange) openai.Envelope {
 	return openai.Envelope{
 		ID: x.id, Model: c.Name, Created: x.began, Ignored: c.shape.Ignored, Changed: c.shape.Changed,
 		IncludeUsage: c.shape.IncludeUsage, DIAL: c.dial, Functions: c.shape.Functions, Choices: c.shape.N, Statistics: c.statistics,
-		Heartbeat: c.Timeouts.Heartbeat,
+		PerModel: c.perModel, Heartbeat: c.Timeouts.Heartbeat,
 	}
 }
 

@@ -107,12 +107,11 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 			f.head(a, len(data), piece.Last)
 		}
 		begun = true
-		if err := f.write(data); err != nil && !f.isModel() {
-			f.broken = true
-			return err
+		if f.write(data) != nil && !f.isModel() {
+			break
 		}
 	}
-	f.broken = f.left != nil
+	f.broken = f.left != nil && f.client.Err() == nil // it is there, and reads no more
 	return f.left
 }
 
@@ -131,9 +130,12 @@ func (f *forwarding) head(a *proxy.Answer, length int, whole bool) {
 
 // breakOff ends an answer that did. Of one that has not begun the client is told.
 func (f *forwarding) breakOff(err error, begun bool) error {
-	if f.left != nil {
+	switch {
+	case f.client.Err() != nil:
+		return gone(f.client)
+	case f.left != nil:
 		err = f.left
-	} else if !begun && f.client.Err() == nil {
+	case !begun:
 		return f.refuse(err)
 	}
 	f.broken = true

@@ -109,6 +109,7 @@ type Gateway struct {
 	consents    Consents
 	record      func(usage.Entry)
 	tell        bool   // Options.Metadata
+	behind      bool   // a Core: it is the one that accounts for what is asked here
 	chatRoutes  string // where chats go, for who has lost the way
 	served      map[*catalog.Deployment]*served
 	bodies      sync.Pool // of *[]byte
@@ -130,6 +131,7 @@ func New(o Options) (*Gateway, error) {
 func NewAdapter(o Options) (*Gateway, error) {
 	g, err := newGateway(o)
 	if err == nil {
+		g.behind = true
 		g.routeAdapter()
 	}
 	return g, err

@@ -80,6 +80,7 @@ func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string)
 	if err != nil {
 		return nil, err
 	}
+	x.tally.payer = s.Name
 	if err := g.admit(a.caller, s, api); err != nil {
 		return nil, err
 	}

@@ -63,7 +63,6 @@ func (t *tally) charge(u llm.Usage) {
 
 // tally is the exchange's, nil when nobody wants its Entry or pays for it.
 func (g *Gateway) tally(x *exchange) *tally {
-	x.tally.payer = x.deployment
 	if g.record == nil && x.tally.bill == nil {
 		return nil
 	}

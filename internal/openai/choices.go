@@ -171,7 +171,7 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 		s.out.Buf = appendUsage(s.out.Buf, s.usage)
 	}
 	if last {
-		s.out.Buf = appendEnd(s.out.Buf, s.tier(), s.env)
+		s.out.Buf = appendEnd(s.out.Buf, ending{s.tier(), s.usage, true}, s.env)
 	}
 	s.out.Buf = append(s.out.Buf, "}"+sse.End...)
 	if last {

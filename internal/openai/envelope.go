@@ -43,6 +43,8 @@ type Envelope struct {
 	Choices int
 	// Statistics, when it is not nil, becomes DIAL's member of that name.
 	Statistics *Statistics
+	// PerModel says that the statistics tell the usage of the model too, as DIAL Core has them.
+	PerModel bool
 	// Heartbeat is after how much silence WriteStream writes a comment; 0 means never.
 	Heartbeat time.Duration
 }
@@ -139,24 +141,43 @@ func appendHead(dst []byte, object string, env *Envelope) []byte {
 	return jsonscan.AppendString(dst, env.Model)
 }
 
+// ending is what is known at the end of a reply.
+type ending struct {
+	tier   string
+	usage  llm.Usage
+	stream bool
+}
+
 // appendEnd appends the members that a reply and the last chunk of a stream end with: the tier that
 // served it, and what DIAL calls statistics.
-func appendEnd(dst []byte, tier string, env *Envelope) []byte {
-	if tier != "" {
+func appendEnd(dst []byte, end ending, env *Envelope) []byte {
+	if end.tier != "" {
 		dst = append(dst, `,"service_tier":`...)
-		dst = jsonscan.AppendString(dst, tier)
+		dst = jsonscan.AppendString(dst, end.tier)
 	}
-	if env.Statistics == nil {
+	if env.Statistics == nil && !env.PerModel {
 		return dst
 	}
-	dst = append(dst, `,"statistics":{"discarded_messages":[`...)
-	for _, index := range env.Statistics.Discarded {
+	dst = append(dst, `,"statistics":{`...)
+	if env.Statistics != nil {
+		dst = appendDiscarded(dst, env.Statistics)
+	}
+	if env.PerModel {
+		dst = append(comma(dst), `"usage_per_model":`...)
+		dst = AppendUsagePerModel(dst, []ModelUsage{{env.Model, end.usage}}, end.stream)
+	}
+	return append(dst, '}')
+}
+
+func appendDiscarded(dst []byte, s *Statistics) []byte {
+	dst = append(dst, `"discarded_messages":[`...)
+	for _, index := range s.Discarded {
 		dst = strconv.AppendInt(comma(dst), int64(index), 10)
 	}
-	if env.Statistics.Exact {
-		return append(dst, `],"token_count":"exact"}`...)
+	if s.Exact {
+		return append(dst, `],"token_count":"exact"`...)
 	}
-	return append(dst, `],"token_count":"estimated"}`...)
+	return append(dst, `],"token_count":"estimated"`...)
 }
 
 // appendUsage counts cached tokens within prompt_tokens, as OpenAI does; cache_write_tokens is DIAL's

@@ -95,7 +95,7 @@ func appendReply(dst []byte, choices []*llm.Reply, env *Envelope) []byte {
 	}
 	dst = append(dst, `],"usage":`...)
 	dst = appendUsage(dst, usage)
-	dst = appendEnd(dst, tier, env)
+	dst = appendEnd(dst, ending{tier, usage, false}, env)
 	return append(dst, '}')
 }
 
