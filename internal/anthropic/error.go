@@ -46,6 +46,8 @@ func classify(k llm.Kind) class {
 		llm.KindCanceled:    {StatusClientClosed, "api_error"},
 		llm.KindTruncation:  {http.StatusBadRequest, invalid},
 		llm.KindEndOfLife:   {http.StatusNotFound, "not_found_error"},
+		llm.KindNoMethod:    {http.StatusMethodNotAllowed, "invalid_request_error"},
+		llm.KindNotServed:   {http.StatusNotImplemented, "api_error"},
 	}
 	if int(k) < len(classes) {
 		return classes[k]

@@ -125,9 +125,27 @@ type Info struct {
 	MaxInputAttachments  *int // nil when not told
 	MaxRetryAttempts     int
 	Defaults             []byte // a JSON object
-	Limits               Limits
-	Pricing              Pricing
-	Features             Features
+	// Intro is one line for people.
+	Intro string
+	// ResponsesDefaults is like Defaults, for the Responses API.
+	ResponsesDefaults []byte
+	// InterfaceConfigs are what single interfaces have of their own.
+	InterfaceConfigs []InterfaceConfig
+	// ViewerURL and EditorURL are an application's own pages.
+	ViewerURL, EditorURL string
+	// Dependencies are the names of deployments that it calls.
+	Dependencies []string
+	Limits       Limits
+	Pricing      Pricing
+	Features     Features
+}
+
+// InterfaceConfig is what a deployment has of its own when it is asked in one interface. nil members are the
+// deployment's.
+type InterfaceConfig struct {
+	Interface Interface
+	Defaults  []byte // a JSON object
+	Features  *Features
 }
 
 // Limits are advertised, in tokens; 0 means not told. The JSON is that of DIAL's listings, here and

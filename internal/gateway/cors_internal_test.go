@@ -17,7 +17,7 @@ func TestExposedHeaders(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	if len(seen) != 5 {
+	if len(seen) != 8 {
 		t.Errorf("%v", seen)
 	}
 }

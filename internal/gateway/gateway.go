@@ -2,12 +2,9 @@ package gateway
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"sync"
 	"time"
 
@@ -15,7 +12,6 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/fetch"
 	"outcrop/internal/llm"
-	"outcrop/internal/openai"
 	"outcrop/internal/proxy"
 	"outcrop/internal/usage"
 )
@@ -48,6 +44,10 @@ type Options struct {
 	Passes *auth.Passes
 	// Consents know who has agreed to what; nil for nobody to anything.
 	Consents Consents
+	// Buckets give the places of callers their names; nil for names that are not secret.
+	Buckets *Buckets
+	// Operations are for administrators; nil for none.
+	Operations Operations
 	// Before is the gateway in whose place this one comes: what that keeps of conversations goes on. nil for
 	// the first.
 	Before *Gateway
@@ -69,16 +69,6 @@ type Deployments interface {
 	// Interceptor is the one with that name, or nil.
 	Interceptor(name string) *catalog.Deployment
 }
-
-// Consents know who has agreed to be served by a deployment that wants that (features.consentRequired).
-type Consents interface {
-	Given(caller auth.Caller, deployment string) bool
-}
-
-type noConsents struct{}
-
-// Given implements Consents.
-func (noConsents) Given(auth.Caller, string) bool { return false }
 
 // passLifetime is how long a per-request key is good that nobody takes back: DIAL Core's perRequestApiKey.ttl.
 const passLifetime = 30 * time.Minute
@@ -107,6 +97,8 @@ type Gateway struct {
 	whyNot      func() string // Options.Ready
 	passes      *auth.Passes
 	consents    Consents
+	buckets     *Buckets
+	operations  Operations
 	record      func(usage.Entry)
 	tell        bool   // Options.Metadata
 	behind      bool   // a Core: it is the one that accounts for what is asked here
@@ -114,6 +106,8 @@ type Gateway struct {
 	served      map[*catalog.Deployment]*served
 	bodies      sync.Pool // of *[]byte
 	routes      *http.ServeMux
+	items       sync.Map                           // of json.RawMessage by listedKey: listings as they are shown
+	unserved    [catalog.Interfaces]bool           // APIs without a route
 	remote      bool                               // there are deployments that other servers have
 	slashed     map[string]map[string]namedHandler // by base and operation, for names with slashes
 }
@@ -141,6 +135,7 @@ func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
 		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
+		buckets: o.Buckets, operations: o.Operations,
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{},
 	}
 	if g.consents == nil {
@@ -150,8 +145,13 @@ func newGateway(o Options) (*Gateway, error) {
 		g.passes = auth.NewPasses(passLifetime)
 	}
 	g.bills = newBills()
-	g.bodies.New = func() any { return new([]byte) }
 	var err error
+	if g.buckets == nil {
+		if g.buckets, err = usualBuckets(); err != nil {
+			return nil, err
+		}
+	}
+	g.bodies.New = func() any { return new([]byte) }
 	if o.Before != nil {
 		g.vault, g.bills = o.Before.vault, o.Before.bills
 	} else if g.vault, err = newVault(usualVaultLimits()); err != nil {
@@ -178,36 +178,15 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 	}
+	if g.atDoor(x, r) {
+		return
+	}
 	r = oneSlash(r)
 	if !isClean(r.URL.Path) {
 		x.err = g.handleNoRoute(x, r) // the mux would redirect, in HTML
 		return
 	}
 	g.routes.ServeHTTP(x, r)
-}
-
-// isClean says whether a path names every step of its own: the mux corrects others by a redirect.
-func isClean(path string) bool {
-	for _, detour := range [...]string{"//", "/./", "/../"} {
-		if strings.Contains(path, detour) {
-			return false
-		}
-	}
-	return !strings.HasSuffix(path, "/.") && !strings.HasSuffix(path, "/..")
-}
-
-// oneSlash is the request with one leading slash: DIAL's clients may send several.
-func oneSlash(r *http.Request) *http.Request {
-	if !strings.HasPrefix(r.URL.Path, "//") {
-		return r
-	}
-	clean, target := *r, *r.URL
-	target.Path = "/" + strings.TrimLeft(target.Path, "/")
-	if target.RawPath != "" {
-		target.RawPath = "/" + strings.TrimLeft(target.RawPath, "/")
-	}
-	clean.URL = &target
-	return &clean
 }
 
 func (g *Gateway) handleHealth(x *exchange, _ *http.Request) error {
@@ -219,35 +198,4 @@ func (g *Gateway) handleHealth(x *exchange, _ *http.Request) error {
 func (g *Gateway) handleVersion(x *exchange, _ *http.Request) error {
 	x.Header().Set("Content-Type", "text/plain; charset=utf-8")
 	return x.send([]byte(g.version))
-}
-
-func (g *Gateway) handleNoRoute(x *exchange, r *http.Request) error {
-	return x.refuse(&llm.Error{
-		Kind:    llm.KindNoRoute,
-		Message: fmt.Sprintf("There is no route %.10s %.200s. Chat is %s.", r.Method, r.URL.Path, g.chatRoutes),
-		Err:     errNoRoute, // the path is the client's, and may be anything
-	})
-}
-
-var errNoRoute = errors.New("no such route")
-
-// handlePreflight answers browsers, as DIAL Core does: anything is allowed, for a day.
-func (g *Gateway) handlePreflight(x *exchange, _ *http.Request) error {
-	x.Header().Set("Access-Control-Max-Age", "86400")
-	x.WriteHeader(http.StatusOK)
-	return nil
-}
-
-// exposed are the headers of ours that a browser's script may read.
-const exposed = headerRequestID + ", " + openai.HeaderIgnored + ", " + openai.HeaderChanged + ", " + openai.HeaderCachePath + ", " + openai.HeaderCacheExpiry
-
-func allowOrigin(reply, request http.Header) {
-	reply.Set("Access-Control-Allow-Origin", "*")
-	reply.Set("Access-Control-Expose-Headers", exposed)
-	if method := request.Get("Access-Control-Request-Method"); method != "" {
-		reply.Set("Access-Control-Allow-Methods", method)
-	}
-	if headers := request.Get("Access-Control-Request-Headers"); headers != "" {
-		reply.Set("Access-Control-Allow-Headers", headers)
-	}
 }

@@ -49,7 +49,7 @@ func heads() []wireCase {
 	add("a strange scheme", chat, "Authorization: Basic a2V5LWE6\nContent-Type: application/json", http.StatusUnauthorized, "invalid_api_key")
 	add("two keys that differ", chat, "Authorization: Bearer key-p\n"+typed, http.StatusBadRequest, "")
 	for _, method := range []string{"GET", "PUT", "DELETE", "PATCH", "TRACE", "BREW"} {
-		add("method "+method, method+" /openai/v1/chat/completions", typed, http.StatusNotFound, "unknown_url")
+		add("method "+method, method+" /openai/v1/chat/completions", typed, http.StatusMethodNotAllowed, "method_not_allowed")
 	}
 	for path, status := range map[string]int{
 		"/": http.StatusNotFound, "/openai": http.StatusNotFound, "/openai/v1/chat": http.StatusNotFound, "/openai/v1/chat/completions/": http.StatusNotFound,

@@ -20,9 +20,12 @@ func (g *Gateway) noMessages(tree string) {
 	for _, method := range []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete} {
 		g.open(method+" "+tree, func(x *exchange, r *http.Request) error {
 			x.fail = anthropic.WriteError
+			if methods := g.methodsOf(r); len(methods) > 0 {
+				return x.wrongMethod(r, methods)
+			}
 			return x.refuse(&llm.Error{
 				Kind:    llm.KindNoRoute,
-				Message: fmt.Sprintf("There is no route %.10s %.200s. Messages are POST %sv1/messages.", r.Method, r.URL.Path, tree),
+				Message: fmt.Sprintf("There is no route %.10s %s. Messages are POST %sv1/messages.", r.Method, shownPath(r), tree),
 				Err:     errNoRoute,
 			})
 		})

@@ -7,6 +7,7 @@ import (
 
 	"outcrop/internal/anthropic"
 	"outcrop/internal/auth"
+	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
 )
@@ -17,7 +18,6 @@ func (g *Gateway) routeGateway() {
 	g.open("GET /health", g.handleHealth)
 	g.open("GET /ready", g.handleReady)
 	g.open("GET /version", g.handleVersion)
-	g.open("OPTIONS /", g.handlePreflight)
 	g.open("/", g.handleNoRoute)
 
 	g.known("POST /openai/v1/chat/completions", g.handleChat)
@@ -26,16 +26,20 @@ func (g *Gateway) routeGateway() {
 	g.knownIn(writeRerankError, "POST /v1/rerank", g.handleRerankV1)
 	g.known("POST /openai/v1/images/generations", g.handleImages)
 	g.known("POST /openai/v1/images/edits", g.handleImageEdits)
-	g.known("GET /openai/models", g.handleModels)
-	g.known("GET /openai/v1/models", g.handleModels)
-	g.known("GET /openai/models/{name...}", g.handleModel)
-	g.known("GET /openai/v1/models/{name...}", g.handleModel)
-	g.known("GET /openai/deployments", g.handleDeployments)
-	g.known("GET /openai/deployments/{name...}", g.handleDeployment)
+	g.routeListings()
 	g.known("GET /v1/user/info", g.handleUserInfo)
+	g.known("GET /v1/bucket", g.handleBucket)
+	g.known("GET /v1/consent/{name...}", g.handleConsent)
+	g.known("POST /v1/consent/{name...}", g.handleGiveConsent)
+	g.admin("POST /v1/ops/config/reload", g.handleReload)
+	g.admin("GET /v1/admin/health/config", g.handleConfigHealth)
+	g.open("GET /.well-known/oauth-protected-resource/{path...}", g.handleNoMetadata)
+	g.routeLater()
 
 	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages", g.handleMessages)
 	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages/count_tokens", g.handleCountMessages)
+	g.knownIn(anthropic.WriteError, "GET /anthropic/v1/models", g.handleClaudeModels)
+	g.knownIn(anthropic.WriteError, "GET /anthropic/v1/models/{name...}", g.handleClaudeModel)
 	g.noMessages("/anthropic/") // batches among it
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
@@ -50,13 +54,13 @@ func (g *Gateway) routeGateway() {
 // routeAdapter is every route of the adapter.
 func (g *Gateway) routeAdapter() {
 	g.chatRoutes = "POST /openai/deployments/{model id}/chat/completions"
+	g.unserved[catalog.Responses] = true
 	g.open("GET /health", g.handleStatus)
 	g.open("GET /ready", g.handleReady)
 	g.open("GET /version", g.handleVersion)
-	g.open("OPTIONS /", g.handlePreflight)
 	g.open("/", g.handleNoRoute)
 
-	g.known("GET /openai/models", g.handleModels)
+	g.known("GET /openai/models", g.list(listing{objectModel, isModel, false}))
 
 	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages", g.handleMessages)
 	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages/count_tokens", g.handleCountMessages)
@@ -108,19 +112,24 @@ func (g *Gateway) knownIn(fail func(http.ResponseWriter, error), pattern string,
 }
 
 // named routes to a handler of a deployment, whose name stands in the path, between the base of the
-// pattern and the operation. A name with slashes need not be escaped.
+// pattern and the operation, or after the base when there is no operation. A name with slashes need not be escaped.
 func (g *Gateway) named(base, operation string, h namedHandler) {
-	g.known(base+"/{name}/"+operation, func(x *exchange, r *http.Request, caller auth.Caller) error {
-		return h(x, r, caller, r.PathValue("name"))
-	})
+	if operation != "" {
+		g.known(base+"/{name}/"+operation, func(x *exchange, r *http.Request, caller auth.Caller) error {
+			return h(x, r, caller, r.PathValue("name"))
+		})
+	}
 	if g.slashed[base] == nil {
 		g.slashed[base] = map[string]namedHandler{}
 		g.known(base+"/{rest...}", func(x *exchange, r *http.Request, caller auth.Caller) error {
 			rest := r.PathValue("rest")
 			for operation, h := range g.slashed[base] {
-				if name, ok := strings.CutSuffix(rest, "/"+operation); ok && name != "" {
+				if name, ok := strings.CutSuffix(rest, "/"+operation); ok && name != "" && operation != "" {
 					return h(x, r, caller, name)
 				}
+			}
+			if h := g.slashed[base][""]; h != nil && rest != "" {
+				return h(x, r, caller, rest)
 			}
 			return g.handleNoRoute(x, r)
 		})

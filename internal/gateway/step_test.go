@@ -29,6 +29,9 @@ type agreed bool
 
 func (a agreed) Given(auth.Caller, string) bool { return bool(a) }
 
+// Give implements gateway.Consents.
+func (a agreed) Give(auth.Caller, string) error { return nil }
+
 func newHouse(t *testing.T, consents gateway.Consents, deployments ...*catalog.Deployment) *house {
 	t.Helper()
 	h := &house{passes: auth.NewPasses(1e12)}

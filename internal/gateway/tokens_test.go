@@ -89,7 +89,7 @@ func TestConfiguration(t *testing.T) {
 	for path, want := range map[string]string{
 		"/v1/deployments/team%2Fm/configuration": `200 {"type":"object"}`,
 		"/v1/deployments/team/m/configuration":   `200 {"type":"object"}`,
-		"/v1/deployments/team/m/limits":          "404",
+		"/v1/deployments/team/m/limits":          "501",
 		"/v1/deployments/configuration":          "404",
 		"/v1/deployments/n/configuration":        "404",
 	} {

@@ -27,13 +27,15 @@ const (
 	KindCanceled             // the client went away
 	KindTruncation           // what may not be left out is longer than max_prompt_tokens
 	KindEndOfLife            // the upstream has ended the model
+	KindNoMethod             // the route is there for other methods only
+	KindNotServed            // a route of DIAL's that this server does not serve
 )
 
 // String names the kind for logs.
 func (k Kind) String() string {
 	names := [...]string{
 		"internal", "invalid", "context_length", "content_filter", "unauthenticated", "forbidden", "not_found", "no_route",
-		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled", "truncation", "end_of_life",
+		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled", "truncation", "end_of_life", "no_method", "not_served",
 	}
 	if int(k) < len(names) {
 		return names[k]

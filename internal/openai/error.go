@@ -42,6 +42,8 @@ func classify(k llm.Kind) class {
 		llm.KindCanceled:        {StatusClientClosed, "api_error", "client_closed_request"},
 		llm.KindTruncation:      {http.StatusBadRequest, "invalid_request_error", "truncate_prompt_error"}, // DIAL's word
 		llm.KindEndOfLife:       {http.StatusNotFound, "invalid_request_error", "model_not_found"},
+		llm.KindNoMethod:        {http.StatusMethodNotAllowed, "invalid_request_error", "method_not_allowed"},
+		llm.KindNotServed:       {http.StatusNotImplemented, "invalid_request_error", "not_implemented"},
 	}
 	if int(k) < len(classes) {
 		return classes[k]

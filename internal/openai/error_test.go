@@ -34,6 +34,8 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		{499, "api_error", "client_closed_request"},
 		{400, "invalid_request_error", "truncate_prompt_error"},
 		{404, "invalid_request_error", "model_not_found"},
+		{405, "invalid_request_error", "method_not_allowed"},
+		{501, "invalid_request_error", "not_implemented"},
 	}
 	kind := llm.Kind(0)
 	for ; kind.String() != "unknown"; kind++ {
