@@ -27,15 +27,18 @@ import (
 
 // parts are what a configuration is served with.
 type parts struct {
-	upstreams *upstreams
-	remotes   http.RoundTripper // to other servers
-	fetch     *fetch.Fetcher
-	log       *slog.Logger
-	ready     func() (reason string)
-	record    func(usage.Entry)
-	before    *gateway.Gateway      // in whose place this one comes, or nil
-	callers   gateway.Authenticator // in place of the configuration's keys, or nil
-	passes    *auth.Passes
+	upstreams  *upstreams
+	remotes    http.RoundTripper // to other servers
+	fetch      *fetch.Fetcher
+	log        *slog.Logger
+	ready      func() (reason string)
+	record     func(usage.Entry)
+	before     *gateway.Gateway      // in whose place this one comes, or nil
+	callers    gateway.Authenticator // in place of the configuration's keys, or nil
+	passes     *auth.Passes
+	consents   gateway.Consents
+	operations gateway.Operations // for administrators, or nil
+	buckets    *gateway.Buckets   // nil for names that are not secret
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -46,7 +49,7 @@ const passLifetime = 30 * time.Minute
 func newParts(u *upstreams, allow []netip.Prefix, log *slog.Logger) parts {
 	return parts{
 		upstreams: u, remotes: proxy.NewTransport(), fetch: fetch.New(fetch.Options{Allow: allow}), log: log,
-		passes: auth.NewPasses(passLifetime),
+		passes: auth.NewPasses(passLifetime), consents: consentsInMemory(),
 	}
 }
 
@@ -75,6 +78,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	g, err := gateway.New(gateway.Options{
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
 		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before, Passes: p.passes,
+		Consents: p.consents, Operations: p.operations, Buckets: p.buckets,
 	})
 	return g, deployments, err
 }
@@ -201,6 +205,8 @@ func info(m config.Model) catalog.Info {
 		DescriptionKeywords: m.DescriptionKeywords, IconURL: m.IconURL, Reference: m.Reference,
 		TokenizerModel: m.TokenizerModel, CreatedAt: m.CreatedAt / 1000, UpdatedAt: m.UpdatedAt / 1000,
 		InputAttachmentTypes: m.InputAttachmentTypes, MaxInputAttachments: m.MaxInputAttachments,
+		Intro: m.Intro, ResponsesDefaults: m.ResponsesDefaults, Dependencies: m.Dependencies,
+		InterfaceConfigs:    interfaceConfigs(m),
 		EmbeddingDimensions: m.EmbeddingDimensions, MaxRetryAttempts: m.MaxRetryAttempts, Defaults: m.Defaults,
 		Limits: catalog.Limits{
 			MaxTotalTokens:      int(m.Limits.MaxTotalTokens),
@@ -213,6 +219,22 @@ func info(m config.Model) catalog.Info {
 		},
 		Features: features(m.Features),
 	}
+}
+
+// interfaceConfigs are what single interfaces of a model have of their own.
+func interfaceConfigs(m config.Model) (out []catalog.InterfaceConfig) {
+	for i := range catalog.Interface(catalog.Interfaces) {
+		own, ok := m.Interfaces[config.Interface(i.String())]
+		if !ok || own.Defaults == nil && own.Features == nil {
+			continue
+		}
+		c := catalog.InterfaceConfig{Interface: i, Defaults: own.Defaults}
+		if own.Features != nil {
+			c.Features = new(features(*own.Features))
+		}
+		out = append(out, c)
+	}
+	return out
 }
 
 func features(f config.Features) catalog.Features {

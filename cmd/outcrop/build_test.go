@@ -266,7 +266,7 @@ func TestListingsShowWhatTheConfigurationSays(t *testing.T) {
 	var want map[string]any
 	if err := json.Unmarshal([]byte(`{
 		"id": "m", "model": "m", "object": "model", "owner": "organization-owner", "owned_by": "organization-owner",
-		"status": "succeeded", "lifecycle_status": "generally-available", "interfaces": ["openaiChatCompletions"],
+		"status": "succeeded", "lifecycle_status": "generally-available", "interfaces": ["openaiChatCompletions", "openaiResponses", "anthropicMessages"],
 		"capabilities": {"scale_types": ["standard"], "completion": false, "chat_completion": true, "embeddings": false, "fine_tune": false, "inference": false},
 		"display_name": "Nova", "display_version": "1.0", "description": "Small and fast", "description_keywords": ["vision"],
 		"icon_url": "nova.svg", "reference": "nova-ref", "tokenizer_model": "gpt-4-0314",

@@ -41,6 +41,7 @@ type live struct {
 	seen   contents   // what was looked at last, good or bad; none if it may become good as it is
 	told   string     // why that is not served, as the log has it
 	number int        // of the generation that is served
+	last   atomic.Pointer[outcome]
 	served []*generation
 }
 
@@ -115,7 +116,8 @@ func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Sett
 		metrics: telemetry.New(telemetry.Options{Version: version(), Ready: ready.ready, Credentials: held.credentials, Configured: true}),
 		parts:   newParts(nil, f.fetchAllow, log),
 	}
-	l.parts.ready = ready.reason
+	l.last.Store(&outcome{})
+	l.parts.ready, l.parts.operations = ready.reason, l
 	if f.metrics != "" {
 		l.parts.record = l.metrics.Record
 	}
@@ -135,7 +137,12 @@ func (l *live) begin(f serveFlags, stderr io.Writer) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if len(f.configs) == 0 {
-		return l.accept(demoConfig(), nil)
+		cfg := demoConfig()
+		err := l.accept(cfg, nil)
+		if err == nil {
+			l.note(nil, nil)
+		}
+		return err
 	}
 	l.seen = l.source.contents()
 	cfg, problems, err := l.source.load()
@@ -148,9 +155,14 @@ func (l *live) begin(f serveFlags, stderr io.Writer) error {
 	if err == nil {
 		err = l.try(cfg, problems)
 	}
-	if err == nil || !f.wait {
+	if err == nil {
+		l.note(problems, nil)
+		return nil
+	}
+	if !f.wait {
 		return err
 	}
+	l.note(problems, err)
 	l.told = err.Error()
 	l.log.Error("there is no good configuration yet: nothing is served until there is one", "error", err)
 	l.metrics.Reloaded(0, time.Now())
@@ -272,6 +284,7 @@ func (l *live) reload(ctx context.Context, anyway bool) {
 	if err == nil {
 		err = l.try(cfg, problems)
 	}
+	l.note(problems, err)
 	if err != nil {
 		l.metrics.Reloaded(0, time.Now())
 		if l.seen == (contents{}) && err.Error() == l.told && !anyway {

@@ -41,6 +41,8 @@ type serveFlags struct {
 	wait    bool
 	drain   drain
 	metrics string
+	// dataDir is where what callers have agreed to is kept, "" for in memory.
+	dataDir string
 	// catalogue is the file that changes the built-in catalogue, "" for none.
 	catalogue string
 }
@@ -69,6 +71,7 @@ func newServeCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "answer from a built-in sandbox instead of AWS")
 	catalogueFlag(cmd, &f.catalogue)
 	metricsFlag(cmd, &f.metrics)
+	cmd.Flags().StringVar(&f.dataDir, "data-dir", "", "`DIR` in which it is kept what users have agreed to; without one they are asked again after a restart")
 	f.drain.flags(cmd)
 	cmd.Flags().Var((*networks)(&f.fetchAllow), "fetch-allow", "network (`CIDR`) from which files that a request names by URL may be fetched although it is not public; repeatable")
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
@@ -89,12 +92,17 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	agreed, err := newConsents(f.dataDir)
+	if err != nil {
+		return err
+	}
 	create, stop, err := newClients(ctx, f.sandbox, catalogue, log)
 	if err != nil {
 		return err
 	}
 	defer stop()
 	l := newLive(f, catalogue, create, log)
+	l.parts.consents = agreed
 	if err := l.begin(f, stderr); err != nil {
 		return err
 	}

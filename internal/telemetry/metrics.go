@@ -51,6 +51,7 @@ type Metrics struct {
 	vectors
 	inFlight                       prometheus.Gauge
 	generation, reloaded, reloadAt prometheus.Gauge // nil without a configuration
+	failedAt, skipped              prometheus.Gauge // as the three
 
 	mu     sync.Mutex // of changes to what follows
 	served atomic.Pointer[map[string]Deployment]
@@ -73,6 +74,8 @@ func New(o Options) *Metrics {
 		m.generation = m.gauge("outcrop_config_generation", "How many configurations have been served since the start; 0 before the first good one.")
 		m.reloaded = m.gauge("outcrop_config_last_reload_successful", "1 when the configuration as it is now is served, 0 when it is bad and the last good one is kept.")
 		m.reloadAt = m.gauge("outcrop_config_last_reload_timestamp_seconds", "When the configuration that is served was read, in Unix time.")
+		m.failedAt = m.gauge("outcrop_config_last_failed_reload_timestamp_seconds", "When a configuration was last found to be bad, in Unix time; 0 for never.")
+		m.skipped = m.gauge("outcrop_config_skipped_entities", "How many models, applications and other entities of the configuration that is served are left out for their mistakes.")
 	}
 	if o.Credentials != nil {
 		m.registry.MustRegister(newWallets(o.Credentials))
@@ -115,8 +118,13 @@ func (m *Metrics) Reloaded(generation int, at time.Time) {
 	if generation > 0 {
 		m.generation.Set(float64(generation))
 		m.reloadAt.Set(float64(at.UnixMilli()) / 1000)
+	} else {
+		m.failedAt.Set(float64(at.UnixMilli()) / 1000)
 	}
 }
+
+// Skipped says how many entities of the configuration that is served are left out for their mistakes.
+func (m *Metrics) Skipped(n int) { m.skipped.Set(float64(n)) }
 
 // Serve says which deployments there are. The series of those that are no longer there end.
 func (m *Metrics) Serve(deployments []Deployment) {
