@@ -34,6 +34,8 @@ type Config struct {
 	// hidden is what Dump must not show: all secrets of the files, also those
 	// that no field above holds.
 	hidden redactor
+	// secretFiles are what SecretFiles tells.
+	secretFiles []string
 }
 
 // Model is one entry of models.
@@ -69,6 +71,7 @@ type Model struct {
 	Serving
 
 	endpointAt, overrideNameAt, defaultsAt place
+	policyAt                               place
 	// intercepted says that a request may not reach the model without passing other deployments.
 	intercepted bool
 	// mistaken says that an entry of another server has mistakes, for which it is left out.
@@ -262,6 +265,8 @@ type Key struct {
 	AllowedIPs []netip.Prefix
 	// Expires is when it stops to be good; zero is never. Outcrop's own.
 	Expires time.Time
+
+	expiresAt place
 }
 
 // Unlimited is the limit of a window that the configuration does not state.

@@ -35,6 +35,9 @@ type Serving struct {
 	// AllowedRegions and AllowedGeographies are where its prompts may run, AWS's names (eu-west-1; eu, us, apac,
 	// global); nil is everywhere. Outcrop's own.
 	AllowedRegions, AllowedGeographies []string
+	// Regions are where the prompts of a deployment run whose model id or address does not tell; nil is not stated.
+	// Outcrop's own.
+	Regions []string
 }
 
 // InterfaceConfig is an entry of interfaces.

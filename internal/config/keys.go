@@ -16,6 +16,9 @@ type keyDraft struct {
 	Key
 	role    string
 	project spot
+	// given are the fields that state the key, of an entry whose name is only a name.
+	given []spot
+	file  string // of keyFile
 }
 
 func keyTable() table[keyDraft] {
@@ -41,9 +44,19 @@ func keyTable() table[keyDraft] {
 			}},
 		{"secured", "boolean", "false", enforced, "bodies of this key's requests are not logged; no body ever is", "",
 			func(l *loader, v spot, k *keyDraft) { l.boolean(v, &k.Secured) }},
-		{"allowedIpAddressRanges", "list of CIDRs", "[]", refused, "addresses the key may be used from", "the key would be good from every address; remove the list to accept that",
-			func(l *loader, v spot, _ *keyDraft) { l.strs(v) }},
-		{"key", "secret string", "", refused, "the key of an entry that is addressed by name, in DIAL's configuration API", "in a file the name of the entry is the key, so this name would be one; use the key as the name", nil},
+		{"allowedIpAddressRanges", "list of CIDRs", "", enforced, "networks (`10.0.0.0/8`, `2001:db8::/32`) and addresses that the key may be used from; absent is everywhere, an empty list nowhere", "",
+			func(l *loader, v spot, k *keyDraft) { k.AllowedIPs = l.networks(v) }},
+		{"key", "secret string", "", enforced, "the key itself, of an entry whose name is only a name", "",
+			func(l *loader, v spot, k *keyDraft) { l.secret(v, &k.Secret); k.given = append(k.given, v) }},
+		{"keyFile", "path of a file", "", enforced, "file that holds the key, of an entry whose name is only a name; it is read again when it changes. Outcrop's own field", "",
+			func(l *loader, v spot, k *keyDraft) {
+				k.Secret, k.file = l.secretFile(v)
+				k.given = append(k.given, v)
+			}},
+		{"digest", "`sha256:` and 64 hex digits", "", enforced, "SHA-256 of the key, of an entry whose name is only a name: the file holds no secret then (`outcrop keys new`). Outcrop's own field", "",
+			func(l *loader, v spot, k *keyDraft) { l.digest(v, &k.Digest); k.given = append(k.given, v) }},
+		{"expires", "date, or time as in RFC 3339", "", enforced, "when the key stops to be good; a date (`2027-01-31`, UTC) is its last day. Outcrop's own field", "",
+			func(l *loader, v spot, k *keyDraft) { l.expiry(v, k) }},
 	}}
 }
 
@@ -51,13 +64,15 @@ func readKeys(l *loader, s spot, cfg *Config) {
 	if !l.want(s, object) {
 		return
 	}
-	first := map[string]spot{}
+	first, secrets := map[string]spot{}, map[string]spot{}
 	for i, m := range s.members {
 		v := s.member(i)
 		if l.isNull(v) {
 			continue
 		}
-		l.checkKey(v.namedAt(m.pos), m.name)
+		if !isNamedKey(m.value) {
+			l.checkKey(v.namedAt(m.pos), m.name)
+		}
 		if !l.want(v, object) {
 			continue
 		}
@@ -67,6 +82,10 @@ func readKeys(l *loader, s spot, cfg *Config) {
 		}
 		if m.lost {
 			continue
+		}
+		l.checkTwinKeys(v.namedAt(m.pos), draft.Key, secrets)
+		if draft.file != "" {
+			cfg.secretFiles = append(cfg.secretFiles, draft.file)
 		}
 		cfg.Keys = append(cfg.Keys, draft.Key)
 		if draft.Project == "" {
@@ -81,9 +100,18 @@ func readKeys(l *loader, s spot, cfg *Config) {
 }
 
 func (l *loader) readKey(s spot, m member) keyDraft {
-	draft := keyDraft{Key: Key{Secret: secret.New(m.name)}}
-	readObject(l, s, keyTable(), &draft)
-	l.checkProject(s.namedAt(m.pos), &draft, m.name)
+	var draft keyDraft
+	key := m.name
+	if isNamedKey(m.value) {
+		draft.Name = m.name
+		readObject(l, s, keyTable(), &draft)
+		l.checkGivenKey(s.namedAt(m.pos), &draft)
+		key = draft.Secret.Reveal()
+	} else {
+		draft.Secret = secret.New(m.name)
+		readObject(l, s, keyTable(), &draft)
+	}
+	l.checkProject(s.namedAt(m.pos), &draft, key)
 	l.checkKeyRoles(s.namedAt(m.pos), &draft)
 	return draft
 }
@@ -95,7 +123,9 @@ func (l *loader) hideKeys(n *node) {
 		l.hide(n)
 	}
 	for _, m := range n.members {
-		l.secrets.add(m.name)
+		if !isNamedKey(m.value) {
+			l.secrets.add(m.name)
+		}
 		if m.value.kind != object {
 			l.hide(m.value)
 		}
@@ -132,7 +162,7 @@ func (l *loader) checkProject(s spot, draft *keyDraft, key string) {
 	switch {
 	case draft.project.node == nil || draft.project.kind == text && draft.Project == "":
 		l.err(s, "Project key is undefined", `add "project": who uses the key`)
-	case draft.Project == key || len(key) >= minSecret && strings.Contains(draft.Project, key):
+	case key != "" && draft.Project == key || len(key) >= minSecret && strings.Contains(draft.Project, key):
 		l.err(draft.project, "the project is the key itself, and projects are shown in logs and listings", "name the project differently")
 		draft.Project = secret.Redacted
 	}
@@ -150,7 +180,7 @@ func (l *loader) checkKeyRoles(s spot, draft *keyDraft) {
 }
 
 func roleTable() table[Role] {
-	return table[Role]{fields: []field[Role]{
+	return table[Role]{fields: slices.Concat([]field[Role]{
 		{"limits", "object: deployment or route → limit", "{}", notEnforced, "see below", "no request is refused for its limits",
 			readRoleLimits},
 		{"costLimit", "object", "{}", notEnforced, "USD per window over all models, see below", "no request is refused for its cost",
@@ -160,7 +190,7 @@ func roleTable() table[Role] {
 			}},
 		{"share", "object", "{}", notServed, "limits of sharing", "nothing can be shared",
 			nil},
-	}}
+	}, policyRoleFields())}
 }
 
 func roleLimitTable() table[RoleLimit] {

@@ -30,7 +30,7 @@ type modelDraft struct {
 
 func modelTable() table[modelDraft] {
 	return table[modelDraft]{
-		fields: slices.Concat(answeringFields(), listingFields(), elsewhereFields()),
+		fields: slices.Concat(answeringFields(), policyFields(), listingFields(), elsewhereFields()),
 		elsewhere: func(m member) string {
 			if extraTable().has(m.name) {
 				return "it belongs into upstreams[].extraData"
