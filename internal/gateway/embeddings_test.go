@@ -366,7 +366,7 @@ func TestListingsSayWhatADeploymentDoes(t *testing.T) {
 	for _, d := range list.Data {
 		got = append(got, fmt.Sprint(d.ID, d.Interfaces, d.EmbeddingDimensions, d.Capabilities["chat_completion"], d.Capabilities["embeddings"], d.Capabilities["rerank"]))
 	}
-	want := []string{"embeds[openaiEmbeddings] 8 false true <nil>", "reranks[] 0 false false true", "chats[openaiChatCompletions] 0 true false <nil>"}
+	want := []string{"embeds[openaiEmbeddings] 8 false true <nil>", "reranks[] 0 false false true", "chats[openaiChatCompletions openaiResponses anthropicMessages] 0 true false <nil>"}
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
