@@ -16,7 +16,7 @@ import (
 func defaultsProblems(ctx context.Context, cfg *config.Config, catalogue *models.Catalogue) []config.Problem {
 	var out []config.Problem
 	for _, m := range cfg.Models {
-		if m.NotServed() != "" || len(m.Defaults) == 0 || m.URL != "" {
+		if m.NotServed() != "" || len(m.Defaults) == 0 || m.Bedrock == "" {
 			continue
 		}
 		found := config.Problem{Severity: config.Warning}

@@ -81,7 +81,7 @@ func (b *envBuilder) configuration(ctx context.Context, files []string, o config
 	b.Doubts = catalogueProblems(cfg, b.Catalogue)
 	config.SortProblems(b.Problems, files)
 	for _, m := range cfg.Models {
-		if m.NotServed() != "" || m.URL != "" {
+		if m.NotServed() != "" || m.Bedrock == "" {
 			continue
 		}
 		upstream, _ := m.Upstream()

@@ -72,10 +72,6 @@ type Model struct {
 
 	endpointAt, overrideNameAt, defaultsAt place
 	policyAt                               place
-	// intercepted says that a request may not reach the model without passing other deployments.
-	intercepted bool
-	// mistaken says that an entry of another server has mistakes, for which it is left out.
-	mistaken bool
 }
 
 // Limits are the token limits that listings advertise; 0 is not stated.
@@ -159,6 +155,11 @@ type Upstream struct {
 	// Foreign is extraData and secretExtraData for another server, as it is to read them; of a model of
 	// this process it is empty.
 	Foreign secret.String
+	// ResponsesEndpoint, BaseURL and Interfaces are what another server gets for an interface, see [Upstream.For].
+	ResponsesEndpoint, BaseURL string
+	Interfaces                 map[Interface]UpstreamInterface
+	// Bearer says that a route's server gets the key as a bearer token (authType), and not as API-KEY.
+	Bearer bool
 	// Surface is the API that is asked: converse, mantle, openai, invoke; "" leaves it to the model.
 	Surface   string
 	Guardrail Guardrail
@@ -166,7 +167,7 @@ type Upstream struct {
 	Region string
 	// ClaudeClient is how DIAL's adapter would ask Claude: legacy, mantle, converse or "".
 	ClaudeClient string
-	KeyFile      string // file of a Bedrock API key
+	KeyFile      string // file of a Bedrock API key or, for another server, of its key
 	AccessKeyID  string
 	SecretAccessKey,
 	SessionToken secret.String
@@ -223,20 +224,13 @@ func (m Model) Upstream() (Upstream, bool) {
 	return Upstream{}, false
 }
 
-// NotServed says in words why this version does not serve the model, "" if it
-// does.
+// NotServed says in words why nobody answers for the model, "" if somebody does.
 func (m Model) NotServed() string {
 	switch {
-	case m.Bedrock == "" && m.URL == "":
-		return `its endpoint is neither "bedrock:<model id>" nor a URL`
-	case !isServedType(m.Type, m.URL != ""):
+	case m.Bedrock == "" && m.mainAddress() == "":
+		return `it has neither the endpoint "bedrock:<model id>" nor the address of another server`
+	case !isServedType(m.Type, m.Bedrock == ""):
 		return fmt.Sprintf("type %s is not served yet", m.Type)
-	case m.mistaken:
-		return "it has mistakes"
-	case m.URL != "" && m.intercepted:
-		return "interceptors are not enforced yet"
-	case m.URL != "" && m.Features.ConsentRequired:
-		return "consent is not enforced yet"
 	}
 	if _, ok := m.Upstream(); !ok {
 		return "every upstream is disabled"

@@ -58,8 +58,8 @@ func (c *Config) compileModel(m Model, hide redactor) CompiledModel {
 	out := CompiledModel{Name: hide.clean(m.Name), Type: m.Type, NotServed: m.NotServed(), Access: "everyone", Projects: []string{}}
 	switch {
 	case out.NotServed != "":
-	case m.URL != "":
-		out.URL = hide.clean(shownURL(m.URL))
+	case m.Bedrock == "":
+		out.URL = hide.clean(shownURL(m.mainAddress()))
 	default:
 		u, _ := m.Upstream()
 		out.ModelID, out.Region, out.Credentials = hide.clean(m.ModelID(u)), hide.clean(m.Region(u)), hide.clean(u.Credentials())
@@ -97,13 +97,20 @@ func (c *Config) redactor() redactor {
 		r.add(k.Secret.Reveal())
 	}
 	for _, m := range c.Models {
-		for _, u := range m.Upstreams {
-			r.add(u.Key.Reveal())
-			r.add(u.SecretAccessKey.Reveal())
-			r.add(u.SessionToken.Reveal())
-		}
+		r.addUpstreams(m.Upstreams)
+	}
+	for _, route := range c.Routes {
+		r.addUpstreams(route.Upstreams)
 	}
 	return r.longestFirst()
+}
+
+func (r *redactor) addUpstreams(all []Upstream) {
+	for _, u := range all {
+		r.add(u.Key.Reveal())
+		r.add(u.SecretAccessKey.Reveal())
+		r.add(u.SessionToken.Reveal())
+	}
 }
 
 // Dump writes what the configuration compiles to, for people: the models in

@@ -27,8 +27,9 @@ type Serving struct {
 	ForwardAuthToken bool
 	// ResponsesDefaults is like a model's Defaults, for the Responses API.
 	ResponsesDefaults json.RawMessage
-	// DefaultHeaders are added to a call when the client did not send them.
-	DefaultHeaders map[string]string
+	// DefaultHeaders are added to a call when the client did not send them, by their canonical names. A value may
+	// be a credential.
+	DefaultHeaders map[string]secret.String
 	// Interceptors are its own; the global ones come before them.
 	Interceptors []string
 	Dependencies []string
@@ -43,15 +44,16 @@ type Serving struct {
 // InterfaceConfig is an entry of interfaces.
 type InterfaceConfig struct {
 	BaseURL string // "" is the deployment's
-	// Translator is the name of a translator, or Inline has one without a name; both are empty for an interface
-	// that is passed through.
+	// Translated says that a translator stands before the deployment (mode). Translator is its name, "" for one
+	// without; By is the translator, nil when there is none of that name: the interface is not served then.
+	Translated     bool
 	Translator     string
-	Inline         *Translator
+	By             *Translator
 	Defaults       json.RawMessage // or nil: over the deployment's, member by member
-	Features       *Features       // or nil: over the deployment's
-	DefaultHeaders map[string]string
-	// OverridePaths are path templates by operation (postOpenaiResponses …), with {overrideName} and {id}.
-	OverridePaths map[string]string
+	Features       *Features       // or nil: in place of the deployment's, which it has for what it does not state
+	DefaultHeaders map[string]secret.String
+	// OverridePaths are path templates with {overrideName} and {id}.
+	OverridePaths map[Operation]string
 }
 
 // Application is a deployment that is a program: another server that speaks DIAL. It has the fields of a model

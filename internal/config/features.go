@@ -4,9 +4,9 @@ import "slices"
 
 func featuresTable() table[Features] {
 	return table[Features]{fields: slices.Concat(featureEndpoints(), featureFlags(), []field[Features]{
-		{"consentRequired", "boolean", "false", refused, "callers must have agreed before", "everybody could call the model without having agreed; remove it to accept that",
+		{"consentRequired", "boolean", "false", enforced, "callers must have agreed before", "",
 			func(l *loader, v spot, f *Features) { l.boolean(v, &f.ConsentRequired) }},
-		{"supportCommentInRateResponse", "boolean", "false", meaningless, "about feedback, which is not served", "",
+		{"supportCommentInRateResponse", "boolean", "false", meaningless, "about feedback; the body goes on as it is", "",
 			func(l *loader, v spot, f *Features) { l.boolean(v, &f.SupportCommentInRateResponse) }},
 		{"reasoningEfforts", "list of strings", "[]", listed, "values of `reasoning_effort` that clients may offer", "",
 			func(l *loader, v spot, f *Features) { f.ReasoningEfforts = l.strs(v) }},
@@ -15,16 +15,22 @@ func featuresTable() table[Features] {
 
 func featureEndpoints() []field[Features] {
 	row := func(name, about string, into func(*Features) *string) field[Features] {
-		return field[Features]{name: name, kind: "URL", use: meaningless, about: about + "; answered here, for every chat model",
+		return field[Features]{name: name, kind: "URL", use: enforced, about: about + " of another server's deployment; a chat model of this process is answered for here",
 			read: func(l *loader, v spot, f *Features) { l.address(v, into(f)) }}
 	}
 	return []field[Features]{
-		{name: "rateEndpoint", kind: "URL", use: notServed, about: "where feedback goes", remedy: "there is no adapter to ask; the feature is listed",
+		{name: "rateEndpoint", kind: "URL", use: enforced, about: "where feedback goes",
 			read: func(l *loader, v spot, f *Features) { l.address(v, &f.RateEndpoint) }},
 		row("tokenizeEndpoint", "where tokens are counted", func(f *Features) *string { return &f.TokenizeEndpoint }),
 		row("truncatePromptEndpoint", "where prompts are cut", func(f *Features) *string { return &f.TruncatePromptEndpoint }),
 		row("configurationEndpoint", "where the schema of `custom_fields.configuration` is asked for", func(f *Features) *string { return &f.ConfigurationEndpoint }),
 	}
+}
+
+// direct is the flag that is not for people only.
+func direct(f field[Features]) field[Features] {
+	f.use, f.about = enforced, "false: only who has a key or a token of their own may call it, no deployment for them"
+	return f
 }
 
 func featureFlags() []field[Features] {
@@ -52,7 +58,7 @@ func featureFlags() []field[Features] {
 		row("cacheSupported", false, func(f *Features) *bool { return &f.CacheSupported }),
 		row("autoCachingSupported", false, func(f *Features) *bool { return &f.AutoCachingSupported }),
 		row("allowResume", true, func(f *Features) *bool { return &f.AllowResume }),
-		row("accessibleByPerRequestKey", true, func(f *Features) *bool { return &f.AccessibleByPerRequestKey }),
+		direct(row("accessibleByPerRequestKey", true, func(f *Features) *bool { return &f.AccessibleByPerRequestKey })),
 		row("skillsSupported", false, func(f *Features) *bool { return &f.SkillsSupported }),
 	}
 }

@@ -15,6 +15,9 @@ type Options struct {
 	// OverwriteArrays makes a list of a later file replace the earlier one
 	// instead of following it (DIAL: config.jsonMergeStrategy.overwriteArrays).
 	OverwriteArrays bool
+	// SkipInvalid leaves out what has mistakes instead of refusing all: a model, an application, an interceptor, a
+	// translator, a route, a key or a role (DIAL: config.onInvalidEntity). Other mistakes stay errors.
+	SkipInvalid bool
 }
 
 // Load reads the files in order, merges and checks them. It goes on after a
@@ -32,7 +35,14 @@ func Load(files []string, o Options) (*Config, []Problem) {
 	}
 	if root != nil {
 		l.readRoot(spot{node: root}, cfg)
-		l.leaveOutMistaken(cfg)
+		l.known = cfg.Translators
+		for _, check := range l.checks {
+			check()
+		}
+		if o.SkipInvalid {
+			l.leaveOut(spot{node: root}, cfg)
+		}
+		cfg.resolveTranslators()
 		if !l.incomplete {
 			l.checkWhole(root, files, cfg)
 		}
@@ -52,13 +62,16 @@ type loader struct {
 	// placeholders are the values already reported as such.
 	placeholders map[*node]bool
 	locale       string
+	// checks are what can be told only when all sections are read.
+	checks []func()
+	known  []Translator
 	names
 }
 
-// A finding is a problem and the model it stands in, as modelPath names it.
+// A finding is a problem and what it is part of, as entityName names it.
 type finding struct {
 	Problem
-	model string
+	entity string
 }
 
 func (l *loader) report(p Problem) { l.problems = append(l.problems, finding{Problem: p}) }
@@ -71,39 +84,16 @@ func (l *loader) say(severity Severity, s spot, message, remedy string) {
 	if l.placeholders[s.node] {
 		return // one mistake, one line
 	}
-	l.problems = append(l.problems, finding{Problem{severity, s.file, s.line, s.col, s.path, message, remedy}, s.model})
+	l.problems = append(l.problems, finding{Problem{severity, s.file, s.line, s.col, s.path, message, remedy}, s.entity})
 }
 
-// leaveOutMistaken keeps the models of other servers from being served that have mistakes: one in
-// userRoles, say, would open a model to everybody.
-func (l *loader) leaveOutMistaken(cfg *Config) {
-	mistaken := map[string]bool{}
-	for _, found := range l.problems {
-		if found.Severity == Error && l.foreign[found.model] {
-			mistaken[found.model] = true
-		}
-	}
-	for i := range cfg.Models {
-		m := &cfg.Models[i]
-		if m.mistaken = mistaken[modelsSection+segment(m.Name)]; m.mistaken {
-			at := m.endpointAt
-			l.report(Problem{Warning, at.file, at.line, at.col, modelsSection + segment(m.Name), "not served: it has mistakes, which are other problems of this list", "correct them"})
-		}
-	}
-}
-
-// finish is what was found, in order and without secrets. A mistake in a model
-// of another server is a warning: that model is left out, and DIAL starts with
-// most of them.
+// finish is what was found, in order and without secrets.
 func (l *loader) finish(files []string) []Problem {
 	l.secrets.longestFirst()
 	var out []Problem
 	said := make(map[Problem]bool, len(l.problems))
 	for _, found := range l.problems {
 		p := found.Problem
-		if l.foreign[found.model] {
-			p.Severity = Warning
-		}
 		p.Path, p.Message, p.Remedy = l.secrets.clean(p.Path), l.secrets.clean(p.Message), l.secrets.clean(p.Remedy)
 		if !said[p] { // of versions that share a mistake
 			out = append(out, p)
@@ -187,9 +177,6 @@ func (l *loader) checkNames(s spot) {
 		v := s.member(i)
 		l.checkNames(v)
 		if at, twice := first[m.name]; twice {
-			if s.path == modelsSection || s.isModel() && m.name == "endpoint" {
-				v.model = "" // which of the two counts decides whose model it is
-			}
 			l.err(v.namedAt(m.pos), fmt.Sprintf("the same name twice: on line %d and on line %d", at.line, m.line), "only the last one would count; remove one")
 			continue
 		}
@@ -221,13 +208,13 @@ func isVariable(name string) bool {
 }
 
 // checkPlaceholders walks the whole tree: an error where the value decides who
-// may call what of the models served here, a warning elsewhere. Prose and defaults may hold anything.
+// may call what, a warning elsewhere. Prose and defaults may hold anything.
 func (l *loader) checkPlaceholders(s spot) {
 	const message = "a placeholder (like ${NAME}) was left in the value"
 	const remedy = "replace it before the file is read, for example with envsubst"
 	if s.kind == text && placeholder(s.text) {
 		severity := Warning
-		if s.model != "" || strings.HasPrefix(s.path, keysSection+"[") {
+		if s.entity != "" && !strings.HasPrefix(s.path, rolesSection) {
 			severity = Error
 		}
 		l.say(severity, s, message, remedy)

@@ -21,16 +21,20 @@ const (
 	defaultAttempts = 5
 )
 
-// modelDraft is a model while its fields are read.
+// modelDraft is a model, or another deployment with the same fields, while its fields are read.
 type modelDraft struct {
 	Model
-	upstreams spot
-	typeSeen  bool
+	section    string // which of the root's it stands in
+	typeSeen   bool
+	upstreams  spot
+	interfaces spot
+	// more is what only applications have.
+	more Application
 }
 
 func modelTable() table[modelDraft] {
 	return table[modelDraft]{
-		fields: slices.Concat(answeringFields(), policyFields(), listingFields(), elsewhereFields()),
+		fields: slices.Concat(answeringFields(), modelFields(), servingFields(), policyFields(), listingFields(), plainFields()),
 		elsewhere: func(m member) string {
 			if extraTable().has(m.name) {
 				return "it belongs into upstreams[].extraData"
@@ -46,40 +50,56 @@ func modelTable() table[modelDraft] {
 // answeringFields decide who answers, and to whom.
 func answeringFields() []field[modelDraft] {
 	return []field[modelDraft]{
-		{"endpoint", "string", "", enforced, "`bedrock:` and a model id or ARN, for a model served in this process; or the URL of an adapter's chat completions or embeddings, to which requests are forwarded", "",
-			func(l *loader, v spot, m *modelDraft) { l.endpoint(v, &m.Model) }},
-		{"type", "`chat`, `completion`, `embedding`, `rerank`", TypeChat, enforced, "what the model does; `completion` is not served yet. An image model is of type `chat`. DIAL has no default, and no `rerank`", "",
-			func(l *loader, v spot, m *modelDraft) {
-				m.typeSeen = true
-				l.oneOf(v, &m.Type, TypeChat, typeCompletion, TypeEmbedding, TypeRerank)
-			}},
-		{"overrideName", "string", "", enforced, "model id or ARN that AWS sees in place of the endpoint's", "",
+		{"endpoint", "string", "", enforced, "of a model, `bedrock:` and a model id or ARN, for one served in this process; or the URL of another server's chat completions or embeddings, to which requests are forwarded", "",
+			func(l *loader, v spot, m *modelDraft) { l.endpoint(v, m) }},
+		{"overrideName", "string", "", enforced, "model id or ARN that AWS sees in place of the endpoint's; or the name by which another server knows the deployment", "",
 			func(l *loader, v spot, m *modelDraft) {
 				l.modelID(v, &m.OverrideName)
 				m.overrideNameAt = v.place()
+				l.checkOverrideName(v, m)
 			}},
 		{"userRoles", "list of role names", "", enforced, "who may call it: absent or null is everyone with a key, an empty list is nobody", "",
 			func(l *loader, v spot, m *modelDraft) { m.UserRoles = l.userRoles(v) }},
-		{"upstreams", "list of upstreams", "", enforced, "accounts and regions; without any: the environment's region and credentials", "",
-			func(_ *loader, v spot, m *modelDraft) { m.upstreams = v }},
 		{"maxRetryAttempts", "integer ≥ 1", "5", notEnforced, "upstreams tried per request", "one upstream is asked, once",
 			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.MaxRetryAttempts) }},
 		{"defaults", "object", "{}", enforced, "body fields added to a request that lacks them", "",
 			func(l *loader, v spot, m *modelDraft) {
-				if l.want(v, object) && len(v.members) > 0 {
-					m.Defaults, m.defaultsAt = v.appendJSON(nil), v.place()
+				if m.Defaults = l.object(v); m.Defaults != nil {
+					m.defaultsAt = v.place()
 				}
 			}},
-		{"timeouts", "object", "", enforced, "how long a chat may take, see below. Outcrop's own field", "",
+		{"timeouts", "object", "", enforced, "how long an answer may take, see below. Outcrop's own field", "",
 			func(l *loader, v spot, m *modelDraft) { readObject(l, v, timeoutsTable(), &m.Timeouts) }},
-		{"interceptors", "list of names", "[]", refused, "deployments that see a request before the model", "requests would reach the model without passing them; remove the list to accept that",
-			func(l *loader, v spot, m *modelDraft) { m.intercepted = len(l.strs(v)) > 0 }},
+		{"interceptors", "list of names", "[]", enforced, "interceptors that see a chat or an embedding before it, after the global ones; the other APIs of such a deployment are refused", "",
+			func(l *loader, v spot, m *modelDraft) { l.interceptorsOf(v, m) }},
+	}
+}
+
+// modelFields decide about answers too, and only models have them.
+func modelFields() []field[modelDraft] {
+	return []field[modelDraft]{
+		{"type", "`chat`, `completion`, `embedding`, `rerank`", TypeChat, enforced, "what the model does; `completion` is served by other servers only. An image model is of type `chat`. DIAL has no default, and no `rerank`", "",
+			func(l *loader, v spot, m *modelDraft) {
+				m.typeSeen = true
+				l.oneOf(v, &m.Type, TypeChat, typeCompletion, TypeEmbedding, TypeRerank)
+			}},
+		{"upstreams", "list of upstreams", "", enforced, "accounts and regions; without any: the environment's region and credentials", "",
+			func(_ *loader, v spot, m *modelDraft) { m.upstreams = v }},
+		{"tokenizerModel", "string", "", listed, "which tokenizer clients should use", "",
+			func(l *loader, v spot, m *modelDraft) { l.str(v, &m.TokenizerModel) }},
+		{"limits", "object", "", listed, "token limits, see below; shown, never enforced, as in DIAL", "",
+			func(l *loader, v spot, m *modelDraft) { readObject(l, v, limitsTable(), &m.Limits) }},
+		{"pricing", "object", "", listed, "see below", "",
+			func(l *loader, v spot, m *modelDraft) { readObject(l, v, pricingTable(), &m.Pricing) }},
+		{"embeddingDimensions", "integer ≥ 1", "", listed, "length of the vectors", "",
+			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.EmbeddingDimensions) }},
+		{"fieldsHashingOrder", "list", "", removed, "", "", nil},
 	}
 }
 
 // isServedType says whether this version serves models of a type, here or on another server.
 func isServedType(kind string, elsewhere bool) bool {
-	return kind == TypeChat || kind == TypeEmbedding || kind == TypeRerank && !elsewhere
+	return kind == TypeChat || kind == TypeEmbedding || kind == TypeRerank && !elsewhere || kind == typeCompletion && elsewhere
 }
 
 // listingFields are what listings show.
@@ -102,16 +122,11 @@ func listingFields() []field[modelDraft] {
 		plain("description", "text for people", func(m *modelDraft) *string { return &m.Description }),
 		plain("iconUrl", "icon, a URL or a name", func(m *modelDraft) *string { return &m.IconURL }),
 		plain("reference", "stable id; the name when absent", func(m *modelDraft) *string { return &m.Reference }),
-		plain("tokenizerModel", "which tokenizer clients should use", func(m *modelDraft) *string { return &m.TokenizerModel }),
 		millis("createdAt", func(m *modelDraft) *int64 { return &m.CreatedAt }),
 		millis("updatedAt", func(m *modelDraft) *int64 { return &m.UpdatedAt }),
 		{"descriptionKeywords", "list of strings", "[]", listed, "topics", "",
 			func(l *loader, v spot, m *modelDraft) { m.DescriptionKeywords = l.strs(v) }},
-		{"limits", "object", "", listed, "token limits, see below; shown, never enforced, as in DIAL", "",
-			func(l *loader, v spot, m *modelDraft) { readObject(l, v, limitsTable(), &m.Limits) }},
-		{"pricing", "object", "", listed, "see below", "",
-			func(l *loader, v spot, m *modelDraft) { readObject(l, v, pricingTable(), &m.Pricing) }},
-		{"features", "object", "", listed, "see below", "",
+		{"features", "object", "", enforced, "see below", "",
 			func(l *loader, v spot, m *modelDraft) { readObject(l, v, featuresTable(), &m.Features) }},
 		{"inputAttachmentTypes", "list of MIME types", "[]", listed, "`image/*`, `application/pdf`, …", "",
 			func(l *loader, v spot, m *modelDraft) { m.InputAttachmentTypes = l.strs(v) }},
@@ -126,26 +141,17 @@ func listingFields() []field[modelDraft] {
 	}
 }
 
-// elsewhereFields configure what does not exist in this version, or not where
-// the models run in the same process.
-func elsewhereFields() []field[modelDraft] {
+// plainFields decide nothing here.
+func plainFields() []field[modelDraft] {
 	return []field[modelDraft]{
-		{"baseUrl", "URL", "", notServed, "root of an adapter, for `interfaces`", "the endpoint counts", nil},
-		{"interfaces", "object", "", notServed, "an address per dialect", "the endpoint counts", nil},
-		{"responsesEndpoint", "URL", "", notServed, "address of the Responses API", "this version answers chat completions", nil},
-		{"responsesDefaults", "object", "", notServed, "like `defaults`, for the Responses API", "this version answers chat completions", nil},
-		{"intro", "string, or object of locales", "", notServed, "one line for people", "listings do not show it yet",
+		{"intro", "string, or object of locales", "", listed, "one line for people", "",
 			func(l *loader, v spot, m *modelDraft) { l.localized(v, &m.Intro) }},
-		{"embeddingDimensions", "integer ≥ 1", "", listed, "length of the vectors", "",
-			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.EmbeddingDimensions) }},
 		{"author", "string", "", meaningless, "listings of DIAL do not show it either", "",
 			func(l *loader, v spot, m *modelDraft) { l.str(v, &m.Author) }},
-		{"forwardAuthToken", "boolean", "", meaningless, "there is nobody to forward the client's token to", "", nil},
-		{"defaultHeaders", "object", "", meaningless, "there is no adapter to send headers to", "", nil},
-		{"dependencies", "list of names", "", meaningless, "for DIAL's admin panel", "", nil},
+		{"dependencies", "list of names", "", meaningless, "deployments that it calls; for DIAL's admin panel", "",
+			func(l *loader, v spot, m *modelDraft) { m.Dependencies = l.strs(v) }},
 		{"catalogProperties", "object", "", meaningless, "catalog data", "", nil},
 		{"catalogSchemaId", "string", "", meaningless, "catalog data", "", nil},
-		{"fieldsHashingOrder", "list", "", removed, "", "", nil},
 	}
 }
 
@@ -217,6 +223,21 @@ func pricingTable() table[Pricing] {
 
 // readModels reads the section in order.
 func readModels(l *loader, s spot, cfg *Config) {
+	readEntities(l, s, func(v spot, name string, at pos) (Model, bool) {
+		l.checkName(v.namedAt(at), name)
+		if !l.want(v, object) {
+			return Model{}, false
+		}
+		var model Model
+		for version := range v.versions() {
+			model = l.readModel(version, name)
+		}
+		return model, true
+	}, &cfg.Models)
+}
+
+// readEntities reads the members of a section in order, and keeps those that count.
+func readEntities[T any](l *loader, s spot, read func(v spot, name string, at pos) (T, bool), into *[]T) {
 	if !l.want(s, object) {
 		return
 	}
@@ -225,57 +246,53 @@ func readModels(l *loader, s spot, cfg *Config) {
 		if l.isNull(v) {
 			continue
 		}
-		l.checkModelName(v.namedAt(m.pos), m.name)
-		if !l.want(v, object) {
-			continue
-		}
-		var model Model
-		for version := range v.versions() {
-			model = l.readModel(version, m.name)
-		}
-		if !m.lost {
-			cfg.Models = append(cfg.Models, model)
+		if one, ok := read(v, m.name, m.pos); ok && !m.lost {
+			*into = append(*into, one)
 		}
 	}
 }
 
 func (l *loader) readModel(s spot, name string) Model {
-	draft := modelDraft{Model: Model{Name: name, Type: TypeChat, Features: DefaultFeatures(), MaxRetryAttempts: defaultAttempts, Timeouts: DefaultTimeouts()}}
+	draft := newDraft(modelsSection, name)
+	draft.MaxRetryAttempts = defaultAttempts
 	endpoint, has := s.find("endpoint")
-	s.quiet = l.foreign[s.model]
-	readObject(l, s, modelTable(), &draft)
+	s.remote = !has || !strings.HasPrefix(endpoint.text, bedrockScheme)
+	readObject(l, s, modelTable(), draft)
+	l.readInterfaces(draft)
 	m := &draft.Model
 	switch {
-	case has && endpoint.kind != null:
-	default:
-		l.warn(s, "not served: the model has no endpoint", `give it "bedrock:<model id or ARN>", or the URL of an adapter`)
-	}
-	if !s.quiet && !draft.typeSeen {
+	case s.remote && !m.answers() && (!has || endpoint.kind == null):
+		l.warn(s, "the model has no endpoint: its requests are answered with 503", `give it "bedrock:<model id or ARN>", or the URL of another server`)
+	case m.Bedrock != "" && !draft.typeSeen:
 		l.warn(s, "the model has no type; taken for chat", `add "type": "chat"`)
 	}
-	if (m.Bedrock != "" || m.URL != "") && !isServedType(m.Type, m.URL != "") {
+	if !isServedType(m.Type, m.Bedrock == "") {
 		l.warn(s, "not served yet: models of type "+m.Type, "this version answers chats and embeddings, and of its own models rerankings")
-	}
-	if m.URL != "" && m.Features.ConsentRequired {
-		l.warn(s, "not served: consent is not enforced yet", "everybody could call the model without having agreed; remove consentRequired to accept that")
-	}
-	if m.URL != "" && m.intercepted {
-		l.warn(s, "not served: interceptors are not enforced yet", "requests would reach the model without passing them; remove them to accept that")
 	}
 	if draft.upstreams.node != nil {
 		m.Upstreams = l.readUpstreams(draft.upstreams, *m)
 	}
+	l.checkServing(s, draft)
 	return *m
 }
 
-// endpoint tells a model of this process from one that lives elsewhere.
-func (l *loader) endpoint(s spot, m *Model) {
+// newDraft is a deployment of which nothing is read yet.
+func newDraft(section, name string) *modelDraft {
+	return &modelDraft{section: section, Model: Model{
+		Name: name, Type: TypeChat, Features: DefaultFeatures(), MaxRetryAttempts: 1, Timeouts: DefaultTimeouts(),
+	}}
+}
+
+// endpoint tells a model of this process from a deployment that lives elsewhere.
+func (l *loader) endpoint(s spot, m *modelDraft) {
 	if !l.want(s, text) {
 		return
 	}
 	m.Endpoint, m.endpointAt = s.text, s.place()
 	id, ok := strings.CutPrefix(m.Endpoint, bedrockScheme)
 	switch {
+	case ok && m.section != modelsSection:
+		l.err(s, "bedrock: is for models: this is a deployment of another server", "give it an http or https URL")
 	case ok:
 		m.Bedrock = id
 		if message, remedy := modelIDMistake(id); message != "" {
@@ -283,14 +300,15 @@ func (l *loader) endpoint(s spot, m *Model) {
 		}
 	case isURL(s.text):
 		m.URL = m.Endpoint
+	case m.section != modelsSection:
+		l.err(s, "the endpoint is not an http or https URL", "DIAL answers every request for it with 500")
 	default:
-		s.model = "" // DIAL itself cannot call such an endpoint: the model is nobody's
 		l.err(s, "the endpoint is neither bedrock:<model id or ARN> nor an http or https URL", "a model of Bedrock begins with bedrock: in small letters")
 	}
 }
 
 func (l *loader) modelID(s spot, into *string) {
-	if !l.str(s, into) || s.quiet {
+	if !l.str(s, into) || s.remote {
 		return
 	}
 	if message, remedy := modelIDMistake(s.text); message != "" {
@@ -310,10 +328,10 @@ func (l *loader) userRoles(s spot) []string {
 	return roles
 }
 
-// checkModelName reports a name that no client can put into a URL path:
+// checkName reports a name that no client can put into a URL path:
 // clients write it as it is into /openai/deployments/{name}/chat/completions.
 // A slash is fine, but net/http cleans what is empty, . or .. between slashes.
-func (l *loader) checkModelName(s spot, name string) {
+func (l *loader) checkName(s spot, name string) {
 	what, parts := "", strings.Split(name, "/")
 	switch {
 	case name == "":
@@ -328,6 +346,8 @@ func (l *loader) checkModelName(s spot, name string) {
 		what = "a name with a space at its end"
 	case strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f }):
 		what = "a name with a control character"
+	case name == reservedName:
+		what = "the name by which interceptors call back"
 	default:
 		return
 	}

@@ -18,28 +18,33 @@ const (
 // names are what entries refer to each other by. They are collected before
 // anything is read: sections stand in any order.
 type names struct {
-	deployments map[string]bool // what a role's limits may name
-	held        map[string]bool // roles that roles or a key names: what userRoles may name
-	asked       map[string]bool // roles that roles or a userRoles names: what a key may name
-	served      map[string]bool // the models that a client can reach through this process
-	// foreign holds the models (see modelPath) of other servers: those whose endpoint
-	// is not bedrock:. Their mistakes are no reason to serve nothing.
-	foreign map[string]bool
-	// opened are the roles that the models served here name in userRoles;
+	deployments  map[string]bool // what a role's limits may name
+	callable     map[string]pos  // models and applications, which share their names
+	interceptors map[string]bool
+	translators  map[string]bool
+	global       map[string]bool // the global interceptors
+	held         map[string]bool // roles that roles or a key names: what userRoles may name
+	asked        map[string]bool // roles that roles or a userRoles names: what a key may name
+	served       map[string]bool // the deployments that a client can reach through this process
+	// opened are the roles that the deployments served here name in userRoles;
 	// openToAll is one without userRoles.
-	opened            map[string]bool
-	openToAll, serves bool
+	opened    map[string]bool
+	openToAll bool
 }
 
 func collectNames(root *node) names {
 	n := names{
-		deployments: map[string]bool{}, held: map[string]bool{}, asked: map[string]bool{},
-		served: map[string]bool{}, foreign: map[string]bool{}, opened: map[string]bool{},
+		deployments: map[string]bool{}, callable: map[string]pos{}, interceptors: map[string]bool{}, translators: map[string]bool{}, global: map[string]bool{},
+		held: map[string]bool{}, asked: map[string]bool{}, served: map[string]bool{}, opened: map[string]bool{},
 	}
 	for _, section := range root.members { // also of two of one name: both are checked
 		switch section.name {
-		case modelsSection, "applications", "toolsets", "routes", "interceptors":
+		case modelsSection, applicationsSection, "toolsets", routesSection, interceptorsSection:
 			n.addDeployments(section)
+		case translatorsSection:
+			collect(n.translators, section.value)
+		case "globalInterceptors":
+			collect(n.global, section.value)
 		case rolesSection:
 			collect(n.held, section.value)
 			collect(n.asked, section.value)
@@ -55,43 +60,41 @@ func collectNames(root *node) names {
 
 func (n *names) addDeployments(section member) {
 	collect(n.deployments, section.value)
+	if section.name == interceptorsSection {
+		collect(n.interceptors, section.value)
+	}
 	for _, m := range section.value.members {
-		if roles, ok := (spot{node: m.value}).find("userRoles"); ok {
+		roles, ok := (spot{node: m.value}).find("userRoles")
+		if ok {
 			collect(n.asked, roles.node)
 		}
-		if section.name == modelsSection && m.value.kind == object {
-			n.addModel(m)
+		if m.value.kind != object || section.name != modelsSection && section.name != applicationsSection {
+			continue
+		}
+		if _, known := n.callable[m.name]; !known || section.name == modelsSection {
+			n.callable[m.name] = m.pos
+		}
+		if section.name == modelsSection && !reachable(m.value) {
+			continue
+		}
+		n.served[m.name] = true
+		switch {
+		case ok && roles.kind != null:
+			collect(n.opened, roles.node)
+		default:
+			n.openToAll = true
 		}
 	}
 }
 
-func (n *names) addModel(m member) {
-	endpoint, kind, here := m.value.get("endpoint"), m.value.get("type"), false
-	switch {
-	case endpoint != nil && (endpoint.kind == list || endpoint.kind == object):
-		n.foreign[modelPath(m)] = false
-		return // nobody's: DIAL cannot read it either
-	case endpoint == nil || !strings.HasPrefix(endpoint.text, bedrockScheme):
-		if _, known := n.foreign[modelPath(m)]; !known {
-			n.foreign[modelPath(m)] = true
-		}
-		if endpoint == nil || !isURL(endpoint.text) {
-			return
-		}
-	default:
-		here = true
-		n.foreign[modelPath(m)] = false // also if another section says otherwise
+// reachable says whether a model with these members is served, as far as can be told before it is read.
+func reachable(n *node) bool {
+	endpoint, kind := n.get("endpoint"), n.get("type")
+	here := endpoint != nil && strings.HasPrefix(endpoint.text, bedrockScheme)
+	if _, others := (spot{node: n}).find("interfaces"); !here && !others && (endpoint == nil || !isURL(endpoint.text)) {
+		return false
 	}
-	if kind != nil && kind.kind != null && !isServedType(kind.text, !here) {
-		return
-	}
-	n.served[m.name] = true
-	n.serves = true
-	if roles, ok := (spot{node: m.value}).find("userRoles"); ok && roles.kind != null {
-		collect(n.opened, roles.node)
-		return
-	}
-	n.openToAll = true
+	return kind == nil || kind.kind == null || isServedType(kind.text, !here)
 }
 
 // reaches reports whether what closes the role in DIAL would close a model that

@@ -159,15 +159,17 @@ type spot struct {
 	path string
 	// quiet: say nothing of what is not enforced here, none of it is served.
 	quiet bool
-	// model is the model that the value stands in, as modelPath names it, "" for
-	// none.
-	model string
+	// remote says that the value is of a deployment of another server, which alone knows what its upstreams'
+	// data mean.
+	remote bool
+	// entity is what the value is part of, as entityName names it, "" for none.
+	entity string
 }
 
 // member is the i-th member of an object.
 func (s spot) member(i int) spot {
 	m := s.members[i]
-	out := spot{node: m.value, quiet: s.quiet, model: s.model}
+	out := spot{node: m.value, quiet: s.quiet, remote: s.remote, entity: s.entity}
 	switch {
 	case s.path == "":
 		out.path = rootLabel(m, i)
@@ -178,24 +180,11 @@ func (s spot) member(i int) spot {
 	default:
 		out.path = s.path + segment(m.name)
 	}
-	if s.path == modelsSection {
-		out.model = modelPath(m)
+	if isEntitySection(s.path) {
+		out.entity = entityName(s.path, m.name)
 	}
 	return out
 }
-
-// modelPath names a model like its path, and one of two models of one name
-// apart from the other.
-func modelPath(m member) string {
-	path := modelsSection + segment(m.name)
-	if m.lost {
-		path += fmt.Sprint(" ", m.pos)
-	}
-	return path
-}
-
-// isModel reports whether the value is a model, and not only part of one.
-func (s spot) isModel() bool { return s.model != "" && strings.HasPrefix(s.model, s.path) }
 
 // besideSecrets reports whether the object is one that holds keys, where a key
 // may stand in the place of a name.
@@ -215,7 +204,7 @@ func (s spot) find(name string) (spot, bool) {
 
 // item is the i-th item of a list.
 func (s spot) item(i int) spot {
-	return spot{node: s.items[i], path: fmt.Sprintf("%s[%d]", s.path, i), quiet: s.quiet, model: s.model}
+	return spot{node: s.items[i], path: fmt.Sprintf("%s[%d]", s.path, i), quiet: s.quiet, remote: s.remote, entity: s.entity}
 }
 
 // namedAt is the spot with the position of its name instead of its value's.

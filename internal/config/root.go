@@ -7,9 +7,6 @@ import (
 )
 
 func rootTable() table[Config] {
-	section := func(name, about string) field[Config] {
-		return field[Config]{name: name, kind: "object", def: "{}", use: notServed, about: about, remedy: "only models are served", read: notServedSection}
-	}
 	return table[Config]{
 		exact: true,
 		fields: []field[Config]{
@@ -22,21 +19,16 @@ func rootTable() table[Config] {
 					v.quiet = true
 					readObject(l, v, scheduleTable(), &cfg.RateLimitSchedule)
 				}},
-			{"globalInterceptors", "list of names", "[]", refused, "deployments that see every request before the model; only a warning while no `bedrock:` model is served", "requests would reach the models without passing them; remove the list to accept that",
-				func(l *loader, v spot, _ *Config) {
-					l.strs(v)
-					if !l.serves && !v.isDefault("") {
-						l.warn(v, "not enforced yet", "no model is served that requests could reach without passing them")
-					}
-				}},
+			{"globalInterceptors", "list of names", "[]", enforced, "interceptors that see every chat and embedding, before the deployment's own", "",
+				func(l *loader, v spot, cfg *Config) { cfg.GlobalInterceptors = l.chain(v) }},
 			{"defaultLocale", "string", "", listed, "which of several localized values is shown", "",
 				func(l *loader, v spot, cfg *Config) { l.str(v, &cfg.DefaultLocale) }},
-			section("applications", "deployments that are programs"),
-			section("toolsets", "MCP servers"),
-			section("interceptors", "deployments that may stand before others"),
-			section("routes", "paths forwarded as they are"),
-			section("translators", "servers between two dialects"),
-			{"applicationTypeSchemas", "list or object", "", meaningless, "types of applications", "", nil},
+			{applicationsSection, "object: name → application", "{}", enforced, "deployments that are programs", "", readApplications},
+			{interceptorsSection, "object: name → interceptor", "{}", enforced, "deployments that stand before others", "", readInterceptors},
+			{translatorsSection, "object: name → translator", "{}", enforced, "servers between two interfaces", "", readTranslators},
+			{routesSection, "object: name → route", "{}", enforced, "paths that are forwarded; of two that match, the one with the lower `order`, else the first", "", readRoutes},
+			{"toolsets", "object", "{}", notServed, "MCP servers", "nobody can call them here", notServedSection},
+			{"applicationTypeSchemas", "list or object", "", notServed, "types of applications", "applications of a type are served as others are", notServedSchemas},
 			{"catalogSchemas", "object", "", meaningless, "catalog data", "", nil},
 			{"tracing", "object", "", removed, "", "it moved to DIAL's static settings", nil},
 			{"addons", "object", "", removed, "", "", nil},
@@ -107,6 +99,12 @@ func readErrorCodes(l *loader, s spot, cfg *Config) {
 // notServedSection only looks at the shape: the warning has been given.
 func notServedSection(l *loader, s spot, _ *Config) { l.want(s, object) }
 
+func notServedSchemas(l *loader, s spot, _ *Config) {
+	if s.kind != list {
+		l.want(s, object)
+	}
+}
+
 func (l *loader) readRoot(s spot, cfg *Config) {
 	l.names = collectNames(s.node)
 	l.checkPlaceholders(s)
@@ -131,7 +129,7 @@ func (l *loader) checkWhole(root *node, files []string, cfg *Config) {
 		l.report(p)
 	}
 	switch {
-	case missing(modelsSection):
+	case missing(modelsSection) && missing(applicationsSection):
 		warn("there are no models", "add a section models")
 	case len(cfg.Models) > 0 && !slices.ContainsFunc(cfg.Models, func(m Model) bool { return m.NotServed() == "" }):
 		warn("none of the models is served by this version", `give one the endpoint "bedrock:<model id or ARN>"`)

@@ -25,22 +25,32 @@ func upstreamTable() table[upstreamDraft] {
 				func(l *loader, v spot, u *upstreamDraft) { l.str(v, &u.ID) }},
 			{"key", "secret string", "", enforced, "a Bedrock API key; not together with the keys and roles of `extraData`", "",
 				func(l *loader, v spot, u *upstreamDraft) { l.secret(v, &u.Key) }},
+			{"keyFile", "path", "", enforced, "file that holds the key, in place of `key`; it is read when the configuration is. Outcrop's own field", "",
+				func(l *loader, v spot, u *upstreamDraft) { l.given(v, &u.KeyFile) }},
 			{"modelId", "string", "", enforced, "model id or ARN that AWS sees here, in place of the model's. Outcrop's own field", "",
 				func(l *loader, v spot, u *upstreamDraft) {
 					l.modelID(v, &u.ModelID)
+					l.onlyHere(v)
 					u.modelIDAt = v.place()
 				}},
 			{"baseModel", "string", "", enforced, "id of the foundation model behind an ARN that does not name it: an application profile, a provisioned, imported or custom model. Without it AWS is asked, where it can tell. Outcrop's own field", "",
 				func(l *loader, v spot, u *upstreamDraft) {
 					l.modelID(v, &u.BaseModel)
+					l.onlyHere(v)
 					u.baseModelAt = v.place()
 				}},
 			{"surface", "`converse`, `mantle`, `openai`, `invoke`", "", enforced, "which API of Bedrock is asked; without it the one that the model is served by. Outcrop's own field", "",
 				func(l *loader, v spot, u *upstreamDraft) {
 					l.oneOf(v, &u.Surface, "converse", "mantle", "openai", "invoke")
+					l.onlyHere(v)
 				}},
 			{"guardrail", "object", "", enforced, "a guardrail that every request passes and no client can remove, see below. Outcrop's own field", "",
-				func(l *loader, v spot, u *upstreamDraft) { l.guardrail(v, u) }},
+				func(l *loader, v spot, u *upstreamDraft) {
+					l.guardrail(v, u)
+					if v.remote {
+						l.err(v, "another server answers for the model: no guardrail can be put before it from here", "remove it, and configure the guardrail there")
+					}
+				}},
 			{"extraData", "object, or a string that holds one", "", enforced, "region and credentials, see below", "",
 				func(_ *loader, v spot, u *upstreamDraft) { u.extra = v }},
 			{"secretExtraData", "object, or a string that holds one", "", enforced, "the same fields as `extraData`, for a file that is kept apart; a field may stand in one of the two only", "",
@@ -48,18 +58,31 @@ func upstreamTable() table[upstreamDraft] {
 			{"weight", "integer", "1", notEnforced, "share of the requests; at most 0 disables the upstream, which **is** enforced", firstAnswers,
 				func(l *loader, v spot, u *upstreamDraft) {
 					l.count(v, math.MinInt32, &u.Weight)
-					if u.Weight <= 0 && !v.quiet {
+					if u.Weight <= 0 {
 						l.warn(v, "the upstream is disabled: its weight is not positive", "remove the upstream, or give it a weight of at least 1")
 					}
 				}},
 			{"tier", "integer", "0", notEnforced, "lower tiers are asked first", firstAnswers,
 				func(l *loader, v spot, u *upstreamDraft) { l.count(v, math.MinInt32, &u.Tier) }},
-			{"endpoint", "URL", "", notEnforced, "address of the upstream", "AWS is asked at the region's own address, at aws_endpoint_url_bedrock_runtime of extraData or at AWS_ENDPOINT_URL_BEDROCK_RUNTIME",
-				func(l *loader, v spot, u *upstreamDraft) { l.str(v, &u.Endpoint) }},
-			{"interfaces", "object", "", notServed, "values per dialect", "the values of the upstream itself count", nil},
-			{"baseUrl", "URL", "", notServed, "root of an adapter", "AWS is asked at the region's own address", nil},
-			{"responsesEndpoint", "URL", "", notServed, "address of the Responses API", "this version answers chat completions", nil},
-			{"authType", "`API_KEY`, `BEARER`", "", meaningless, "for routes", "", nil},
+			{"endpoint", "string", "", enforced, "what another server is told to ask, as X-UPSTREAM-ENDPOINT; of a route, where requests go", "",
+				func(l *loader, v spot, u *upstreamDraft) {
+					l.line(v, &u.Endpoint)
+					l.onlyElsewhere(v)
+				}},
+			{"interfaces", "object: interface → values", "{}", enforced, "`endpoint`, `key`, `extraData` and `secretExtraData` for one interface of another server, in place of the upstream's", "",
+				func(l *loader, v spot, u *upstreamDraft) { l.upstreamInterfaces(v, u) }},
+			{"baseUrl", "URL", "", enforced, "what another server is told to ask where neither the interface nor the upstream has an endpoint", "",
+				func(l *loader, v spot, u *upstreamDraft) {
+					l.address(v, &u.BaseURL)
+					l.onlyElsewhere(v)
+				}},
+			{"responsesEndpoint", "string", "", enforced, "what another server is told to ask in the Responses API", "",
+				func(l *loader, v spot, u *upstreamDraft) {
+					l.line(v, &u.ResponsesEndpoint)
+					l.onlyElsewhere(v)
+				}},
+			{"authType", "`API_KEY`, `BEARER`", "API_KEY", enforced, "how a route's server gets the key: as `API-KEY`, or as `Authorization: Bearer`", "",
+				func(l *loader, v spot, u *upstreamDraft) { l.authType(v, u) }},
 		},
 		elsewhere: func(m member) string {
 			if extraTable().has(m.name) {
@@ -86,7 +109,7 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 		}
 		out = append(out, upstream)
 	}
-	if len(out) > 1 && !s.quiet {
+	if len(out) > 1 {
 		l.warn(s, fmt.Sprintf("balancing over %d upstreams is not enforced yet", len(out)), firstAnswers)
 	}
 	return out
@@ -95,6 +118,9 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 func (l *loader) readUpstream(s spot, m Model) Upstream {
 	draft := upstreamDraft{Upstream: Upstream{Weight: 1}}
 	readObject(l, s, upstreamTable(), &draft)
+	if draft.KeyFile != "" && !draft.Key.IsZero() {
+		l.err(s, "both key and keyFile are given", "remove one of the two")
+	}
 	extra, secretExtra := l.extraObject(draft.extra), l.extraObject(draft.secretExtra)
 	for _, m := range secretExtra.members {
 		if m.name != "region" {
@@ -102,8 +128,8 @@ func (l *loader) readUpstream(s spot, m Model) Upstream {
 		}
 	}
 	l.checkTwins(extra, secretExtra)
-	if s.quiet { // another server's business
-		draft.Foreign = secret.New(foreign(draft, extra, secretExtra))
+	if s.remote { // another server's business
+		draft.Foreign = secret.New(foreign(draft.extra, draft.secretExtra, extra, secretExtra))
 		return draft.Upstream
 	}
 	var u Upstream
@@ -122,11 +148,11 @@ func (l *loader) readUpstream(s spot, m Model) Upstream {
 
 // foreign is what another server gets as its extra data: a text as it is, else compact JSON; "" when there is
 // none.
-func foreign(draft upstreamDraft, extra, secretExtra spot) string {
-	if draft.extra.node == nil && draft.secretExtra.node == nil {
+func foreign(first, second, extra, secretExtra spot) string {
+	if first.node == nil && second.node == nil {
 		return ""
 	}
-	if n := draft.extra.node; n != nil && len(secretExtra.members) == 0 {
+	if n := first.node; n != nil && len(secretExtra.members) == 0 {
 		switch n.kind {
 		case null:
 			return ""
@@ -134,6 +160,9 @@ func foreign(draft upstreamDraft, extra, secretExtra spot) string {
 			return n.text
 		}
 		return string(n.appendJSON(nil))
+	}
+	if n := second.node; first.node == nil && n.kind == text {
+		return n.text
 	}
 	both := node{kind: object, members: slices.Concat(extra.members, secretExtra.members)}
 	return string(both.appendJSON(nil))
@@ -165,14 +194,14 @@ func (l *loader) checkRegions(parts []spot, u Upstream, m Model) {
 // extraObject is extraData or secretExtraData as an object, which may stand in
 // a string; an empty one when there is none.
 func (l *loader) extraObject(s spot) spot {
-	none := spot{node: &node{kind: object}, path: s.path, quiet: s.quiet, model: s.model}
+	none := spot{node: &node{kind: object}, path: s.path, quiet: s.quiet, remote: s.remote, entity: s.entity}
 	if s.node == nil || s.kind == text && s.text == "" {
 		return none
 	}
 	if s.kind == text {
 		parsed, bad := parseJSON(s.file, []byte(s.text))
 		if bad != nil {
-			if !s.quiet {
+			if !s.remote {
 				l.err(s, fmt.Sprintf("the string holds no JSON: %s, at its line %d, column %d", bad.message, bad.line, bad.col), "write an object instead of a string")
 			}
 			l.hide(s.node)
@@ -183,7 +212,7 @@ func (l *loader) extraObject(s spot) spot {
 		l.checkNames(s)
 	}
 	if s.kind != object {
-		if !s.quiet {
+		if !s.remote {
 			l.want(s, object)
 		}
 		return none
@@ -226,7 +255,7 @@ func (l *loader) isEmpty(s spot) bool {
 	if s.kind != text || s.text != "" {
 		return false
 	}
-	if !s.quiet {
+	if !s.remote {
 		l.warn(s, "is empty, taken as not given", "remove it, or give it a value")
 	}
 	return true

@@ -33,7 +33,7 @@ func (e *Env) configuration(context.Context) []Finding {
 				Code: "CONF-003", Severity: Warning, Subject: m.Name, Message: "the model is not served: " + why,
 				Remedy: `give it the endpoint "bedrock:<model id>" and a type that is served, or remove it; outcrop config check tells the place`,
 			})
-		case m.URL != "":
+		case m.Bedrock == "":
 			out = append(out, Finding{
 				Code: "MODEL-002", Severity: Skipped, Subject: m.Name, Message: "NOT TRIED: requests go to " + hostPart(m.URL) + ", whose models are its own",
 				Remedy: "run outcrop doctor there, or send the deployment a request",
