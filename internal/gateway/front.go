@@ -25,7 +25,11 @@ func (g *Gateway) atDoor(x *exchange, r *http.Request) (answered bool) {
 	case r.Method == http.MethodOptions:
 		x.err = g.handlePreflight(x, r)
 	case !slices.Contains(strings.Fields(frontMethods), r.Method):
-		x.err = x.wrongMethod(r, strings.Fields(frontMethods))
+		methods := g.methodsOf(r)
+		if len(methods) == 0 {
+			methods = strings.Fields(frontMethods)
+		}
+		x.err = x.wrongMethod(r, methods)
 	case r.ContentLength > maxBody && r.ContentLength > frontLimit(r):
 		x.err = x.refuse(&llm.Error{
 			Kind: llm.KindTooLarge, Message: fmt.Sprintf("Request body is too large: at most %d MiB are taken.", frontLimit(r)>>20),
