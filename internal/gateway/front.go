@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -124,11 +125,26 @@ func (g *Gateway) methodsOf(r *http.Request) (methods []string) {
 	return methods
 }
 
+// closeTrees answers at the root of every tree of paths that has no answer there: the mux would redirect into the
+// tree, in HTML.
+func (g *Gateway) closeTrees() {
+	for _, pattern := range slices.Sorted(maps.Keys(g.patterns)) {
+		i := strings.LastIndexByte(pattern, '/')
+		if last := pattern[i+1:]; last != "" && !strings.HasSuffix(last, "...}") || strings.Count(pattern, "/") < 2 {
+			continue
+		}
+		if root := pattern[:i]; !g.patterns[root] {
+			g.open(root, g.handleNoRoute)
+			g.patterns[root] = false
+		}
+	}
+}
+
 // leads says whether a pattern that matches a path has an answer of its own for it. One that takes all that
 // follows may only be looking for an operation, or take the name of a deployment.
 func (g *Gateway) leads(pattern, path string) bool {
 	base, wild, _ := strings.Cut(pattern, "{")
-	if pattern == "" || strings.HasSuffix(pattern, "/") {
+	if !g.patterns[pattern] || strings.HasSuffix(pattern, "/") {
 		return false
 	}
 	if !strings.HasSuffix(wild, "...}") || strings.Contains(wild, "/") {

@@ -109,6 +109,7 @@ type Gateway struct {
 	items       sync.Map                           // of json.RawMessage by listedKey: listings as they are shown
 	unserved    [catalog.Interfaces]bool           // APIs without a route
 	remote      bool                               // there are deployments that other servers have
+	patterns    map[string]bool                    // of all routes; false is for those that closeTrees made
 	slashed     map[string]map[string]namedHandler // by base and operation, for names with slashes
 }
 
@@ -117,6 +118,7 @@ func New(o Options) (*Gateway, error) {
 	g, err := newGateway(o)
 	if err == nil {
 		g.routeGateway()
+		g.closeTrees()
 	}
 	return g, err
 }
@@ -127,6 +129,7 @@ func NewAdapter(o Options) (*Gateway, error) {
 	if err == nil {
 		g.behind = true
 		g.routeAdapter()
+		g.closeTrees()
 	}
 	return g, err
 }
@@ -136,7 +139,7 @@ func newGateway(o Options) (*Gateway, error) {
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
 		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
 		buckets: o.Buckets, operations: o.Operations,
-		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{},
+		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{}, patterns: map[string]bool{},
 	}
 	if g.consents == nil {
 		g.consents = noConsents{}

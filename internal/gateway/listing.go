@@ -130,7 +130,12 @@ func newInterfaceConfigs(all []catalog.InterfaceConfig) map[string]interfaceConf
 	}
 	out := make(map[string]interfaceConfig, len(all))
 	for _, c := range all {
-		out[c.Interface.String()] = interfaceConfig{c.Defaults, c.Features}
+		own := interfaceConfig{Defaults: c.Defaults}
+		if c.Features != nil {
+			own.Features = new(*c.Features)
+			own.Features.ReasoningEfforts = append([]string{}, own.Features.ReasoningEfforts...)
+		}
+		out[c.Interface.String()] = own
 	}
 	return out
 }

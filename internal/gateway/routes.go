@@ -88,6 +88,7 @@ type namedHandler func(x *exchange, r *http.Request, caller auth.Caller, name st
 
 // open routes to a handler that needs no caller.
 func (g *Gateway) open(pattern string, h handler) {
+	g.patterns[pattern] = true
 	g.routes.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) {
 		x := w.(*exchange) // ServeHTTP passes no other writer
 		x.route = r.Pattern
