@@ -298,6 +298,13 @@ func TestPages(t *testing.T) {
 	answers(t, h, "GET /anthropic/v1/models?after_id=m-44 key", `200 {"data":[],"has_more":false,"first_id":null,"last_id":null}`)
 }
 
+// nowhere is where a reply costs nothing.
+type nowhere struct{}
+
+func (nowhere) Header() http.Header         { return http.Header{} }
+func (nowhere) Write(b []byte) (int, error) { return len(b), nil }
+func (nowhere) WriteHeader(int)             {}
+
 // BenchmarkListing is of 2,000 deployments, of which the caller may use half.
 func BenchmarkListing(b *testing.B) {
 	all := make([]*catalog.Deployment, 0, 2000)
@@ -311,10 +318,10 @@ func BenchmarkListing(b *testing.B) {
 		all = append(all, d)
 	}
 	h := core(b, gateway.Options{}, all...)
+	r := httptest.NewRequestWithContext(b.Context(), http.MethodGet, "/openai/models", http.NoBody)
+	r.Header.Set("Api-Key", "key")
 	b.ReportAllocs()
 	for b.Loop() {
-		if w := call(b, h, "GET /openai/models key"); w.Code != http.StatusOK {
-			b.Fatal(w.Code)
-		}
+		h.ServeHTTP(nowhere{}, r)
 	}
 }

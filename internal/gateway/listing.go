@@ -220,10 +220,12 @@ func (g *Gateway) list(l listing) knownHandler {
 }
 
 func (g *Gateway) show(x *exchange, caller auth.Caller, l listing) error {
-	body, between := []byte(`{"data":[`), ""
+	begin, end := `{"data":[`, `],"object":"list"}`
 	if l.bare {
-		body = []byte(`[`)
+		begin, end = "[", "]"
 	}
+	var items [][]byte
+	size := len(begin) + len(end)
 	for _, d := range g.deployments.List(caller) {
 		if !l.shows(d) {
 			continue
@@ -232,15 +234,17 @@ func (g *Gateway) show(x *exchange, caller auth.Caller, l listing) error {
 		if err != nil {
 			return x.refuse(err)
 		}
-		body, between = append(append(body, between...), text...), ","
+		items, size = append(items, text), size+len(text)+1
 	}
-	if l.bare {
-		body = append(body, ']')
-	} else {
-		body = append(body, `],"object":"list"}`...)
+	body := append(make([]byte, 0, size), begin...)
+	for i, text := range items {
+		if i > 0 {
+			body = append(body, ',')
+		}
+		body = append(body, text...)
 	}
 	x.Header().Set("Content-Type", "application/json")
-	return x.send(body)
+	return x.send(append(body, end...))
 }
 
 // one shows the deployment that the path names.
