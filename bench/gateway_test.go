@@ -13,7 +13,6 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/config"
 	"outcrop/internal/gateway"
-	"outcrop/internal/secret"
 	"outcrop/internal/telemetry"
 	"outcrop/internal/usage"
 )
@@ -82,7 +81,7 @@ func serving(b *testing.B, d *catalog.Deployment, record func(usage.Entry)) http
 	if err != nil {
 		b.Fatal(err)
 	}
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("hush-key-1"), Project: "p"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("hush-key-1"), Project: "p"}}})
 	if err != nil {
 		b.Fatal(err)
 	}

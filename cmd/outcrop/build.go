@@ -86,7 +86,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 func callersOf(cfg *config.Config, passes *auth.Passes) (gateway.Authenticator, error) {
 	keys := make([]auth.Key, 0, len(cfg.Keys))
 	for _, k := range cfg.Keys {
-		keys = append(keys, auth.Key{Secret: k.Secret, Project: k.Project, Roles: k.Roles})
+		keys = append(keys, auth.Key{Digest: auth.Digest(k.Secret.Reveal()), Project: k.Project, Roles: k.Roles, Secured: k.Secured})
 	}
 	return auth.New(auth.Options{Keys: keys, Passes: passes})
 }

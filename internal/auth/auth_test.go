@@ -7,14 +7,13 @@ import (
 	"testing"
 
 	"outcrop/internal/auth"
-	"outcrop/internal/secret"
 )
 
 func authenticator(t *testing.T) *auth.Authenticator {
 	t.Helper()
 	a, err := auth.New(auth.Options{Keys: []auth.Key{
-		{Secret: secret.New("key-a"), Project: "team-a", Roles: []string{"default"}},
-		{Secret: secret.New("key-b"), Project: "team-b"},
+		{Digest: auth.Digest("key-a"), Project: "team-a", Roles: []string{"default"}},
+		{Digest: auth.Digest("key-b"), Project: "team-b"},
 	}})
 	if err != nil {
 		t.Fatal(err)
@@ -45,7 +44,7 @@ func TestPrecedence(t *testing.T) {
 		{"a key and the word Bearer", "Api-Key: key-a|Authorization: Bearer ", "team-a", 0},
 		{"a key and the same token", "Api-Key: key-a|Authorization: Bearer key-a", "team-a", 0},
 		{"a key and another token", "Api-Key: key-a|Authorization: Bearer key-b", "", auth.Ambiguous},
-		{"a key and Basic", "Api-Key: key-a|Authorization: Basic eDp5", "", auth.Malformed},
+		{"a key and Basic", "Api-Key: key-a|Authorization: Basic eDp5", "", auth.Ambiguous},
 	}
 	a := authenticator(t)
 	for _, tt := range tests {
@@ -75,7 +74,8 @@ func TestErrorsDoNotQuoteTheCredential(t *testing.T) {
 func TestKeysMustBeDistinctAndNotEmpty(t *testing.T) {
 	for _, keys := range [][]auth.Key{
 		{{Project: "p"}},
-		{{Secret: secret.New("hunter2"), Project: "p"}, {Secret: secret.New("hunter2"), Project: "q"}},
+		{{Digest: auth.Digest("hunter2"), Project: "p"}, {Digest: auth.Digest("hunter2"), Project: "q"}},
+		{{Digest: auth.Digest(""), Project: "p"}},
 	} {
 		if _, err := auth.New(auth.Options{Keys: keys}); err == nil || strings.Contains(err.Error(), "hunter2") {
 			t.Errorf("got %v", err)

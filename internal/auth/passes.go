@@ -1,11 +1,19 @@
 package auth
 
 import (
+	"container/list"
 	"crypto/rand"
 	"crypto/sha256"
 	"slices"
 	"sync"
 	"time"
+)
+
+const (
+	// passLength is how long a per-request key is, in characters: DIAL Core's.
+	passLength = 32
+	// maxPasses is how many per-request keys are good at a time.
+	maxPasses = 100_000
 )
 
 // Pass is what a per-request key stands for: the request of somebody, on its way through the deployments that
@@ -28,64 +36,103 @@ type Pass struct {
 	Trace, Span string
 }
 
+// Execution is DIAL's executionPath: who made the first request, as logs may have them, and the deployments.
+func (p *Pass) Execution() []string {
+	who := p.Caller.Project
+	if p.Caller.User != "" {
+		who = p.Caller.LogName
+	}
+	return append([]string{who}, p.Path...)
+}
+
+// Location is where the holder of the key keeps what is its own, DIAL's "Keys/<deployment>/".
+func (p *Pass) Location() string { return "Keys/" + p.Holder + "/" }
+
 // Passes are the per-request keys of this process that are in use. It is safe for concurrent use.
+//
+// Their number is bounded: when there are too many, the oldest ends. It is most likely one that was forgotten,
+// while to refuse a new one would fail a request for certain.
 type Passes struct {
 	lifetime time.Duration
 	now      func() time.Time
+	max      int
 
-	mu   sync.Mutex
-	held map[[sha256.Size]byte]issued
-	next time.Time // when those that were forgotten are looked for
+	mu    sync.Mutex
+	held  map[[sha256.Size]byte]*list.Element
+	order list.List // of issued, the oldest first: all live as long
 }
 
 type issued struct {
+	sum     [sha256.Size]byte
 	pass    *Pass
 	expires time.Time
 }
 
 // NewPasses returns none. A key that nobody takes back is good for the lifetime (DIAL: perRequestApiKey.ttl).
 func NewPasses(lifetime time.Duration) *Passes {
-	return &Passes{lifetime: lifetime, now: time.Now, held: map[[sha256.Size]byte]issued{}}
+	return &Passes{lifetime: lifetime, now: time.Now, max: maxPasses, held: map[[sha256.Size]byte]*list.Element{}}
 }
 
 // Issue makes a key for a pass, which nobody changes from then on.
 func (p *Passes) Issue(pass *Pass) (key string) {
-	key = rand.Text() + rand.Text()[:6] // 32 characters, as DIAL Core's
-	now := p.now()
+	key = rand.Text() + rand.Text()
+	key = key[:passLength]
+	i := issued{Digest(key), pass, p.now().Add(p.lifetime)}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if now.After(p.next) {
-		p.next = now.Add(time.Minute)
-		for sum, i := range p.held {
-			if now.After(i.expires) {
-				delete(p.held, sum)
-			}
-		}
-	}
-	p.held[sha256.Sum256([]byte(key))] = issued{pass, now.Add(p.lifetime)}
+	p.trim()
+	p.held[i.sum] = p.order.PushBack(i)
 	return key
+}
+
+// trim drops what has expired, and the oldest when there is no room for one more.
+func (p *Passes) trim() {
+	now := p.now()
+	for first := p.order.Front(); first != nil; first = p.order.Front() {
+		i := first.Value.(issued)
+		if now.Before(i.expires) && len(p.held) < p.max {
+			return
+		}
+		p.order.Remove(first)
+		delete(p.held, i.sum)
+	}
 }
 
 // Revoke takes a key back.
 func (p *Passes) Revoke(key string) {
+	sum := Digest(key)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.held, sha256.Sum256([]byte(key)))
+	if e, ok := p.held[sum]; ok {
+		p.order.Remove(e)
+		delete(p.held, sum)
+	}
 }
 
-// find is the caller that a key stands for.
-func (p *Passes) find(key string) (Caller, bool) {
+// Len is how many keys are good now, those that nobody took back included.
+func (p *Passes) Len() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return len(p.held)
+}
+
+// find is the caller that the key with that digest stands for: who made the first request, but never as an admin.
+func (p *Passes) find(sum [sha256.Size]byte) (Caller, bool) {
 	if p == nil {
 		return Caller{}, false
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	i, ok := p.held[sha256.Sum256([]byte(key))]
-	if !ok || p.now().After(i.expires) {
+	e, ok := p.held[sum]
+	if !ok {
+		return Caller{}, false
+	}
+	i := e.Value.(issued)
+	if !p.now().Before(i.expires) {
 		return Caller{}, false
 	}
 	caller := i.pass.Caller
-	caller.Pass = i.pass
+	caller.Pass, caller.Admin = i.pass, false
 	return caller, true
 }
 
@@ -93,8 +140,8 @@ func (p *Passes) find(key string) (Caller, bool) {
 // caller has.
 func (c Caller) Next(holder string) *Pass {
 	next := &Pass{Caller: c, Holder: holder}
-	next.Caller.Pass = nil
 	if c.Pass != nil {
+		next.Caller = c.Pass.Caller
 		next.Path, next.Trace = c.Pass.Path, c.Pass.Trace
 	}
 	next.Path = append(slices.Clip(next.Path), holder)

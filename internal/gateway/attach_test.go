@@ -24,7 +24,6 @@ import (
 	"outcrop/internal/llm"
 	"outcrop/internal/llm/llmtest"
 	"outcrop/internal/memnet"
-	"outcrop/internal/secret"
 )
 
 // askedFor is a model that remembers what it was askedFor.
@@ -49,7 +48,7 @@ func gatewayOf(t *testing.T, d *catalog.Deployment, f *fetch.Fetcher) http.Handl
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -24,7 +24,6 @@ import (
 	"outcrop/internal/llm/llmtest"
 	"outcrop/internal/openai"
 	"outcrop/internal/proxy"
-	"outcrop/internal/secret"
 )
 
 // embedFunc is a function that is a model.
@@ -310,7 +309,7 @@ func TestFailuresOfVectors(t *testing.T) {
 // keyed is an Authenticator that knows one key.
 func keyed(t *testing.T) gateway.Authenticator {
 	t.Helper()
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "team"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("k"), Project: "team"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

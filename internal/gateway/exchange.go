@@ -35,6 +35,7 @@ type exchange struct {
 	id         string
 	route      string
 	project    string
+	user       string // as logs may have a token's holder
 	deployment string
 	region     string // of the deployment's upstream
 	operation  usage.Operation
@@ -147,11 +148,14 @@ func (g *Gateway) logExchange(x *exchange) {
 	if x.routine {
 		level = slog.LevelDebug
 	}
-	attrs := make([]slog.Attr, 0, 9)
+	attrs := make([]slog.Attr, 0, 10)
 	attrs = append(attrs, slog.String("request_id", x.id), slog.String("method", x.method), slog.String("route", x.route),
 		slog.Int("status", x.status), slog.Float64("duration_ms", float64(time.Since(x.began).Microseconds())/1000))
 	if x.project != "" {
 		attrs = append(attrs, slog.String("project", x.project))
+	}
+	if x.user != "" {
+		attrs = append(attrs, slog.String("user", x.user))
 	}
 	if x.deployment != "" {
 		attrs = append(attrs, slog.String("deployment", x.deployment))

@@ -21,7 +21,6 @@ import (
 	"outcrop/internal/llm"
 	"outcrop/internal/memnet"
 	"outcrop/internal/models"
-	"outcrop/internal/secret"
 )
 
 var update = flag.Bool("update", false, "rewrite the fixtures' upstream requests and replies")
@@ -107,8 +106,8 @@ func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s sett
 		t.Fatal(err)
 	}
 	keys, err := auth.New(auth.Options{Keys: []auth.Key{
-		{Secret: secret.New("key-a"), Project: "team-a", Roles: []string{"default"}},
-		{Secret: secret.New("key-p"), Project: "team-p", Roles: []string{"power"}},
+		{Digest: auth.Digest("key-a"), Project: "team-a", Roles: []string{"default"}},
+		{Digest: auth.Digest("key-p"), Project: "team-p", Roles: []string{"power"}},
 	}})
 	if err != nil {
 		t.Fatal(err)

@@ -12,7 +12,6 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/gateway"
 	"outcrop/internal/proxy"
-	"outcrop/internal/secret"
 )
 
 // there is another server that writes a text and, when it is cut, breaks off then.
@@ -71,7 +70,7 @@ func TestRequestsForOtherServers(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
+			keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("k"), Project: "p"}}})
 			if err != nil {
 				t.Fatal(err)
 			}

@@ -23,7 +23,6 @@ import (
 	"outcrop/internal/llm"
 	"outcrop/internal/llm/llmtest"
 	"outcrop/internal/memnet"
-	"outcrop/internal/secret"
 )
 
 // serveModel is a gateway with one deployment, "m", and one key, "k".
@@ -34,7 +33,7 @@ func serveModel(t *testing.T, m llm.ChatModel, log io.Writer) http.Handler {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -274,7 +273,7 @@ func TestNamesWithSlashes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -20,7 +20,6 @@ import (
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
 	"outcrop/internal/llm/llmtest"
-	"outcrop/internal/secret"
 )
 
 // vendor is a model that speaks Anthropic's wire: it keeps what it is asked, and plays its pieces.
@@ -73,7 +72,7 @@ func newNative(t *testing.T, v *vendor, timeouts catalog.Timeouts, face func(gat
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("key-a"), Project: "team-a"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("key-a"), Project: "team-a"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -107,7 +107,7 @@ func (g *Gateway) knownIn(fail func(http.ResponseWriter, error), pattern string,
 		if err != nil {
 			return x.refuse(refusal(err))
 		}
-		x.project = caller.Project
+		x.project, x.user = caller.Project, caller.LogName
 		return h(x, r, caller)
 	})
 }
@@ -144,8 +144,16 @@ func refusal(err error) *llm.Error {
 		return e
 	}
 	kind := llm.KindUnauthenticated
-	if e, ok := errors.AsType[*auth.Error](err); ok && e.Reason == auth.Ambiguous {
-		kind = llm.KindInvalid
+	if e, ok := errors.AsType[*auth.Error](err); ok {
+		switch e.Reason {
+		case auth.Ambiguous, auth.Duplicate:
+			kind = llm.KindInvalid
+		case auth.Address:
+			kind = llm.KindForbidden
+		case auth.Unreachable:
+			kind = llm.KindUnavailable
+		default: // DIAL's 401
+		}
 	}
 	return &llm.Error{Kind: kind, Message: err.Error()}
 }

@@ -14,7 +14,6 @@ import (
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm/llmtest"
 	"outcrop/internal/proxy"
-	"outcrop/internal/secret"
 )
 
 // house is a gateway with an interceptor that goes on after it has put its name into the text.
@@ -59,7 +58,7 @@ func newHouse(t *testing.T, consents gateway.Consents, deployments ...*catalog.D
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("key-a"), Project: "team-a"}}, Passes: h.passes})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("key-a"), Project: "team-a"}}, Passes: h.passes})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -15,7 +15,6 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
-	"outcrop/internal/secret"
 )
 
 // painter is a model that answers with files.
@@ -39,7 +38,7 @@ func serving(t *testing.T, d *catalog.Deployment, change func(*gateway.Options))
 	if err != nil {
 		t.Fatal(err)
 	}
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("key-a"), Project: "team-a"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("key-a"), Project: "team-a"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

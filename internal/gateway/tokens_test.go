@@ -19,7 +19,6 @@ import (
 	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
 	"outcrop/internal/llm/llmtest"
-	"outcrop/internal/secret"
 )
 
 // counter counts messages, each in a second.
@@ -104,7 +103,7 @@ func TestConfiguration(t *testing.T) {
 }
 
 func TestDefaultsAreReadOnce(t *testing.T) {
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("k"), Project: "p"}}})
 	if err != nil {
 		t.Fatal(err)
 	}

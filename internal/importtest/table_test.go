@@ -39,7 +39,7 @@ func table() []row {
 		{floor: 1, pkg: "internal/memnet", testOnly: true},
 		{floor: 2, pkg: "internal/llm/llmtest", internal: []string{"llm"}, testOnly: true},
 		{floor: 2, pkg: "internal/anthropic", internal: []string{"jsonscan", "llm", "sse"}},
-		{floor: 2, pkg: "internal/auth", internal: []string{"secret"}},
+		{floor: 2, pkg: "internal/auth", internal: []string{"secret"}, external: []string{"github.com/go-jose/go-jose/v4/..."}},
 		{
 			floor: 2, pkg: "internal/bedrock",
 			internal: []string{"jsonscan", "llm", "models", "secret", "sse"},
