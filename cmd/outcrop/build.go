@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"crypto/sha256"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -55,16 +54,9 @@ func newParts(u *upstreams, allow []netip.Prefix, log *slog.Logger) parts {
 
 // build maps a configuration to what serves it.
 func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment, error) {
-	deployments := make([]*catalog.Deployment, 0, len(cfg.Models))
-	for _, m := range cfg.Models {
-		if m.NotServed() != "" {
-			continue
-		}
-		d, err := deploymentOf(m, p.upstreams, p.remotes)
-		if err != nil {
-			return nil, nil, fmt.Errorf("models.%s: %w", m.Name, err)
-		}
-		deployments = append(deployments, d)
+	deployments, err := deploymentsFor(cfg, p)
+	if err != nil {
+		return nil, nil, err
 	}
 	visible, err := catalog.New(deployments)
 	if err != nil {
@@ -91,38 +83,6 @@ func callersOf(cfg *config.Config, passes *auth.Passes) (gateway.Authenticator, 
 	return auth.New(auth.Options{Keys: keys, Passes: passes})
 }
 
-// deploymentOf makes a deployment of this process or, of a model with a URL, of another server.
-func deploymentOf(m config.Model, upstreams *upstreams, remotes http.RoundTripper) (*catalog.Deployment, error) {
-	if m.URL != "" {
-		return remoteDeployment(m, remotes)
-	}
-	return deployment(m, upstreams)
-}
-
-func remoteDeployment(m config.Model, transport http.RoundTripper) (*catalog.Deployment, error) {
-	upstream, _ := m.Upstream()
-	features, err := json.Marshal(features(m.Features))
-	if err != nil {
-		return nil, err
-	}
-	remote, err := proxy.New(proxy.Options{
-		URL: m.URL, Endpoint: upstream.Endpoint, Key: upstream.Key, ExtraData: upstream.Foreign,
-		OverrideName: m.OverrideName, Defaults: m.Defaults, Features: string(features), Transport: transport,
-		Total: m.Timeouts.Total, Silence: m.Timeouts.InterToken,
-	})
-	if err != nil {
-		return nil, err
-	}
-	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m)}
-	d.Info.Defaults = nil // they are added where the request goes on
-	if m.Type == config.TypeEmbedding {
-		d.Remotes[catalog.Embeddings] = remote
-	} else {
-		d.Remotes[catalog.Chats] = remote
-	}
-	return d, nil
-}
-
 func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {
 	upstream, _ := m.Upstream()
 	client, err := upstreams.client(settings(upstream, m.Region(upstream)))
@@ -135,7 +95,16 @@ func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, erro
 	}
 	upstreams.models = append(upstreams.models, named{m.Name, model})
 	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: client.Region()}
+	d.Info.Defaults = m.DefaultsOf(ownInterface(m))
 	return d, able(d, m.Type, model)
+}
+
+// ownInterface is the one that a model of this process is asked in before all.
+func ownInterface(m config.Model) config.Interface {
+	if m.Type == config.TypeEmbedding {
+		return config.Embeddings
+	}
+	return config.ChatCompletions
 }
 
 // able gives a deployment what its type says that the model does.

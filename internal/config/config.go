@@ -167,7 +167,7 @@ type Upstream struct {
 	Region string
 	// ClaudeClient is how DIAL's adapter would ask Claude: legacy, mantle, converse or "".
 	ClaudeClient string
-	KeyFile      string // file of a Bedrock API key or, for another server, of its key
+	KeyFile      string // file of a Bedrock API key
 	AccessKeyID  string
 	SecretAccessKey,
 	SessionToken secret.String

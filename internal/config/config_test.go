@@ -2,6 +2,7 @@ package config
 
 import (
 	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -21,7 +22,7 @@ var secretForm = regexp.MustCompile(`hush-[\w-]+`)
 // The parts of a fixture that are no input files.
 const (
 	partLoad     = "load"    // the files to load, one a line; default: all, in order
-	partOptions  = "options" // overwriteArrays
+	partOptions  = "options" // overwriteArrays, skipInvalid
 	partProblems = "problems"
 	partCompiled = "compiled"
 )
@@ -68,7 +69,9 @@ func testFixture(t *testing.T, name string) {
 	if list, ok := part[partLoad]; ok {
 		files = strings.Fields(list)
 	}
-	problems, compiled := load(t, files, Options{OverwriteArrays: strings.Contains(part[partOptions], "overwriteArrays")})
+	problems, compiled := load(t, files, Options{
+		OverwriteArrays: strings.Contains(part[partOptions], "overwriteArrays"), SkipInvalid: strings.Contains(part[partOptions], "skipInvalid"),
+	})
 	noSecrets(t, inputs, problems+compiled)
 	if *update {
 		rewrite(t, path, ar, problems, compiled)
@@ -92,6 +95,9 @@ func load(t *testing.T, files []string, o Options) (problems, compiled string) {
 	}
 	if err := cfg.Dump(&c); err != nil {
 		t.Fatal(err)
+	}
+	for _, left := range cfg.Skipped {
+		fmt.Fprintf(&c, "left out: %s: %s\n", left.ID, left.Reason)
 	}
 	return p.String(), c.String()
 }

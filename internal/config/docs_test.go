@@ -24,6 +24,13 @@ func TestDocsShowTheFieldTables(t *testing.T) {
 	for _, table := range []struct{ name, text string }{
 		{"root", markdown(rootTable())},
 		{"model", markdown(modelTable())},
+		{"interface", markdown(interfaceTable())},
+		{"application", markdown(applicationTable())},
+		{"interceptor", markdown(interceptorTable())},
+		{"translator", markdown(translatorTable())},
+		{"route", markdown(routeTable())},
+		{"response", markdown(responseTable())},
+		{"upstreamInterface", markdown(upstreamInterfaceTable())},
 		{"timeouts", markdown(timeoutsTable())},
 		{"limits", markdown(limitsTable())},
 		{"pricing", markdown(pricingTable())},

@@ -16,9 +16,6 @@ const (
 	listed
 	// notEnforced: read; DIAL acts on it, this version does not yet. A warning.
 	notEnforced
-	// refused: like notEnforced, but ignoring it would open what it closes. An
-	// error.
-	refused
 	// notServed: read; what it configures does not exist here yet. A warning.
 	notServed
 	// meaningless: it has no effect where the models run in the same process.
@@ -29,7 +26,7 @@ const (
 
 // String is the word of docs/config.md.
 func (u use) String() string {
-	return [...]string{"yes", "listed", "not enforced yet", "refused: not enforced yet", "not served yet", "no effect", "removed"}[u]
+	return [...]string{"yes", "listed", "not enforced yet", "not served yet", "no effect", "removed"}[u]
 }
 
 // A field is one row of a table: what docs/config.md prints and what
@@ -136,8 +133,6 @@ func (l *loader) reportUse(s spot, u use, remedy string) {
 	switch u {
 	case notEnforced:
 		l.warn(s, "not enforced yet", remedy)
-	case refused:
-		l.err(s, "not enforced yet", remedy)
 	case notServed:
 		l.warn(s, "not served yet", remedy)
 	case removed:

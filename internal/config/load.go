@@ -43,12 +43,16 @@ func Load(files []string, o Options) (*Config, []Problem) {
 			l.leaveOut(spot{node: root}, cfg)
 		}
 		cfg.resolveTranslators()
+		cfg.secretFiles = append(cfg.secretFiles, l.secretFiles...)
 		if !l.incomplete {
 			l.checkWhole(root, files, cfg)
 		}
 	}
 	problems := l.finish(files)
 	cfg.hidden = l.secrets
+	for i := range cfg.Skipped {
+		cfg.Skipped[i].ID, cfg.Skipped[i].Reason = l.secrets.clean(cfg.Skipped[i].ID), l.secrets.clean(cfg.Skipped[i].Reason)
+	}
 	return cfg, problems
 }
 
@@ -65,6 +69,8 @@ type loader struct {
 	// checks are what can be told only when all sections are read.
 	checks []func()
 	known  []Translator
+	// secretFiles are files of secrets that have been read.
+	secretFiles []string
 	names
 }
 

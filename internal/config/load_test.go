@@ -71,6 +71,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 		Features: features, InputAttachmentTypes: []string{"image/*"}, MaxInputAttachments: &twenty,
 		MaxRetryAttempts: 3, TokenizerModel: "claude", Defaults: json.RawMessage(`{"max_tokens":4096,"temperature":0}`),
 		Timeouts: Timeouts{Connect: 3 * time.Second, FirstToken: 2 * time.Minute, InterToken: 90 * time.Second, Total: 30 * time.Minute},
+		Serving:  Serving{ForwardAuthToken: true, DefaultHeaders: map[string]secret.String{"X-A": secret.New("b")}, Dependencies: []string{}},
 	}
 	if diff := cmp.Diff(want, m, sameSecret()); diff != "" {
 		t.Errorf("model (-want +got):\n%s", diff)

@@ -139,12 +139,18 @@ func (l *loader) checkServing(s spot, d *modelDraft) {
 				l.warn(at, "no address is known for this interface: its requests are answered with 503", "give it a base_url, or the deployment a baseUrl")
 			}
 		}
+		if _, ok := m.Address(mainOperation(name)); ok && m.doesItself(name) && name == m.natural() {
+			if at, found := d.interfaces.find(string(name)); found {
+				l.warn(at, "the bedrock: endpoint is not asked in this interface: it is declared, and another server's address counts", "remove the address, or give the model its URL as its endpoint")
+			}
+		}
 		if len(c.OverridePaths) > 0 && c.BaseURL == "" && m.BaseURL == "" {
 			if at, found := d.interfaces.find(string(name)); found {
 				l.warn(at, "overridePaths have no effect without a base URL", "give it a base_url")
 			}
 		}
 	}
+	l.checkOwnInterfaces(d)
 	if m.Bedrock == "" || m.answers() {
 		return
 	}
@@ -153,6 +159,31 @@ func (l *loader) checkServing(s spot, d *modelDraft) {
 			l.warn(v, "has no effect: this process answers for the model, nobody else gets anything", "remove it")
 		}
 	}
+}
+
+// checkOwnInterfaces reports what interfaces state that this process answers itself.
+func (l *loader) checkOwnInterfaces(d *modelDraft) {
+	for name, c := range d.Interfaces {
+		if _, ok := d.Address(mainOperation(name)); ok || c.Translated || !d.doesItself(name) {
+			continue
+		}
+		at, _ := d.interfaces.find(string(name))
+		for i, member := range at.members {
+			field, _ := interfaceTable().lookup(member.name)
+			defaults := field.name == "defaults" && (name == ChatCompletions || name == Embeddings)
+			if v := at.member(i); field.name != "" && field.name != "mode" && !defaults && v.kind != null {
+				l.warn(v, "has no effect: this process answers in this interface", "remove it")
+			}
+		}
+	}
+}
+
+// natural is the interface that the type of a model names.
+func (m Model) natural() Interface {
+	if m.Type == TypeEmbedding {
+		return Embeddings
+	}
+	return ChatCompletions
 }
 
 // doesItself says whether this process can be asked for the model in that interface.

@@ -16,6 +16,9 @@ const firstAnswers = "the first upstream that is not disabled answers all reques
 type upstreamDraft struct {
 	Upstream
 	extra, secretExtra spot
+	// keyFile is the file of fromFile, another server's key; Bedrock's own is read by who uses it.
+	keyFile  string
+	fromFile secret.String
 }
 
 func upstreamTable() table[upstreamDraft] {
@@ -26,7 +29,7 @@ func upstreamTable() table[upstreamDraft] {
 			{"key", "secret string", "", enforced, "a Bedrock API key; not together with the keys and roles of `extraData`", "",
 				func(l *loader, v spot, u *upstreamDraft) { l.secret(v, &u.Key) }},
 			{"keyFile", "path", "", enforced, "file that holds the key, in place of `key`; it is read when the configuration is. Outcrop's own field", "",
-				func(l *loader, v spot, u *upstreamDraft) { l.given(v, &u.KeyFile) }},
+				func(l *loader, v spot, u *upstreamDraft) { l.keyFile(v, u) }},
 			{"modelId", "string", "", enforced, "model id or ARN that AWS sees here, in place of the model's. Outcrop's own field", "",
 				func(l *loader, v spot, u *upstreamDraft) {
 					l.modelID(v, &u.ModelID)
@@ -118,7 +121,7 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 func (l *loader) readUpstream(s spot, m Model) Upstream {
 	draft := upstreamDraft{Upstream: Upstream{Weight: 1}}
 	readObject(l, s, upstreamTable(), &draft)
-	if draft.KeyFile != "" && !draft.Key.IsZero() {
+	if draft.keyFile != "" && !draft.Key.IsZero() {
 		l.err(s, "both key and keyFile are given", "remove one of the two")
 	}
 	extra, secretExtra := l.extraObject(draft.extra), l.extraObject(draft.secretExtra)
@@ -128,6 +131,9 @@ func (l *loader) readUpstream(s spot, m Model) Upstream {
 		}
 	}
 	l.checkTwins(extra, secretExtra)
+	if s.remote && draft.keyFile != "" {
+		draft.Key = draft.fromFile
+	}
 	if s.remote { // another server's business
 		draft.Foreign = secret.New(foreign(draft.extra, draft.secretExtra, extra, secretExtra))
 		return draft.Upstream

@@ -24,6 +24,19 @@ func (l *loader) onlyElsewhere(s spot) {
 	}
 }
 
+// keyFile reads the file of an upstream's key.
+func (l *loader) keyFile(s spot, u *upstreamDraft) {
+	if !s.remote {
+		l.given(s, &u.KeyFile)
+		u.keyFile = u.KeyFile
+		return
+	}
+	u.fromFile, u.keyFile = l.secretFile(s)
+	if u.keyFile != "" && !slices.Contains(l.secretFiles, u.keyFile) {
+		l.secretFiles = append(l.secretFiles, u.keyFile)
+	}
+}
+
 type upstreamInterfaceDraft struct {
 	UpstreamInterface
 	extra, secretExtra spot

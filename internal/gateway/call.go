@@ -42,7 +42,7 @@ func serveAll(deployments []*catalog.Deployment, log *slog.Logger) (map[*catalog
 
 func newServed(d *catalog.Deployment, log *slog.Logger) (s *served, err error) {
 	s = &served{Deployment: d, chat: withTimeouts(d.Chat, d.Timeouts)}
-	if len(d.Info.Defaults) == 0 {
+	if len(d.Info.Defaults) == 0 || s.elsewhere() { // another server gets them from where its request is made
 		return s, nil
 	}
 	ignored, err := s.setDefaults(d.Info.Defaults)
