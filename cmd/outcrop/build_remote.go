@@ -61,7 +61,7 @@ func deploymentOf(m config.Model, p parts) (*catalog.Deployment, error) {
 
 // remoteDeployment is a deployment of another server.
 func remoteDeployment(m config.Model, transport http.RoundTripper) (*catalog.Deployment, error) {
-	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m)}
+	d := &catalog.Deployment{Name: m.Name, Elsewhere: true, Roles: m.UserRoles, Info: info(m)}
 	if err := addFeatures(d, m, transport); err != nil {
 		return nil, err
 	}

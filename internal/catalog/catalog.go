@@ -32,6 +32,8 @@ type Deployment struct {
 	// Remotes are the servers that have the deployment, by the API that they are asked in: in place of Chat,
 	// Embed and Messages. nil does not serve that API.
 	Remotes [Interfaces]*proxy.Remote
+	// Elsewhere says that only other servers are asked for it, also when there is none of them.
+	Elsewhere bool
 	// Feedback, TokenizeAt, TruncateAt and ConfigurationAt are the features that another server has; nil for
 	// none.
 	Feedback, TokenizeAt, TruncateAt, ConfigurationAt *proxy.Remote

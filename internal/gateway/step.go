@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"fmt"
+	"slices"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
@@ -136,7 +137,7 @@ func (g *Gateway) admit(caller auth.Caller, s *served, api catalog.Interface) er
 
 // elsewhere says whether only other servers answer for a deployment.
 func (s *served) elsewhere() bool {
-	return s.Chat == nil && s.Embed == nil && s.Rerank == nil
+	return s.Elsewhere || s.Chat == nil && s.Embed == nil && s.Rerank == nil && slices.ContainsFunc(s.Remotes[:], func(r *proxy.Remote) bool { return r != nil })
 }
 
 // notServed is the error of an API in which a deployment cannot be asked.
