@@ -73,6 +73,11 @@ func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release f
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != "application/json" {
 		return nil, nil, &llm.Error{Kind: llm.KindUnsupportedType, Message: "Only application/json is supported: set the Content-Type header."}
 	}
+	return g.readAny(x, r)
+}
+
+// readAny is readBody for a body of any type.
+func (g *Gateway) readAny(x *exchange, r *http.Request) (body []byte, release func(), err error) {
 	if err := x.openBody(r); err != nil {
 		return nil, nil, err
 	}

@@ -68,7 +68,7 @@ func (f *forwarding) wire() proxy.Wire {
 }
 
 // isModel says whether the call is one of a model: tokens are paid for, whether somebody reads them or not.
-func (f *forwarding) isModel() bool { return f.to.Kind == catalog.Model }
+func (f *forwarding) isModel() bool { return f.to.Kind == catalog.Model && f.to.path == "" }
 
 // lifetime is that of the call. A model's answer is read to its end even when the client leaves, an application
 // is left as it was.

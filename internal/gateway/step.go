@@ -128,11 +128,16 @@ func (g *Gateway) admit(caller auth.Caller, s *served, api catalog.Interface) er
 			Message: fmt.Sprintf("The deployment %s wants your consent first: POST /v1/consent/%s.", s.Name, s.Name),
 		}
 	case s.Direct && caller.Pass != nil:
-		return &llm.Error{Kind: llm.KindForbidden, Message: fmt.Sprintf("Deployment %s is not accessible by %s", s.Name, caller.Pass.Holder)}
+		return notDirect(s.Name, caller.Pass)
 	case s.elsewhere() && s.Remotes[api] == nil:
 		return notServed(s.Name, api, "")
 	}
 	return nil
+}
+
+// notDirect is the error of a deployment that no other may call.
+func notDirect(name string, pass *auth.Pass) error {
+	return &llm.Error{Kind: llm.KindForbidden, Message: fmt.Sprintf("Deployment %s is not accessible by %s", name, pass.Holder)}
 }
 
 // elsewhere says whether only other servers answer for a deployment.

@@ -8,6 +8,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
+	"outcrop/internal/proxy"
 	"outcrop/internal/usage"
 )
 
@@ -56,13 +57,13 @@ type output struct {
 // tokenize counts the tokens of chats and strings.
 func (g *Gateway) tokenize(x *exchange, r *http.Request, caller auth.Caller, name string) error {
 	x.operation = usage.CountTokens
-	return g.countAll(x, r, tokenRequest{caller, name, g.tokenizeOne})
+	return g.countAll(x, r, tokenRequest{caller, name, g.tokenizeOne, func(s *served) *proxy.Remote { return s.TokenizeAt }})
 }
 
 // truncatePrompt tells which messages of chats max_prompt_tokens would leave out.
 func (g *Gateway) truncatePrompt(x *exchange, r *http.Request, caller auth.Caller, name string) error {
 	x.operation = usage.TruncatePrompt
-	return g.countAll(x, r, tokenRequest{caller, name, g.truncateOne})
+	return g.countAll(x, r, tokenRequest{caller, name, g.truncateOne, func(s *served) *proxy.Remote { return s.TruncateAt }})
 }
 
 // tokenRequest is what the two routes differ in.
@@ -70,6 +71,7 @@ type tokenRequest struct {
 	caller auth.Caller
 	name   string
 	do     func(t tokenCall, input []byte) (output, error)
+	at     func(s *served) *proxy.Remote // who does it in place of this process, or nil
 }
 
 // tokenCall is what the inputs of a token request share.
@@ -85,6 +87,9 @@ func (g *Gateway) countAll(x *exchange, r *http.Request, t tokenRequest) error {
 	s, err := g.resolve(x, r, t.caller, t.name)
 	if err != nil {
 		return x.refuse(err)
+	}
+	if done, err := g.counts(x, r, feature{t.caller, s, t.at(s)}); done {
+		return err
 	}
 	if s.Count == nil || s.Chat == nil {
 		return x.refuse(noRoute("The deployment " + t.name + " does not count tokens."))
@@ -187,6 +192,13 @@ func (g *Gateway) configuration(x *exchange, r *http.Request, caller auth.Caller
 	s, err := g.resolve(x, r, caller, name)
 	if err != nil {
 		return x.refuse(err)
+	}
+	if s.ConfigurationAt != nil {
+		return g.feature(x, r, feature{caller, s, s.ConfigurationAt})
+	}
+	if s.elsewhere() { // DIAL: nothing to configure
+		x.WriteHeader(http.StatusOK)
+		return nil
 	}
 	if s.Configuration == nil {
 		return x.refuse(noRoute("The deployment " + name + " takes no configuration."))

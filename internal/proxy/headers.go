@@ -14,7 +14,7 @@ import (
 // outgoing is the request to the other server.
 func (r *Remote) outgoing(c *Call, body []byte) *http.Request {
 	header := carried(c.Header, len(r.header)+len(c.Set)+1)
-	if values := c.Header["Authorization"]; r.auth && len(values) > 0 {
+	if values := c.Header["Authorization"]; r.auth && !c.Private && len(values) > 0 {
 		header["Authorization"] = values
 	}
 	for name, values := range r.defaults {

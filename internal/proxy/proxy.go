@@ -102,6 +102,8 @@ type Call struct {
 	Set http.Header
 	// Wire is how the answer will be written.
 	Wire Wire
+	// Private keeps the client's Authorization here, whatever the remote's options.
+	Private bool
 }
 
 // Call asks the other server and returns when its answer begins. The error is an *llm.Error.
