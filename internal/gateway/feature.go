@@ -10,13 +10,20 @@ import (
 	"outcrop/internal/proxy"
 )
 
-// handleFeedback takes what a user thinks of an answer: POST /v1/{name}/rate. A name with slashes need not be
-// escaped.
-func (g *Gateway) handleFeedback(x *exchange, r *http.Request, caller auth.Caller) error {
-	name, ok := strings.CutSuffix(r.PathValue("rest"), "/rate")
-	if !ok || name == "" {
-		return g.handleNoRoute(x, r)
-	}
+// routeFeedback routes POST /v1/{name}/rate. The name may have slashes; other paths of the API are not for it.
+func (g *Gateway) routeFeedback() {
+	g.slashed["POST /v1"] = map[string]namedHandler{"rate": g.feedback}
+	g.known("POST /v1/{rest...}", func(x *exchange, r *http.Request, caller auth.Caller) error {
+		name, ok := strings.CutSuffix(r.PathValue("rest"), "/rate")
+		if !ok || name == "" {
+			return g.handleNoRoute(x, r)
+		}
+		return g.feedback(x, r, caller, name)
+	})
+}
+
+// feedback takes what a user thinks of an answer.
+func (g *Gateway) feedback(x *exchange, r *http.Request, caller auth.Caller, name string) error {
 	s, err := g.resolve(x, r, caller, name)
 	if err != nil {
 		return x.refuse(err)

@@ -75,6 +75,9 @@ func oneSlash(r *http.Request) *http.Request {
 
 // handleNoRoute answers for a path that is nobody's, and for one that other methods have.
 func (g *Gateway) handleNoRoute(x *exchange, r *http.Request) error {
+	if t := g.dynamic(r); t != nil {
+		return g.handleRoute(x, r, t)
+	}
 	if methods := g.methodsOf(r); len(methods) > 0 {
 		return x.wrongMethod(r, methods)
 	}

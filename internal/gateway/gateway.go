@@ -48,6 +48,8 @@ type Options struct {
 	Buckets *Buckets
 	// Operations are for administrators; nil for none.
 	Operations Operations
+	// Routes are paths beside those of the API, for other servers.
+	Routes []Route
 	// Before is the gateway in whose place this one comes: what that keeps of conversations goes on. nil for
 	// the first.
 	Before *Gateway
@@ -111,6 +113,7 @@ type Gateway struct {
 	remote      bool                               // there are deployments that other servers have
 	patterns    map[string]bool                    // of all routes; false is for those that closeTrees made
 	slashed     map[string]map[string]namedHandler // by base and operation, for names with slashes
+	configured  []Route                            // in their order
 }
 
 // New returns the gateway. Its error names the deployment whose defaults are wrong.
@@ -138,7 +141,7 @@ func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
 		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
-		buckets: o.Buckets, operations: o.Operations,
+		configured: routesInOrder(o.Routes), buckets: o.Buckets, operations: o.Operations,
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{}, patterns: map[string]bool{},
 	}
 	if g.consents == nil {

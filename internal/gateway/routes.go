@@ -35,7 +35,7 @@ func (g *Gateway) routeGateway() {
 	g.admin("GET /v1/admin/health/config", g.handleConfigHealth)
 	g.open("GET /.well-known/oauth-protected-resource/{path...}", g.handleNoMetadata)
 	g.routeLater()
-	g.known("POST /v1/{rest...}", g.handleFeedback)
+	g.routeFeedback()
 
 	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages", g.handleMessages)
 	g.knownIn(anthropic.WriteError, "POST /anthropic/v1/messages/count_tokens", g.handleCountMessages)
