@@ -67,10 +67,14 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 			return nil, nil, err
 		}
 	}
+	routes, err := routesOf(cfg, p.remotes)
+	if err != nil {
+		return nil, nil, err
+	}
 	g, err := gateway.New(gateway.Options{
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
 		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before, Passes: p.passes,
-		Consents: p.consents, Operations: p.operations, Buckets: p.buckets,
+		Routes: routes, Consents: p.consents, Operations: p.operations, Buckets: p.buckets,
 	})
 	return g, deployments, err
 }
