@@ -44,7 +44,7 @@ func routeOf(r config.Route, remotes http.RoundTripper) (gateway.Route, error) {
 		return route, nil
 	}
 	var err error
-	route.Server, err = proxy.NewRaw(proxy.RawOptions{URL: upstream.Endpoint, Key: upstream.Key, Rewrite: r.RewritePath, Transport: remotes})
+	route.Server, err = proxy.NewRaw(proxy.RawOptions{URL: upstream.Endpoint, Key: upstream.Key, Bearer: upstream.Bearer, Rewrite: r.RewritePath, Transport: remotes})
 	if err != nil {
 		return route, fmt.Errorf("upstreams: %w", err)
 	}
