@@ -2,6 +2,7 @@ package fixturetest
 
 import (
 	"bytes"
+	"compress/gzip"
 	"encoding/base64"
 	"fmt"
 	"hash/crc32"
@@ -142,6 +143,8 @@ func (u *Upstream) line(w http.ResponseWriter, line string) {
 		u.write(w, []byte("event: "+name+"\ndata: "+value+"\n\n"))
 	case "chunk": // the same within InvokeModelWithResponseStream
 		u.write(w, EncodeFrame(u.T, "event", "chunk", `{"bytes":"`+base64.StdEncoding.EncodeToString([]byte(rest))+`"}`))
+	case "gzip":
+		u.write(w, compressed(u.T, strings.ReplaceAll(rest, `\n`, "\n")))
 	case "half-data":
 		u.write(w, []byte("data: "+rest[:len(rest)/2]))
 	case "event", "exception":
@@ -188,6 +191,19 @@ func (u *Upstream) write(w http.ResponseWriter, data []byte) {
 	if err := http.NewResponseController(w).Flush(); err != nil {
 		u.T.Logf("flushing: %v", err)
 	}
+}
+
+// compressed is a text as Content-Encoding gzip has it.
+func compressed(t testing.TB, text string) []byte {
+	var out bytes.Buffer
+	w := gzip.NewWriter(&out)
+	if _, err := io.WriteString(w, text); err != nil {
+		t.Error(err)
+	}
+	if err := w.Close(); err != nil {
+		t.Error(err)
+	}
+	return out.Bytes()
 }
 
 // EncodeFrame is one frame of AWS's event stream: an "event" or an "exception".

@@ -64,15 +64,13 @@ func (g *Gateway) feature(x *exchange, r *http.Request, f feature) error {
 		return x.refuse(err)
 	}
 	defer release()
-	pass, trace := f.caller.Next(f.Name), traceOf(r.Header)
-	pass.Trace, pass.Span = trace.continued(pass.Trace), newSpan()
+	pass, set := f.caller.Next(f.Name), http.Header{headerRequestID: {x.id}}
+	traceOf(r.Header).enter(pass, set)
 	key := g.passes.Issue(pass)
 	defer g.passes.Revoke(key)
+	set["Api-Key"] = []string{key}
 	answer, err := f.remote.Call(r.Context(), &proxy.Call{
-		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, Wire: proxy.Opaque, Private: true,
-		Set: http.Header{
-			"Api-Key": {key}, headerRequestID: {x.id}, "Traceparent": {"00-" + pass.Trace + "-" + pass.Span + "-" + trace.flags},
-		},
+		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, Wire: proxy.Opaque, Private: true, Set: set,
 	})
 	if err != nil {
 		return x.refuse(featureError(err))

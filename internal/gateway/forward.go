@@ -21,16 +21,17 @@ func (g *Gateway) forward(x *exchange, r *http.Request, to *step, body []byte) e
 	if err := refuseFiles(body); err != nil {
 		return x.refuse(err)
 	}
-	trace := traceOf(r.Header)
-	to.pass.Trace, to.pass.Span = trace.continued(to.pass.Trace), newSpan()
+	set := http.Header{headerRequestID: {x.id}} // one request, one id in both logs
+	traceOf(r.Header).enter(to.pass, set)
 	f := &forwarding{exchange: x, to: to, client: r.Context(), bill: g.bills.start(to.pass.Span, x.tally.bill)}
 	defer g.bills.end(to.pass.Span)
 	key := g.passes.Issue(to.pass)
 	defer g.passes.Revoke(key)
+	f.identify(set, key)
 	ctx, release := f.lifetime()
 	defer release()
 	answer, err := to.remote.Call(ctx, &proxy.Call{
-		Query: r.URL.RawQuery, Header: r.Header, Body: body, Path: to.path, Wire: f.wire(), Set: f.headers(key, trace.flags),
+		Query: r.URL.RawQuery, Header: r.Header, Body: body, Path: to.path, Wire: f.wire(), Set: set,
 	})
 	if err != nil {
 		return x.refuse(err)
@@ -47,16 +48,12 @@ type forwarding struct {
 	left   error // the client has, or reads no more
 }
 
-// headers are what this server sets of a call's. One request has one id in both logs.
-func (f *forwarding) headers(key, flags string) http.Header {
-	set := http.Header{
-		"Api-Key": {key}, headerRequestID: {f.id},
-		"Traceparent": {"00-" + f.to.pass.Trace + "-" + f.to.pass.Span + "-" + flags},
-	}
+// identify says for whom the call is, and of some APIs for which deployment.
+func (f *forwarding) identify(set http.Header, key string) {
+	set["Api-Key"] = []string{key}
 	if f.to.api == catalog.Messages || f.to.Translated[f.to.api] {
 		set["X-Dial-Deployment-Id"] = []string{f.to.asked}
 	}
-	return set
 }
 
 // wire is how the answer will be written.

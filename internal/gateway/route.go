@@ -96,13 +96,12 @@ func (g *Gateway) carry(x *exchange, r *http.Request, t *Route, caller auth.Call
 		return x.refuse(err)
 	}
 	defer release()
-	pass, trace := caller.Next(t.Name), traceOf(r.Header)
-	pass.Trace, pass.Span = trace.continued(pass.Trace), newSpan()
+	pass, set := caller.Next(t.Name), http.Header{headerRequestID: {x.id}}
+	traceOf(r.Header).enter(pass, set)
 	key := g.passes.Issue(pass)
 	defer g.passes.Revoke(key)
-	begun, err := t.Server.Serve(x, r, http.Header{
-		"Api-Key": {key}, headerRequestID: {x.id}, "Traceparent": {"00-" + pass.Trace + "-" + pass.Span + "-" + trace.flags},
-	})
+	set["Api-Key"] = []string{key}
+	begun, err := t.Server.Serve(x, r, set)
 	switch {
 	case err == nil:
 		return nil

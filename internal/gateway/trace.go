@@ -6,6 +6,8 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+
+	"outcrop/internal/auth"
 )
 
 var errNoFiles = errors.New("the request names a file of DIAL's storage, which this server does not have")
@@ -14,6 +16,7 @@ var errNoFiles = errors.New("the request names a file of DIAL's storage, which t
 type trace struct {
 	id    string // 32 hex digits, or "" when it says nothing that can be believed
 	flags string // 2 hex digits
+	state []string
 }
 
 // traceOf reads the header traceparent.
@@ -26,7 +29,16 @@ func traceOf(h http.Header) trace {
 		strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
 		return none
 	}
-	return trace{id: parts[1], flags: parts[3]}
+	return trace{id: parts[1], flags: parts[3], state: h["Tracestate"]}
+}
+
+// enter gives a call its place in the trace, and says so in its headers.
+func (t trace) enter(pass *auth.Pass, header http.Header) {
+	pass.Trace, pass.Span = t.continued(pass.Trace), newSpan()
+	header["Traceparent"] = []string{"00-" + pass.Trace + "-" + pass.Span + "-" + t.flags}
+	if t.id == pass.Trace && len(t.state) > 0 {
+		header["Tracestate"] = t.state
+	}
 }
 
 // continued is the id of the trace that a call belongs to: that of the calls that it came through, that of the

@@ -74,7 +74,7 @@ func outsideName(r rune) bool {
 func isPrivate(name string) bool {
 	return slices.Contains([]string{
 		"Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding",
-		"Upgrade", "Content-Length", "Accept-Encoding", "Expect", "Traceparent", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
+		"Upgrade", "Content-Length", "Accept-Encoding", "Expect", "Traceparent", "Tracestate", "Access-Control-Allow-Origin", "Access-Control-Expose-Headers",
 		"X-Request-Id",
 	}, name)
 }
