@@ -3,6 +3,7 @@ package gateway
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"mime"
 	"net/http"
@@ -57,7 +58,7 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 }
 
 const (
-	// maxBody is the longest request, in bytes, as in DIAL Core (resources.maxSize).
+	// maxBody is the longest request, in bytes, unless Options say otherwise, as in DIAL Core (resources.maxSize).
 	maxBody = 64 << 20
 	// bodyTimeout is how long a client may take to send its request.
 	bodyTimeout = 5 * time.Minute
@@ -82,7 +83,7 @@ func (g *Gateway) readAny(x *exchange, r *http.Request) (body []byte, release fu
 		return nil, nil, err
 	}
 	buffer := g.bodies.Get().(*[]byte)
-	body, err = readInto(*buffer, http.MaxBytesReader(x, r.Body, maxBody), r.ContentLength)
+	body, err = readInto(*buffer, http.MaxBytesReader(x, r.Body, x.most), r.ContentLength)
 	release = func() {
 		if cap(body) <= maxPooled {
 			*buffer = body[:0]
@@ -107,8 +108,8 @@ func (x *exchange) openBody(r *http.Request) error {
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
 		return &llm.Error{Kind: llm.KindUnsupportedType, Message: "The body is compressed, as its Content-Encoding says: send it as it is, without that header."}
 	}
-	if r.ContentLength > maxBody {
-		return errTooLarge()
+	if r.ContentLength > x.most {
+		return errTooLarge(x.most)
 	}
 	return x.allow(time.Now().Add(bodyTimeout))
 }
@@ -137,12 +138,17 @@ func bodyError(ctx context.Context, err error) error {
 	if cause := ctx.Err(); cause != nil {
 		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: cause}
 	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return errTooLarge()
+	if long, ok := errors.AsType[*http.MaxBytesError](err); ok {
+		return errTooLarge(long.Limit)
 	}
 	return &llm.Error{Kind: llm.KindInvalid, Message: "The body broke off before its end.", Err: err}
 }
 
-func errTooLarge() error {
-	return &llm.Error{Kind: llm.KindTooLarge, Message: "The body is larger than 64 MiB."}
+// errTooLarge is the error of a body that is longer than so many bytes.
+func errTooLarge(most int64) error {
+	text := fmt.Sprintf("%d bytes", most)
+	if most%(1<<20) == 0 {
+		text = fmt.Sprintf("%d MiB", most>>20)
+	}
+	return &llm.Error{Kind: llm.KindTooLarge, Message: "Request body is too large: it may have " + text + "."}
 }

@@ -30,6 +30,7 @@ type exchange struct {
 	control *http.ResponseController
 	method  string
 	began   time.Time
+	most    int64         // how long the body may be that a handler reads, in bytes
 	renewed time.Duration // after began, when the client was last given time to accept writes; 0 is never
 
 	id         string

@@ -31,10 +31,8 @@ func (g *Gateway) atDoor(x *exchange, r *http.Request) (answered bool) {
 			methods = strings.Fields(frontMethods)
 		}
 		x.err = x.wrongMethod(r, methods)
-	case r.ContentLength > maxBody && r.ContentLength > frontLimit(r):
-		x.err = x.refuse(&llm.Error{
-			Kind: llm.KindTooLarge, Message: fmt.Sprintf("Request body is too large: at most %d MiB are taken.", frontLimit(r)>>20),
-		})
+	case r.ContentLength > g.maxBody && r.ContentLength > g.frontLimit(r):
+		x.err = x.refuse(errTooLarge(g.frontLimit(r)))
 	default:
 		return false
 	}
@@ -42,11 +40,11 @@ func (g *Gateway) atDoor(x *exchange, r *http.Request) (answered bool) {
 }
 
 // frontLimit is how long the body of a request may be, in bytes.
-func frontLimit(r *http.Request) int64 {
+func (g *Gateway) frontLimit(r *http.Request) int64 {
 	if strings.HasPrefix(strings.ToLower(r.Header.Get("Content-Type")), "multipart/form-data") {
-		return maxUpload
+		return g.maxUpload
 	}
-	return maxBody
+	return g.maxBody
 }
 
 // isClean says whether a path names every step of its own: the mux corrects others by a redirect.

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -118,6 +119,31 @@ func TestSizesByContentLength(t *testing.T) {
 	}
 }
 
+// TestSizesAreTheOperators: a shorter limit counts for what is announced, and for what is not.
+func TestSizesAreTheOperators(t *testing.T) {
+	h := core(t, gateway.Options{MaxBody: 100}, &catalog.Deployment{Name: "m", Chat: llmtest.Echo{}})
+	body := `{"model":"m","messages":[{"role":"user","content":"hi"}]}`
+	for _, tt := range []struct {
+		body      string
+		announced bool
+		status    int
+	}{
+		{body, true, http.StatusOK}, {body, false, http.StatusOK},
+		{body + strings.Repeat(" ", 100), true, http.StatusRequestEntityTooLarge}, {body + strings.Repeat(" ", 100), false, http.StatusRequestEntityTooLarge},
+	} {
+		r := chatRequest(t.Context(), strings.NewReader(tt.body))
+		r.Header.Set("Api-Key", "key")
+		if !tt.announced {
+			r.ContentLength = -1
+		}
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code != tt.status || tt.status != http.StatusOK && !strings.Contains(w.Body.String(), "Request body is too large: it may have 100 bytes.") {
+			t.Errorf("%d bytes, announced %v: %d %s", len(tt.body), tt.announced, w.Code, w.Body)
+		}
+	}
+}
+
 type neverRead struct{ t *testing.T }
 
 func (n neverRead) Read([]byte) (int, error) {
@@ -182,4 +208,30 @@ func TestTheLogHasNoPath(t *testing.T) {
 	if lines := strings.Split(strings.TrimSpace(log.String()), "\n"); len(lines) != 8 || slices.Contains(lines, "") {
 		t.Errorf("%d lines", len(lines))
 	}
+}
+
+// FuzzFrontDoor: no path and no method makes the server fail, or answer outside JSON.
+func FuzzFrontDoor(f *testing.F) {
+	for _, path := range []string{"/", "//x", "/openai/models/a%2fb", "/v1/deployments/a/b/configuration", "/v1/consent/a", "/anthropic/v1/models?limit=3&after_id=x", "/v1/files/b/../x", "/%00"} {
+		f.Add("GET", path)
+		f.Add("POST", path)
+	}
+	f.Fuzz(func(t *testing.T, method, path string) {
+		u, err := url.ParseRequestURI(path)
+		if err != nil || u.Host != "" {
+			return
+		}
+		h := core(t, gateway.Options{}, &catalog.Deployment{Name: "m", Chat: llmtest.Echo{}})
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", http.NoBody)
+		r.Method, r.URL = method, u
+		r.Header.Set("Api-Key", "key")
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		if w.Code == http.StatusInternalServerError || w.Code >= 300 && w.Code < 400 || w.Header().Get("Access-Control-Allow-Origin") != "*" {
+			t.Errorf("%q %q: %d %s", method, path, w.Code, w.Body)
+		}
+		if w.Code >= 400 && !json.Valid(w.Body.Bytes()) && !strings.HasPrefix(path, "/health") {
+			t.Errorf("%q %q: %d %s", method, path, w.Code, w.Body)
+		}
+	})
 }

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"net/http"
@@ -44,6 +45,9 @@ type Options struct {
 	Passes *auth.Passes
 	// Consents know who has agreed to what; nil for nobody to anything.
 	Consents Consents
+	// MaxBody and MaxUpload are how long a body may be, in bytes, and one of multipart/form-data that is not read
+	// whole: DIAL Core's resources.maxSize and storage.maxUploadedFileSize. 0 is its default, 64 MiB and 512 MiB.
+	MaxBody, MaxUpload int64
 	// Buckets give the places of callers their names; nil for names that are not secret.
 	Buckets *Buckets
 	// Operations are for administrators; nil for none.
@@ -101,6 +105,8 @@ type Gateway struct {
 	consents    Consents
 	buckets     *Buckets
 	operations  Operations
+	maxBody     int64
+	maxUpload   int64
 	record      func(usage.Entry)
 	tell        bool   // Options.Metadata
 	behind      bool   // a Core: it is the one that accounts for what is asked here
@@ -142,6 +148,7 @@ func newGateway(o Options) (*Gateway, error) {
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
 		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
 		configured: routesInOrder(o.Routes), buckets: o.Buckets, operations: o.Operations,
+		maxBody: cmp.Or(o.MaxBody, maxBody), maxUpload: cmp.Or(o.MaxUpload, maxUpload),
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{}, patterns: map[string]bool{},
 	}
 	if g.consents == nil {
@@ -175,6 +182,7 @@ func newGateway(o Options) (*Gateway, error) {
 // ServeHTTP gives every request an id, an access log line, and a reply even when a handler panics.
 func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, r)
+	x.most = g.maxBody
 	defer g.finish(x)
 	x.Header().Set(headerRequestID, x.id)
 	allowOrigin(x.Header(), r.Header)

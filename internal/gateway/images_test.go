@@ -165,8 +165,8 @@ func TestFormsThatDoNotEnd(t *testing.T) {
 		length int64
 		want   string
 	}{
-		"announced": {strings.NewReader(""), int64(len(body)), `413 The body is larger than 64 MiB.`},
-		"long":      {bytes.NewReader(body), -1, `413 The body is larger than 64 MiB.`},
+		"announced": {strings.NewReader(""), int64(len(body)), `413 Request body is too large: it may have 64 MiB.`},
+		"long":      {bytes.NewReader(body), -1, `413 Request body is too large: it may have 64 MiB.`},
 		"cut":       {io.MultiReader(bytes.NewReader(body[:1000]), broken{}), 5000, `400 The body broke off before its end.`},
 	} {
 		t.Run(name, func(t *testing.T) {
