@@ -48,7 +48,7 @@ func TestKeysAreFetchedAheadAndKeptFresh(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		after(time.Hour)
+		after(time.Hour + time.Second)
 		if n := p.count(); n != 9 { // each 7.5 minutes, and at the start
 			t.Errorf("within an hour, %d fetches", n)
 		}
