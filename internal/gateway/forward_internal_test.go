@@ -22,7 +22,6 @@ import (
 	"outcrop/internal/memnet"
 	"outcrop/internal/openai"
 	"outcrop/internal/proxy"
-	"outcrop/internal/secret"
 	"outcrop/internal/usage"
 )
 
@@ -101,7 +100,7 @@ func over(t *testing.T, o Options, deployments ...*catalog.Deployment) (*Gateway
 		t.Fatal(err)
 	}
 	passes := auth.NewPasses(time.Hour)
-	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Secret: secret.New("k"), Project: "p"}}, Passes: passes})
+	keys, err := auth.New(auth.Options{Keys: []auth.Key{{Digest: auth.Digest("k"), Project: "p"}}, Passes: passes})
 	if err != nil {
 		t.Fatal(err)
 	}
