@@ -35,6 +35,7 @@ type parts struct {
 	before     *gateway.Gateway      // in whose place this one comes, or nil
 	callers    gateway.Authenticator // in place of the configuration's keys, or nil
 	passes     *auth.Passes
+	tokens     *auth.Tokens // nil for none
 	consents   gateway.Consents
 	operations gateway.Operations // for administrators, or nil
 	buckets    *gateway.Buckets   // nil for names that are not secret
@@ -63,7 +64,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 		return nil, nil, err
 	}
 	if p.callers == nil {
-		if p.callers, err = callersOf(cfg, p.passes); err != nil {
+		if p.callers, err = callersOf(cfg, p); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -79,12 +80,12 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	return g, deployments, err
 }
 
-func callersOf(cfg *config.Config, passes *auth.Passes) (gateway.Authenticator, error) {
+func callersOf(cfg *config.Config, p parts) (gateway.Authenticator, error) {
 	keys := make([]auth.Key, 0, len(cfg.Keys))
 	for _, k := range cfg.Keys {
 		keys = append(keys, auth.Key{Digest: auth.Digest(k.Secret.Reveal()), Project: k.Project, Roles: k.Roles, Secured: k.Secured})
 	}
-	return auth.New(auth.Options{Keys: keys, Passes: passes})
+	return auth.New(auth.Options{Keys: keys, Passes: p.passes, Tokens: p.tokens})
 }
 
 func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"outcrop/internal/auth"
 	"outcrop/internal/bedrock"
 	"outcrop/internal/config"
 	"outcrop/internal/fetch"
@@ -33,7 +34,7 @@ func TestCore(t *testing.T) {
 		}
 		var log bytes.Buffer
 		upstream := &fixturetest.Upstream{T: t}
-		upstream.Front = coreHandler(t, cfg, memnet.Serve(t, upstream), &log)
+		upstream.Front = coreHandler(t, a, cfg, memnet.Serve(t, upstream), &log)
 		a.Play(t, upstream.Front, upstream, &log)
 	})
 }
@@ -67,7 +68,7 @@ func loadFixture(t *testing.T, a *fixturetest.Archive) (cfg *config.Config, prob
 }
 
 // coreHandler serves the configuration as serve does, with all servers behind the transport.
-func coreHandler(t *testing.T, cfg *config.Config, transport http.RoundTripper, log *bytes.Buffer) http.Handler {
+func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, transport http.RoundTripper, log *bytes.Buffer) http.Handler {
 	t.Helper()
 	catalogue, err := models.Load()
 	if err != nil {
@@ -81,9 +82,32 @@ func coreHandler(t *testing.T, cfg *config.Config, transport http.RoundTripper, 
 	})
 	p := newParts(clients.upstreams(), nil, slog.New(slog.NewTextHandler(log, nil)))
 	p.remotes, p.fetch = transport, fetch.New(fetch.Options{})
+	p.tokens = tokensOfFixture(t, a, transport)
 	handler, _, err := build(cfg, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return handler
+}
+
+// tokensOfFixture are the tokens of the section settings, which is an aidial.settings.json; nil without one.
+func tokensOfFixture(t *testing.T, a *fixturetest.Archive, transport http.RoundTripper) *auth.Tokens {
+	t.Helper()
+	text := a.Section("settings")
+	if text == nil {
+		return nil
+	}
+	file := filepath.Join(t.TempDir(), "aidial.settings.json")
+	if err := os.WriteFile(file, text, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	settings, problems := config.LoadSettings(file, nil)
+	if config.HasErrors(problems) {
+		t.Fatal(problems)
+	}
+	tokens, err := tokensOf(t.Context(), settings, transport, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return tokens
 }
