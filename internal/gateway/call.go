@@ -227,7 +227,7 @@ func (g *Gateway) ready(d *catalog.Deployment) (*served, error) {
 // complete adds to a request what the server knows: the deployment's defaults, and who asks.
 func (g *Gateway) complete(s *served, caller auth.Caller, req *llm.ChatRequest, shape openai.Shape) *call {
 	c := s.complete(req, shape)
-	c.owner = owner{caller.Project, s.Name}
+	c.owner = owner{caller.ID(), s.Name}
 	req.Metadata = g.metadata(s, caller)
 	return c
 }
