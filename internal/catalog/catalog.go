@@ -52,6 +52,12 @@ type Deployment struct {
 	Timeouts      Timeouts
 	// Region is the upstream's, "" when it has none of AWS's. It is for the operator alone.
 	Region string
+	// Destinations are the regions in which its prompts may be processed; nil is not known. It is for the
+	// operator alone.
+	Destinations []string
+	// Barred are the roles that state where prompts may run, and out of whose regions its prompts may go: who has
+	// one of them may not use it, whatever his other roles are.
+	Barred []string
 }
 
 // Kind is what a deployment is.
@@ -231,6 +237,12 @@ func (c *Catalog) Resolve(caller auth.Caller, name string) (*Deployment, error) 
 			Err:     errUnknown, // the name is the client's, and may be anything
 		}
 	}
+	if d.bars(caller) && (d.Roles == nil || caller.HasAny(d.Roles)) {
+		return nil, &llm.Error{
+			Kind:    llm.KindForbidden,
+			Message: fmt.Sprintf("Forbidden deployment: %s. Its prompts may be processed outside the regions that your roles allow.", name),
+		}
+	}
 	if !d.open(caller) {
 		return nil, &llm.Error{Kind: llm.KindForbidden, Message: fmt.Sprintf("Forbidden deployment: %s. None of your roles may use it.", name)}
 	}
@@ -255,5 +267,10 @@ func (c *Catalog) List(caller auth.Caller) []*Deployment {
 var errUnknown = errors.New("unknown deployment")
 
 func (d *Deployment) open(caller auth.Caller) bool {
-	return d.Roles == nil || caller.HasAny(d.Roles)
+	return (d.Roles == nil || caller.HasAny(d.Roles)) && !d.bars(caller)
+}
+
+// bars reports whether one of the caller's roles keeps his prompts from where they may go.
+func (d *Deployment) bars(caller auth.Caller) bool {
+	return len(d.Barred) > 0 && caller.HasAny(d.Barred)
 }

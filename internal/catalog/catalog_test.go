@@ -1,6 +1,7 @@
 package catalog_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
@@ -43,6 +44,35 @@ func TestACallerSeesWhatItsRolesMayUse(t *testing.T) {
 	}
 	if got := names(plain); got != "open" {
 		t.Errorf("plain sees %s", got)
+	}
+}
+
+func TestARoleBarsItsHoldersWhateverElseTheyAre(t *testing.T) {
+	c, err := catalog.New([]*catalog.Deployment{
+		{Name: "near", Destinations: []string{"eu-west-1"}}, {Name: "far", Destinations: []string{"us-east-1"}, Barred: []string{"eu"}},
+		{Name: "closed", Roles: []string{"power"}, Barred: []string{"eu"}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	tests := []struct {
+		roles, name, refused string
+	}{
+		{"default", "far", ""}, {"default", "near", ""}, {"eu", "near", ""}, {"eu", "far", "outside the regions"}, {"default eu", "far", "outside the regions"},
+		{"eu", "closed", "None of your roles"}, {"power eu", "closed", "outside the regions"}, {"power", "closed", ""},
+	}
+	for _, tt := range tests {
+		caller := auth.Caller{Roles: strings.Fields(tt.roles)}
+		_, err := c.Resolve(caller, tt.name)
+		listed := slices.ContainsFunc(c.List(caller), func(d *catalog.Deployment) bool { return d.Name == tt.name })
+		switch {
+		case listed != (tt.refused == ""):
+			t.Errorf("%s %s: listed is %v", tt.roles, tt.name, listed)
+		case tt.refused == "" && err != nil:
+			t.Errorf("%s %s: %v", tt.roles, tt.name, err)
+		case tt.refused != "" && (err == nil || llm.AsError(err).Kind != llm.KindForbidden || !strings.Contains(llm.AsError(err).Message, tt.refused)):
+			t.Errorf("%s %s: %v", tt.roles, tt.name, err)
+		}
 	}
 }
 
