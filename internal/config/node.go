@@ -239,7 +239,7 @@ func rootLabel(m member, i int) string {
 // keyLabel stands for a name of the keys map, which is the key itself.
 func keyLabel(m member, i int) string {
 	project := m.value.get("project")
-	if project == nil || project.kind != text || project.text == "" || strings.Contains(project.text, m.name) {
+	if project == nil || project.kind != text || project.text == "" || !isNamedKey(m.value) && strings.Contains(project.text, m.name) {
 		return fmt.Sprintf("[#%d]", i+1)
 	}
 	return fmt.Sprintf("[#%d project %q]", i+1, project.text)

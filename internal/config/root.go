@@ -40,7 +40,7 @@ func rootTable() table[Config] {
 				return `it looks like a key: keys stand inside {"keys": {…}}`
 			}
 			if slices.Contains(staticSettings(), m.name) {
-				return "it belongs to DIAL's static settings (aidial.settings.json), which Outcrop does not read"
+				return "it belongs to DIAL's static settings (aidial.settings.json), which --settings names"
 			}
 			return ""
 		},
