@@ -39,6 +39,7 @@ type parts struct {
 	consents   gateway.Consents
 	operations gateway.Operations // for administrators, or nil
 	buckets    *gateway.Buckets   // nil for names that are not secret
+	settings   *config.Settings   // never nil
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -47,7 +48,9 @@ const passLifetime = 30 * time.Minute
 // newParts are those that know no metrics. allow are networks that files may be fetched from although they are
 // not public.
 func newParts(u *upstreams, allow []netip.Prefix, log *slog.Logger) parts {
+	settings, _ := config.LoadSettings("", nil) // what is built in
 	return parts{
+		settings:  settings,
 		upstreams: u, remotes: proxy.NewTransport(), fetch: fetch.New(fetch.Options{Allow: allow}), log: log,
 		passes: auth.NewPasses(passLifetime), consents: consentsInMemory(),
 	}
@@ -59,6 +62,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	if err != nil {
 		return nil, nil, err
 	}
+	bar(deployments, cfg)
 	visible, err := catalog.New(deployments)
 	if err != nil {
 		return nil, nil, err
@@ -83,9 +87,9 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 func callersOf(cfg *config.Config, p parts) (gateway.Authenticator, error) {
 	keys := make([]auth.Key, 0, len(cfg.Keys))
 	for _, k := range cfg.Keys {
-		keys = append(keys, auth.Key{Digest: auth.Digest(k.Secret.Reveal()), Project: k.Project, Roles: k.Roles, Secured: k.Secured})
+		keys = append(keys, authKey(k))
 	}
-	return auth.New(auth.Options{Keys: keys, Passes: p.passes, Tokens: p.tokens})
+	return auth.New(auth.Options{Keys: keys, Passes: p.passes, Tokens: p.tokens, Proxies: p.settings.ProxyCount})
 }
 
 func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -15,13 +16,13 @@ func newConfigCommand() *cobra.Command {
 		Use:   "config",
 		Short: "Check configuration files, and write their models",
 	}
-	cmd.AddCommand(newConfigCheckCommand(), newConfigImportCommand())
+	cmd.AddCommand(newConfigCheckCommand(), newConfigImportCommand(), newConfigSchemaCommand())
 	return cmd
 }
 
 func newConfigCheckCommand() *cobra.Command {
 	var options config.Options
-	var output, file string
+	var output, file, settings string
 	cmd := &cobra.Command{
 		Use:   "check FILE|DIRECTORY...",
 		Short: "Report every mistake in the files, and what they compile to",
@@ -30,16 +31,24 @@ merges them in the order given, those of a directory by name, and prints what
 they compile to and everything that is wrong with them. Model ids that the built-in catalogue knows nothing of, or
 nothing good, are warnings. Keys and secrets are never shown.
 
+With --settings the static settings are checked too, and the variables aidial.… of the environment.
+
 The exit status is 1 when there is an error; warnings leave it at 0.`,
 		Example: `  outcrop config check models.json keys.yaml
+  outcrop config check --settings aidial.settings.json
   outcrop config check --output json aidial.config.json`,
-		Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error {
+			doubts, err := checkSettings(cmd.Flags(), settings, &args, &options)
+			if err != nil {
+				return err
+			}
 			files, err := source{paths: args}.files()
 			if err != nil {
 				return err
 			}
 			cfg, problems := config.Load(files, options)
+			problems = append(problems, policyProblems(cfg, options.SkipInvalid)...)
+			problems = append(problems, cfg.ExpiryProblems(time.Now())...)
 			catalogue, err := loadCatalogue(file)
 			if err != nil {
 				return err
@@ -47,6 +56,7 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 			problems = append(problems, catalogueProblems(cfg, catalogue)...)
 			problems = append(problems, defaultsProblems(cmd.Context(), cfg, catalogue)...)
 			config.SortProblems(problems, files)
+			problems = append(doubts, problems...)
 			if err := writeReport(cmd.OutOrStdout(), output, cfg, problems); err != nil {
 				return err
 			}
@@ -57,6 +67,8 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 		},
 	}
 	cmd.Flags().BoolVar(&options.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
+	invalidFlag(cmd.Flags(), &options.SkipInvalid)
+	cmd.Flags().StringVar(&settings, "settings", "", "DIAL's static settings, a `FILE` like aidial.settings.json, to check too; it may name the configuration files")
 	catalogueFlag(cmd, &file)
 	cmd.Flags().StringVar(&output, "output", "text", "form of the report: text or json")
 	return cmd
@@ -68,10 +80,12 @@ type configReport struct {
 	Warnings int              `json:"warnings"`
 	Problems []config.Problem `json:"problems"`
 	Compiled config.Compiled  `json:"compiled"`
+	// Regions are where the prompts of each deployment may run; null is not known.
+	Regions map[string][]string `json:"regions"`
 }
 
 func writeReport(w io.Writer, output string, cfg *config.Config, problems []config.Problem) error {
-	report := configReport{Problems: append([]config.Problem{}, problems...), Compiled: cfg.Compile()}
+	report := configReport{Problems: append([]config.Problem{}, problems...), Compiled: cfg.Compile(), Regions: regionsOf(cfg, nil)}
 	for _, p := range problems {
 		if p.Severity == config.Error {
 			report.Errors++
@@ -95,6 +109,9 @@ func writeReport(w io.Writer, output string, cfg *config.Config, problems []conf
 // files compile to, the problems, and how many there are.
 func writeReportText(w io.Writer, cfg *config.Config, report configReport) error {
 	if err := cfg.Dump(w); err != nil {
+		return err
+	}
+	if err := printRegions(w, cfg, report.Regions); err != nil {
 		return err
 	}
 	if _, err := fmt.Fprintln(w); err != nil {

@@ -42,6 +42,8 @@ func TestConfigCheckWithWarningsSucceeds(t *testing.T) {
 keys: 1
   #1 project "team-a": roles default
 roles: none
+where prompts may run:
+  nova: the environment's region
 
 a.json:2:104: warning: models.nova.maxRetryAttempts: not enforced yet (one upstream is asked, once)
 0 errors, 1 warning
@@ -123,7 +125,7 @@ func TestConfigCheckRefusesBadUse(t *testing.T) {
 		args []string
 		want string
 	}{
-		{[]string{"check"}, "requires at least 1 arg"},
+		{[]string{"check"}, "nothing to check: name a configuration file"},
 		{[]string{"check", "--output", "xml", "a.json"}, `--output is "xml": it must be text or json`},
 	} {
 		if _, errOut, code := runConfig(t, tt.args...); code != 1 || !strings.Contains(errOut, tt.want) {

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
@@ -61,6 +62,7 @@ func loadFixture(t *testing.T, a *fixturetest.Archive) (cfg *config.Config, prob
 		files = append(files, file)
 	}
 	cfg, found := config.Load(files, config.Options{})
+	found = append(append(found, policyProblems(cfg, false)...), cfg.ExpiryProblems(time.Now())...)
 	for _, p := range found {
 		problems += strings.ReplaceAll(p.String(), dir+string(filepath.Separator), "") + "\n"
 	}

@@ -161,7 +161,7 @@ type explained struct {
 func explainedModel(f explainFlags, name string) (*explained, error) {
 	e := &explained{Model: config.Model{Name: name, Bedrock: name, Type: "chat"}}
 	if len(f.configs) > 0 {
-		cfg, problems, err := source{f.configs, f.merge}.load()
+		cfg, problems, err := source{paths: f.configs, merge: f.merge}.load()
 		if err != nil {
 			return nil, err
 		}

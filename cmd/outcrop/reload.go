@@ -112,12 +112,16 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Settings) (*bedrock.Client, error), log *slog.Logger) *live {
 	held, ready := newHolders(), &readiness{}
 	l := &live{
-		source: source{f.configs, f.merge}, catalogue: catalogue, pool: newPool(held.watched(create)), ready: ready, log: log,
+		source: source{paths: f.configs, merge: f.merge}, catalogue: catalogue, pool: newPool(held.watched(create)), ready: ready, log: log,
 		metrics: telemetry.New(telemetry.Options{Version: version(), Ready: ready.ready, Credentials: held.credentials, Configured: true}),
 		parts:   newParts(nil, f.fetchAllow, log),
 	}
 	l.last.Store(&outcome{})
 	l.parts.ready, l.parts.operations = ready.reason, l
+	l.parts.settings = f.settingsOf()
+	if lifetime := l.parts.settings.PassLifetime; lifetime > 0 {
+		l.parts.passes = auth.NewPasses(lifetime)
+	}
 	if f.metrics != "" {
 		l.parts.record = l.metrics.Record
 	}
@@ -145,12 +149,15 @@ func (l *live) begin(f serveFlags, stderr io.Writer) error {
 		return err
 	}
 	l.seen = l.source.contents()
-	cfg, problems, err := l.source.load()
+	cfg, problems, err := l.load()
 	if err == nil && config.HasErrors(problems) {
 		if !f.wait {
 			return errors.Join(printProblems(stderr, problems), errors.New("the configuration has errors, nothing is served"))
 		}
 		err = l.tell(problems)
+	}
+	if l.source.read(cfg) {
+		l.seen = l.source.contents()
 	}
 	if err == nil {
 		err = l.try(cfg, problems)
@@ -269,13 +276,17 @@ func (l *live) reload(ctx context.Context, anyway bool) {
 	if now == l.seen && !anyway {
 		return
 	}
-	cfg, problems, err := l.source.load()
+	cfg, problems, err := l.load()
+	if l.source.read(cfg) {
+		now = l.source.contents()
+		cfg, problems, err = l.load()
+	}
 	for again := l.source.contents(); again != now; again = l.source.contents() {
 		if !anyway || ctx.Err() != nil {
 			return // they are just being written: the next look finds them whole
 		}
 		now = again
-		cfg, problems, err = l.source.load()
+		cfg, problems, err = l.load()
 	}
 	l.seen = now
 	if err == nil && config.HasErrors(problems) {

@@ -45,6 +45,11 @@ type serveFlags struct {
 	dataDir string
 	// catalogue is the file that changes the built-in catalogue, "" for none.
 	catalogue string
+	// settings is the file of DIAL's static settings, "" for AIDIAL_SETTINGS or none; stated are they, and doubts
+	// what is doubtful about them.
+	settings string
+	stated   *config.Settings
+	doubts   []config.Problem
 }
 
 func newServeCommand() *cobra.Command {
@@ -60,6 +65,9 @@ func newServeCommand() *cobra.Command {
 		Example: "  outcrop serve --sandbox\n  outcrop serve --config aidial.config.json --config keys.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := f.settle(cmd.Flags(), os.Environ(), cmd.ErrOrStderr()); err != nil {
+				return err
+			}
 			return serve(cmd.Context(), f, cmd.OutOrStdout(), cmd.ErrOrStderr())
 		},
 	}
@@ -68,6 +76,8 @@ func newServeCommand() *cobra.Command {
 	cmd.Flags().DurationVar(&f.poll, "config-poll", configPoll, "how often to look whether the configuration has changed, and to serve it if it is good; 0 for only on SIGHUP")
 	cmd.Flags().BoolVar(&f.wait, "wait-for-config", false, "without a good configuration start all the same, and be not ready until there is one")
 	cmd.Flags().BoolVar(&f.merge.OverwriteArrays, "overwrite-arrays", false, "let a list of a later file replace the earlier one instead of following it")
+	invalidFlag(cmd.Flags(), &f.merge.SkipInvalid)
+	settingsFlag(cmd.Flags(), &f.settings)
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "answer from a built-in sandbox instead of AWS")
 	catalogueFlag(cmd, &f.catalogue)
 	metricsFlag(cmd, &f.metrics)
@@ -87,6 +97,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
+	f.logDoubts(log)
 	limitMemory()
 	catalogue, err := loadCatalogue(f.catalogue)
 	if err != nil {
@@ -102,6 +113,9 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	}
 	defer stop()
 	l := newLive(f, catalogue, create, log)
+	if l.parts.tokens, err = tokensOf(ctx, l.parts.settings, nil, log); err != nil {
+		return err
+	}
 	l.parts.consents = agreed
 	if err := l.begin(f, stderr); err != nil {
 		return err
@@ -123,7 +137,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	}
 	logStart(log, listener.Addr(), metricsAt, f.drain)
 	server := newServer(l.handler(f), log)
-	server.IdleTimeout = idleTimeout
+	server.IdleTimeout = f.idleTimeout()
 	server.MaxHeaderBytes = maxHeader
 	return service{server, listener, f.drain, l.ready, log}.run(ctx)
 }
@@ -131,7 +145,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 func (f serveFlags) check() error {
 	switch {
 	case len(f.configs) == 0 && !f.sandbox:
-		return errors.New("nothing to serve: give --config FILE, or --sandbox to try it without AWS")
+		return nothingNamed()
 	case len(f.configs) == 0 && f.wait:
 		return errors.New("--wait-for-config waits for what --config names: give --config DIRECTORY")
 	case f.poll < 0:

@@ -16,6 +16,8 @@ import (
 type source struct {
 	paths []string // files, and directories of files
 	merge config.Options
+	// secrets are the files that the configuration names for the secrets in them, as it was read last.
+	secrets []string
 }
 
 // files are the files of the paths, in their order, those of a directory by name. Hidden ones are left out:
@@ -71,7 +73,7 @@ func (s source) contents() contents {
 	if err != nil {
 		sum.Write([]byte(err.Error()))
 	}
-	for _, file := range files {
+	for _, file := range slices.Concat(files, s.secrets) {
 		data, err := os.ReadFile(file)
 		if err != nil {
 			data = []byte(err.Error())
@@ -82,6 +84,16 @@ func (s source) contents() contents {
 		}
 	}
 	return contents(sum.Sum(nil))
+}
+
+// read takes note of the files that a configuration named besides its own, and says whether they are others than
+// before.
+func (s *source) read(cfg *config.Config) (others bool) {
+	if cfg == nil || slices.Equal(s.secrets, cfg.SecretFiles()) {
+		return false
+	}
+	s.secrets = slices.Clone(cfg.SecretFiles())
+	return true
 }
 
 // load reads the files. An error means that there are none to read; the problems may have errors among them.

@@ -26,6 +26,7 @@ func exchange(t *testing.T, handler http.Handler, text []byte) string {
 	if err != nil {
 		t.Fatal(err)
 	}
+	request.RemoteAddr = "192.0.2.1:1234" // as httptest's
 	ctx := t.Context()
 	if patience := request.Header.Get(leaves); patience != "" {
 		d, err := time.ParseDuration(patience)
