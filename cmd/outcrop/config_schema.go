@@ -17,11 +17,11 @@ What only several fields or files together tell, "outcrop config check" tells.`,
 		Example: "  outcrop config schema > aidial.config.schema.json\n  outcrop config schema --settings > aidial.settings.schema.json",
 		Args:    cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			print := config.Schema
+			schema := config.Schema
 			if settings {
-				print = config.SettingsSchema
+				schema = config.SettingsSchema
 			}
-			_, err := cmd.OutOrStdout().Write(print())
+			_, err := cmd.OutOrStdout().Write(schema())
 			return err
 		},
 	}

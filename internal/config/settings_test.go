@@ -62,7 +62,7 @@ func testSettings(t *testing.T, name string) {
 	read := shown("", reflect.ValueOf(*settings))
 	noSecrets(t, inputs, problems+read)
 	if *update {
-		ar.Files = append(inputs, txtar.File{Name: partProblems, Data: []byte(problems)}, txtar.File{Name: "settings", Data: []byte(read)})
+		ar.Files = slices.Concat(inputs, []txtar.File{{Name: partProblems, Data: []byte(problems)}, {Name: "settings", Data: []byte(read)}})
 		if err := os.WriteFile(path, txtar.Format(ar), 0o644); err != nil {
 			t.Fatal(err)
 		}
