@@ -209,7 +209,7 @@ func TestASlowReaderIsNotTheModels(t *testing.T) {
 		g, entries := beside(t, catalog.Model, s, 0)
 		func() {
 			defer func() {
-				if recover() != http.ErrAbortHandler {
+				if cause, _ := recover().(error); !errors.Is(cause, http.ErrAbortHandler) {
 					t.Error("the connection is not cut")
 				}
 			}()
@@ -294,7 +294,7 @@ func TestRoutesCarryWebSockets(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			defer conn.Close()
+			defer func() { _ = conn.Close() }()
 			_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 			line, _ := buffered.ReadString('\n')
 			_, _ = io.WriteString(conn, "you said "+line)

@@ -249,23 +249,26 @@ func TestEveryAnswerIsReleased(t *testing.T) {
 	}{
 		{"a redirect", 302, strings.NewReader("x"), nil},
 		{"to its end", 200, strings.NewReader("data: [DONE]\n\n"), func(a *proxy.Answer) {
-			for range a.Pieces() {
+			for _, err := range a.Pieces() {
+				_ = err
 			}
 		}},
 		{"broken off", 200, iotest.ErrReader(errors.New("reset")), func(a *proxy.Answer) {
-			for range a.Pieces() {
+			for _, err := range a.Pieces() {
+				_ = err
 			}
 		}},
 		{"left", 200, strings.NewReader("data: {}\n\ndata: [DONE]\n\n"), func(a *proxy.Answer) {
-			for range a.Pieces() {
+			for _, err := range a.Pieces() {
+				_ = err
 				break
 			}
 		}},
 		{"not read", 200, strings.NewReader("data: {}\n\n"), func(a *proxy.Answer) { a.Close() }},
 		{"a panic", 200, strings.NewReader("data: {}\n\n"), func(a *proxy.Answer) {
 			defer func() { _ = recover() }()
-			for range a.Pieces() {
-				panic("x")
+			for _, err := range a.Pieces() {
+				panic(err)
 			}
 		}},
 	} {

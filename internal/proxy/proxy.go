@@ -113,7 +113,7 @@ func (r *Remote) Call(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, err
 	}
 	clock := newClock(ctx, r.total)
-	resp, err := r.transport.RoundTrip(r.outgoing(c, body).WithContext(clock.ctx))
+	resp, err := r.transport.RoundTrip(r.outgoing(c, body).WithContext(clock.ctx)) //nolint:bodyclose // whoever has the answer does
 	if err != nil {
 		defer clock.stop()
 		return nil, clock.explain(err, "Failed to connect to upstream server")

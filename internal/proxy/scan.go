@@ -206,7 +206,8 @@ func (s *scan) last(held []byte) Piece {
 		line = line[:i]
 	}
 	line = bytes.TrimRight(line, "\r")
-	last.Bytes, last.end = append(held[:s.end+len(line)], "\n\n"...), s.end
+	held = append(held[:s.end+len(line)], "\n\n"...)
+	last.Bytes, last.end = held, s.end
 	switch s.wire {
 	case Chats:
 		last.form = chatEnd
