@@ -44,6 +44,7 @@ func (g *Gateway) routeGateway() {
 	g.noMessages("/anthropic/") // batches among it
 
 	g.named("POST /openai/deployments", "chat/completions", g.chat)
+	g.named("POST /openai/deployments", "completions", g.completions)
 	g.named("POST /openai/deployments", "embeddings", g.embeddings)
 	g.named("POST /openai/deployments", "images/generations", g.images)
 	g.named("POST /openai/deployments", "images/edits", g.imageEdits)
@@ -124,11 +125,14 @@ func (g *Gateway) named(base, operation string, h namedHandler) {
 	if g.slashed[base] == nil {
 		g.slashed[base] = map[string]namedHandler{}
 		g.known(base+"/{rest...}", func(x *exchange, r *http.Request, caller auth.Caller) error {
-			rest := r.PathValue("rest")
-			for operation, h := range g.slashed[base] {
-				if name, ok := strings.CutSuffix(rest, "/"+operation); ok && name != "" && operation != "" {
-					return h(x, r, caller, name)
+			rest, longest := r.PathValue("rest"), ""
+			for operation := range g.slashed[base] { // one may end as another does
+				if name, ok := strings.CutSuffix(rest, "/"+operation); ok && name != "" && len(operation) > len(longest) {
+					longest = operation
 				}
+			}
+			if longest != "" {
+				return g.slashed[base][longest](x, r, caller, strings.TrimSuffix(rest, "/"+longest))
 			}
 			if h := g.slashed[base][""]; h != nil && rest != "" {
 				return h(x, r, caller, rest)

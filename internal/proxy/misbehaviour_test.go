@@ -4,6 +4,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"testing"
 
 	"outcrop/internal/llm"
@@ -52,5 +53,61 @@ func TestHeadersOfOneConnection(t *testing.T) {
 	}
 	if w.Header().Get("X-Hop") != "" || w.Header().Get("Content-Encoding") != "br" {
 		t.Errorf("the client is told %v", w.Header())
+	}
+}
+
+// TestHintsBeforeAnAnswer are between two neighbours: the answer is what comes after them. One without a type, or
+// without a body, passes as it is.
+func TestHintsBeforeAnAnswer(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Link", "</style.css>")
+		w.WriteHeader(http.StatusEarlyHints)
+		w.Header()["Content-Type"] = nil
+		if r.URL.Path == "/none" {
+			w.WriteHeader(http.StatusNoContent)
+			return
+		}
+		_, _ = io.WriteString(w, `{"usage":{"prompt_tokens":1}}`)
+	}))
+	defer server.Close()
+	for path, want := range map[string]string{"/none": "204 ", "/some": `200 {"usage":{"prompt_tokens":1}}`} {
+		w := httptest.NewRecorder()
+		if err := forward(t, proxy.Options{URL: server.URL + path}, w, "{}"); err != nil {
+			t.Fatal(err)
+		}
+		if got := strconv.Itoa(w.Code) + " " + w.Body.String(); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+}
+
+// TestDefaultHeadersStandBehindAll: the client's go before them, and the gateway's cannot be among them.
+func TestDefaultHeadersStandBehindAll(t *testing.T) {
+	var got http.Header
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	defer server.Close()
+	o := proxy.Options{URL: server.URL, DefaultHeaders: http.Header{"X-A": {"default"}, "X-B": {"default"}, "Authorization": {"Basic of-the-operator"}}}
+	for _, forward := range []bool{false, true} {
+		o.ForwardAuth = forward
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/", nil)
+		r.Header = http.Header{"X-A": {"mine"}, "Authorization": {"Bearer mine"}}
+		if err := carry(remoteOf(t, o), httptest.NewRecorder(), r, ""); err != nil {
+			t.Fatal(err)
+		}
+		want := "Basic of-the-operator"
+		if forward {
+			want = "Bearer mine"
+		}
+		if got.Get("X-A") != "mine" || got.Get("X-B") != "default" || got.Get("Authorization") != want || got.Get("Content-Length") != "0" || got.Get("Transfer-Encoding") != "" {
+			t.Errorf("forwarded %v: %v", forward, got)
+		}
+	}
+	for _, name := range []string{"Host", "Content-Length", "Transfer-Encoding", "X-Upstream-Key", "X-Dial-Deployment-Id", "Api-Key", "X A", "x-lower", "", "X:A", "X\r\nA"} {
+		if _, err := proxy.New(proxy.Options{URL: "http://x", DefaultHeaders: http.Header{name: {"v"}}}); err == nil {
+			t.Errorf("%q is taken", name)
+		}
+	}
+	if _, err := proxy.New(proxy.Options{URL: "http://x", DefaultHeaders: http.Header{"X-A": {"v\r\nX-B: w"}}}); err == nil {
+		t.Error("a line break is taken")
 	}
 }

@@ -206,7 +206,7 @@ func carry(remote *proxy.Remote, w http.ResponseWriter, r *http.Request, body st
 	maps.Copy(w.Header(), answer.Header)
 	w.WriteHeader(answer.Status)
 	for piece, err := range answer.Pieces() {
-		if err == nil {
+		if err == nil && len(piece.Bytes) > 0 {
 			_, err = w.Write(piece.Bytes)
 		}
 		if err != nil {
