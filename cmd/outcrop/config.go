@@ -82,10 +82,17 @@ type configReport struct {
 	Compiled config.Compiled  `json:"compiled"`
 	// Regions are where the prompts of each deployment may run; null is not known.
 	Regions map[string][]string `json:"regions"`
+	// Deployments are all that can be called, those of Compiled too, and who answers.
+	Deployments []config.CompiledDeployment `json:"deployments"`
+	// Skipped are the entities that are left out for their mistakes.
+	Skipped []config.Skipped `json:"skipped,omitempty"`
 }
 
 func writeReport(w io.Writer, output string, cfg *config.Config, problems []config.Problem) error {
-	report := configReport{Problems: append([]config.Problem{}, problems...), Compiled: cfg.Compile(), Regions: regionsOf(cfg, nil)}
+	report := configReport{
+		Problems: append([]config.Problem{}, problems...), Compiled: cfg.Compile(), Regions: regionsOf(cfg, nil),
+		Deployments: cfg.CompileDeployments(), Skipped: cfg.Skipped,
+	}
 	for _, p := range problems {
 		if p.Severity == config.Error {
 			report.Errors++
@@ -109,6 +116,9 @@ func writeReport(w io.Writer, output string, cfg *config.Config, problems []conf
 // files compile to, the problems, and how many there are.
 func writeReportText(w io.Writer, cfg *config.Config, report configReport) error {
 	if err := cfg.Dump(w); err != nil {
+		return err
+	}
+	if err := writeDeployments(w, report.Deployments); err != nil {
 		return err
 	}
 	if err := printRegions(w, cfg, report.Regions); err != nil {

@@ -42,6 +42,11 @@ func TestConfigCheckWithWarningsSucceeds(t *testing.T) {
 keys: 1
   #1 project "team-a": roles default
 roles: none
+deployments: 1
+  model nova, for everyone
+      openaiChatCompletions: this process
+      openaiResponses: this process
+      anthropicMessages: this process
 where prompts may run:
   nova: the environment's region
 
