@@ -9,6 +9,7 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/config"
 	"outcrop/internal/proxy"
+	"outcrop/internal/secret"
 )
 
 // deploymentsFor maps what a configuration has to deployments: models, applications and interceptors. One that
@@ -100,20 +101,22 @@ func remoteOf(m config.Model, in config.Interface, address string, u config.Upst
 		URL: address, Features: told, ForwardAuth: m.ForwardAuthToken, Transport: transport,
 		Total: m.Timeouts.Total, Silence: m.Timeouts.InterToken,
 	}
-	if !m.Interfaces[in].Translated {
+	if c := m.Interfaces[in]; c.Translated {
+		o.Defaults, o.DefaultHeaders = c.Defaults, headersOf(c.DefaultHeaders)
+	} else {
 		values := u.For(in)
 		if m.Bedrock != "" { // whose upstream's own values are AWS's
 			values = u.Interfaces[in]
 		}
 		o.Endpoint, o.Key, o.ExtraData = values.Endpoint, values.Key, values.Extra
-		o.OverrideName, o.Defaults, o.DefaultHeaders = m.OverrideName, m.DefaultsOf(in), headersOf(m, in)
+		o.OverrideName, o.Defaults, o.DefaultHeaders = m.OverrideName, m.DefaultsOf(in), headersOf(m.HeadersOf(in))
 	}
 	return proxy.New(o)
 }
 
-func headersOf(m config.Model, in config.Interface) http.Header {
+func headersOf(headers map[string]secret.String) http.Header {
 	out := http.Header{}
-	for name, value := range m.HeadersOf(in) {
+	for name, value := range headers {
 		out.Set(name, value.Reveal())
 	}
 	return out

@@ -23,7 +23,7 @@ type upstreamDraft struct {
 
 func upstreamTable() table[upstreamDraft] {
 	return table[upstreamDraft]{
-		fields: []field[upstreamDraft]{
+		fields: slices.Concat([]field[upstreamDraft]{
 			{"id", "string", "", listed, "name of the upstream; nothing is chosen by it yet", "",
 				func(l *loader, v spot, u *upstreamDraft) { l.str(v, &u.ID) }},
 			{"key", "secret string", "", enforced, "a Bedrock API key; not together with the keys and roles of `extraData`", "",
@@ -67,26 +67,7 @@ func upstreamTable() table[upstreamDraft] {
 				}},
 			{"tier", "integer", "0", notEnforced, "lower tiers are asked first", firstAnswers,
 				func(l *loader, v spot, u *upstreamDraft) { l.count(v, math.MinInt32, &u.Tier) }},
-			{"endpoint", "string", "", enforced, "what another server is told to ask, as X-UPSTREAM-ENDPOINT; of a route, where requests go", "",
-				func(l *loader, v spot, u *upstreamDraft) {
-					l.line(v, &u.Endpoint)
-					l.onlyElsewhere(v)
-				}},
-			{"interfaces", "object: interface → values", "{}", enforced, "`endpoint`, `key`, `extraData` and `secretExtraData` for one interface of another server, in place of the upstream's", "",
-				func(l *loader, v spot, u *upstreamDraft) { l.upstreamInterfaces(v, u) }},
-			{"baseUrl", "URL", "", enforced, "what another server is told to ask where neither the interface nor the upstream has an endpoint", "",
-				func(l *loader, v spot, u *upstreamDraft) {
-					l.address(v, &u.BaseURL)
-					l.onlyElsewhere(v)
-				}},
-			{"responsesEndpoint", "string", "", enforced, "what another server is told to ask in the Responses API", "",
-				func(l *loader, v spot, u *upstreamDraft) {
-					l.line(v, &u.ResponsesEndpoint)
-					l.onlyElsewhere(v)
-				}},
-			{"authType", "`API_KEY`, `BEARER`", "API_KEY", enforced, "how a route's server gets the key: as `API-KEY`, or as `Authorization: Bearer`", "",
-				func(l *loader, v spot, u *upstreamDraft) { l.authType(v, u) }},
-		},
+		}, toldFields()),
 		elsewhere: func(m member) string {
 			if extraTable().has(m.name) {
 				return "it belongs into extraData"

@@ -10,6 +10,31 @@ import (
 // place is where something stands, for messages.
 func (p pos) place() string { return fmt.Sprintf("%s:%d", p.file, p.line) }
 
+// toldFields are what another server is told of an upstream.
+func toldFields() []field[upstreamDraft] {
+	return []field[upstreamDraft]{
+		{"endpoint", "string", "", enforced, "what another server is told to ask, as X-UPSTREAM-ENDPOINT; of a route, where requests go", "",
+			func(l *loader, v spot, u *upstreamDraft) {
+				l.line(v, &u.Endpoint)
+				l.onlyElsewhere(v)
+			}},
+		{"interfaces", "object: interface → values", "{}", enforced, "`endpoint`, `key`, `extraData` and `secretExtraData` for one interface of another server, in place of the upstream's", "",
+			func(l *loader, v spot, u *upstreamDraft) { l.upstreamInterfaces(v, u) }},
+		{"baseUrl", "URL", "", enforced, "what another server is told to ask where neither the interface nor the upstream has an endpoint", "",
+			func(l *loader, v spot, u *upstreamDraft) {
+				l.address(v, &u.BaseURL)
+				l.onlyElsewhere(v)
+			}},
+		{"responsesEndpoint", "string", "", enforced, "what another server is told to ask in the Responses API", "",
+			func(l *loader, v spot, u *upstreamDraft) {
+				l.line(v, &u.ResponsesEndpoint)
+				l.onlyElsewhere(v)
+			}},
+		{"authType", "`API_KEY`, `BEARER`", "API_KEY", enforced, "how a route's server gets the key: as `API-KEY`, or as `Authorization: Bearer`", "",
+			func(l *loader, v spot, u *upstreamDraft) { l.authType(v, u) }},
+	}
+}
+
 // onlyHere reports a field that says how this process asks Bedrock, in an upstream of another server.
 func (l *loader) onlyHere(s spot) {
 	if s.remote {
