@@ -91,7 +91,7 @@ func (l *loader) readRoute(s spot, name string) Route {
 	r := &draft.Route
 	if draft.upstreams.node != nil {
 		r.Upstreams = l.readUpstreams(draft.upstreams, Model{})
-		l.checkRouteUpstreams(draft.upstreams, r)
+		l.checkRouteUpstreams(draft.upstreams)
 	}
 	if paths, ok := s.find("paths"); !ok || paths.isDefault("") {
 		l.warn(s, "the route has no paths: it is never taken", `add "paths": ["/path"]`)
@@ -106,7 +106,7 @@ func (l *loader) readRoute(s spot, name string) Route {
 }
 
 // checkRouteUpstreams looks at the addresses, which are asked from here.
-func (l *loader) checkRouteUpstreams(s spot, r *Route) {
+func (l *loader) checkRouteUpstreams(s spot) {
 	for i := range s.items {
 		v := s.item(i)
 		if v.kind != object {

@@ -9,7 +9,6 @@ const translatorsSection = "translators"
 
 type translatorDraft struct {
 	Translator
-	in, out, base spot
 }
 
 func translatorTable() table[translatorDraft] {
