@@ -212,7 +212,10 @@ func TestOIDCRotation(t *testing.T) {
 		next := login(t, issuer, "dial", "test-user2").ID
 		until(t, func() bool { status, _ := asked(t, s, "/openai/models", next); return status == http.StatusOK })
 	}
-	until(t, func() bool { status, _ := asked(t, s, "/openai/models", first); return status == http.StatusUnauthorized })
+	until(t, func() bool {
+		status, _ := asked(t, s, "/openai/models", first)
+		return status == http.StatusUnauthorized
+	})
 	refused(t, s, first, "signed with a key that its provider does not have")
 }
 
@@ -238,7 +241,10 @@ func TestOIDCExpired(t *testing.T) {
 	if status, text := asked(t, s, "/openai/models", token); status != http.StatusOK {
 		t.Fatalf("%d %s", status, text)
 	}
-	until(t, func() bool { status, _ := asked(t, s, "/openai/models", token); return status == http.StatusUnauthorized })
+	until(t, func() bool {
+		status, _ := asked(t, s, "/openai/models", token)
+		return status == http.StatusUnauthorized
+	})
 	refused(t, s, token, "has expired")
 }
 
