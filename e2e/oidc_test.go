@@ -70,7 +70,7 @@ func login(t *testing.T, issuer, client, user string) grant {
 		}
 		return nil
 	}}
-	link := issuer + "authorize?" + url.Values{
+	link := issuer + "auth?" + url.Values{
 		"client_id": {client}, "response_type": {"code"}, "scope": {"openid profile"}, "redirect_uri": {callback}, "state": {"s"},
 	}.Encode()
 	form := body(t, browser, http.MethodGet, link, nil)
@@ -116,8 +116,8 @@ func body(t *testing.T, c *http.Client, method, target string, form url.Values) 
 
 const oidcConfig = `{
 	"models": {
-		"open": {"type": "chat", "overrideName": "us.amazon.nova-lite-v1:0"},
-		"power": {"type": "chat", "overrideName": "us.amazon.nova-lite-v1:0", "userRoles": ["power"]}
+		"open": {"type": "chat", "endpoint": "bedrock:us.amazon.nova-lite-v1:0"},
+		"power": {"type": "chat", "endpoint": "bedrock:us.amazon.nova-lite-v1:0", "userRoles": ["power"]}
 	},
 	"keys": {"a-key-of-team-a-0123456789": {"project": "team-a", "roles": ["default"]}}
 }`

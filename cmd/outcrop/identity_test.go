@@ -42,7 +42,7 @@ func TestTokensOfSettings(t *testing.T) {
 	}
 	for want, s := range map[string]*config.Settings{
 		"identityProviders.idp: issuerPattern": {Providers: []config.Provider{{Name: "idp", Unverified: true, IssuerPattern: "("}}},
-		"identityProviders.idp: Either":        {Providers: []config.Provider{{Name: "idp"}}},
+		"identityProviders.idp: either":        {Providers: []config.Provider{{Name: "idp"}}},
 		"LIKE":                                 {Providers: []config.Provider{{Name: "idp", Unverified: true}}, Admins: []config.ClaimRule{{Function: "LIKE"}}},
 	} {
 		if _, err := tokensOf(t.Context(), s, nil, log); err == nil || !strings.Contains(err.Error(), want) {

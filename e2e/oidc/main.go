@@ -119,6 +119,7 @@ func (s *store) SetUserinfoFromToken(ctx context.Context, info *oidc.UserInfo, t
 
 func addClaims(info *oidc.UserInfo, subject string) {
 	roles := map[string][]string{"id1": {"power", "dial-admin"}, "id2": {"user"}}[subject]
+	info.Subject = subject
 	info.AppendClaims("realm_access", map[string]any{"roles": roles})
 	info.AppendClaims("nickname", "User "+subject)
 }

@@ -156,11 +156,11 @@ func parseKeys(body []byte) ([]*verifier, error) {
 		if err := json.Unmarshal(text, &k); err != nil || !k.Valid() || !k.IsPublic() || k.Use != "" && k.Use != "sig" {
 			continue
 		}
-		print, err := k.Thumbprint(crypto.SHA256)
+		thumb, err := k.Thumbprint(crypto.SHA256)
 		if err != nil || !strong(k.Key) {
 			continue
 		}
-		keys = append(keys, &verifier{id: k.KeyID, alg: k.Algorithm, public: k.Key, print: string(print)})
+		keys = append(keys, &verifier{id: k.KeyID, alg: k.Algorithm, public: k.Key, print: string(thumb)})
 	}
 	return keys, nil
 }

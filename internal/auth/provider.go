@@ -55,7 +55,7 @@ func (p Provider) check() (warning string, err error) {
 		}
 	}
 	if kinds != 1 {
-		return "", errors.New("Either jwksUrl or userinfoEndpoint must be provided or disableJwtVerification is set to true")
+		return "", errors.New("either jwksUrl or userInfoEndpoint must be provided or disableJwtVerification is set to true")
 	}
 	for _, name := range p.Algorithms {
 		if !slices.Contains(safeAlgorithms(), name) {
