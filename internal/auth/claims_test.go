@@ -110,7 +110,7 @@ func TestAdmins(t *testing.T) {
 
 func TestOpaqueTokens(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		p := &idp{users: map[string]string{"opaque-1": `{"sub":"alice","roles":["a"]}`, "opaque-2": `{"id":42}`, "opaque-3": `{"name":"nobody"}`, "opaque-4": "<html>", part(`{"alg":"dir"}`) + ".a.b.c.d": `{"sub":"eve"}`}}
+		p := &idp{users: map[string]string{"opaque-1": `{"sub":"alice","roles":["a"]}`, "opaque-2": `{"id":42}`, "opaque-3": `{"name":"nobody"}`, "opaque-4": "<html>", "eyJvcGFxdWU": `{"sub":"bob"}`, part(`{"alg":"dir"}`) + ".a.b.c.d": `{"sub":"eve"}`}}
 		tokens := tokensOf(t, p, auth.TokenOptions{Providers: []auth.Provider{
 			{Name: "one", UserInfoURL: "https://one.example.com/userinfo", RolePaths: []string{"roles"}},
 			{Name: "two", UserInfoURL: "https://two.example.com/userinfo", UserIDPath: "id"},
@@ -127,6 +127,7 @@ func TestOpaqueTokens(t *testing.T) {
 			{"opaque-3", "", auth.BadToken, 2},
 			{"opaque-4", "", auth.Unreachable, 2},
 			{part(`{"alg":"dir"}`) + ".a.b.c.d", "eve", 0, 1}, // encrypted, as ZITADEL's are
+			{"eyJvcGFxdWU", "bob", 0, 1},
 			{"unknown", "", auth.Unknown, 2},
 			{"unknown", "", auth.Unknown, 0},
 			{"with space", "", auth.Unknown, 0},
