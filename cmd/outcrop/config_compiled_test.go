@@ -53,7 +53,11 @@ func TestConfigCheckTellsWhoAnswers(t *testing.T) {
       openaiChatCompletions: http://pii
   route plain, for everyone
       /plain/.*: http://routes
-      upstream #1: tier 0, weight 1, asked`
+      upstream #1: tier 0, weight 1, asked
+where prompts may run:
+  claude: us-east-1, us-east-2, us-west-2
+  gpt: not known: it states no regions
+  assistant: not known: it states no regions`
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
