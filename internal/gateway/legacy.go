@@ -5,10 +5,17 @@ import (
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
+	"outcrop/internal/openai"
 	"outcrop/internal/usage"
 )
 
-// completions is the path of a legacy completion: another server gets it where it gets chats, as DIAL Core has it.
+// handleCompletions answers a legacy completion whose body names the deployment.
+func (g *Gateway) handleCompletions(x *exchange, r *http.Request, caller auth.Caller) error {
+	return g.completions(x, r, caller, "")
+}
+
+// completions is the path of a legacy completion: another server gets it where it gets chats, as DIAL Core
+// has it, and a model of this process is asked in a chat.
 func (g *Gateway) completions(x *exchange, r *http.Request, caller auth.Caller, name string) error {
 	x.operation = usage.Chat
 	body, release, err := g.readBody(x, r)
@@ -16,13 +23,25 @@ func (g *Gateway) completions(x *exchange, r *http.Request, caller auth.Caller, 
 		return x.refuse(err)
 	}
 	defer release()
-	to, err := g.find(x, asked{r, caller, name}, catalog.Chats, body)
+	a := asked{r, caller, name}
+	to, err := g.find(x, a, catalog.Chats, body)
 	switch {
 	case err != nil:
 		return x.refuse(err)
 	case to != nil && to.remote != nil:
 		return g.forward(x, r, to, body)
-	default:
-		return x.refuse(noRoute("The deployment " + name + " answers chat completions, not legacy completions: POST /openai/deployments/" + name + "/chat/completions."))
 	}
+	req, shape, err := openai.DecodeCompletion(body)
+	if err != nil {
+		return x.refuse(err)
+	}
+	c, err := g.callOf(x, a, to, decoded{req, shape})
+	if err != nil {
+		return x.refuse(err)
+	}
+	reply := c.format.checked(c.ask(r.Context()))
+	if c.shape.Stream {
+		return openai.WriteCompletionStream(x, reply, c.envelope(x))
+	}
+	return openai.WriteCompletion(x, reply, c.envelope(x))
 }

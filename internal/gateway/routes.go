@@ -21,6 +21,7 @@ func (g *Gateway) routeGateway() {
 	g.open("/", g.handleNoRoute)
 
 	g.known("POST /openai/v1/chat/completions", g.handleChat)
+	g.known("POST /openai/v1/completions", g.handleCompletions)
 	g.known("POST /openai/v1/embeddings", g.handleEmbeddings)
 	g.knownIn(writeRerankError, "POST /v2/rerank", g.handleRerank)
 	g.knownIn(writeRerankError, "POST /v1/rerank", g.handleRerankV1)
