@@ -42,29 +42,6 @@ type ResponsesEnvelope struct {
 	Heartbeat time.Duration
 }
 
-// DecodeResponses decodes.
-func DecodeResponses(body []byte, sealer Sealer) (*llm.ChatRequest, ResponsesShape, error) {
-	return nil, ResponsesShape{}, errors.ErrUnsupported
-}
-
-// WriteResponsesStream streams.
-func WriteResponsesStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env *ResponsesEnvelope) (final []byte, err error) {
-	return nil, errors.ErrUnsupported
-}
-
-// CollectResponse folds.
-func CollectResponse(seq iter.Seq2[llm.Event, error], env *ResponsesEnvelope) (object []byte, head *llm.Start, err error) {
-	return nil, nil, errors.ErrUnsupported
-}
-
-// WriteResponse writes.
-func WriteResponse(w http.ResponseWriter, object []byte, env *ResponsesEnvelope, head *llm.Start) error {
-	return errors.ErrUnsupported
-}
-
-// BareResponse is a response without output.
-func BareResponse(env *ResponsesEnvelope, status string, failure error) []byte { return nil }
-
 // DecodeCompletion decodes.
 func DecodeCompletion(body []byte) (*llm.ChatRequest, Shape, error) {
 	return nil, Shape{}, errors.ErrUnsupported

@@ -1,0 +1,93 @@
+package openai
+
+import (
+	"errors"
+	"strconv"
+	"strings"
+
+	"outcrop/internal/llm"
+)
+
+// RenameResponses is err with the paths of this wire where an adapter, or the server, named those of a
+// chat: input[3] for messages[3], reasoning.effort for reasoning_effort. The writers of this package do
+// it themselves. It is for the legacy completions too.
+func RenameResponses(err error) error {
+	e, ok := errors.AsType[*llm.Error](err)
+	if !ok {
+		return err
+	}
+	renamed := *e
+	renamed.Param = responsesPath(e.Param)
+	if e.Param != "" && renamed.Param != e.Param {
+		renamed.Message = strings.ReplaceAll(e.Message, e.Param, renamed.Param)
+	}
+	renamed.Message = renameMessages(renamed.Message)
+	return &renamed
+}
+
+func responsesPaths(paths []string) []string {
+	renamed := make([]string, len(paths))
+	for i, path := range paths {
+		renamed[i] = responsesPath(path)
+	}
+	return renamed
+}
+
+// responsesPath is the name that a member of a chat has here.
+func responsesPath(path string) string {
+	if rest, ok := strings.CutPrefix(path, "tools["); ok {
+		return "tools[" + strings.Replace(rest, "].function", "]", 1)
+	}
+	for _, name := range [...][2]string{
+		{"reasoning_effort", "reasoning.effort"},
+		{"response_format.json_schema", "text.format"},
+		{"response_format", "text.format"},
+		{"tool_choice.function", "tool_choice"},
+		{"max_completion_tokens", "max_output_tokens"},
+	} {
+		if rest, ok := strings.CutPrefix(path, name[0]); ok && (rest == "" || rest[0] == '.') {
+			return name[1] + rest
+		}
+	}
+	path = renameMessages(path)
+	if rest, ok := strings.CutPrefix(path, "input["); ok {
+		// The items of a turn are one message: what is said of its calls is said of the first item.
+		rest, _, _ = strings.Cut(rest, ".tool_calls")
+		return "input[" + strings.Replace(rest, ".tool_call_id", ".call_id", 1)
+	}
+	return path
+}
+
+// renameMessages renames the messages in a path or in a text.
+func renameMessages(text string) string {
+	const list = "messages["
+	var b strings.Builder
+	for {
+		before, after, ok := strings.Cut(text, list)
+		number, rest, closed := strings.Cut(after, "]")
+		index, err := strconv.Atoi(number)
+		if !ok || !closed || err != nil {
+			return b.String() + text
+		}
+		b.WriteString(before)
+		if index >= 0 {
+			b.WriteString("input[" + number + "]")
+		} else {
+			b.WriteString(wholeName(index))
+			rest = strings.TrimPrefix(rest, ".content")
+		}
+		text = rest
+	}
+}
+
+// wholeName is the member that a message is alone.
+func wholeName(index int) string {
+	switch index {
+	case AtInstructions:
+		return "instructions"
+	case AtPrompt:
+		return "prompt"
+	default:
+		return "input"
+	}
+}
