@@ -40,6 +40,7 @@ type parts struct {
 	operations gateway.Operations // for administrators, or nil
 	buckets    *gateway.Buckets   // nil for names that are not secret
 	settings   *config.Settings   // never nil
+	hold       func() (release func())
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -80,8 +81,18 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
 		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before, Passes: p.passes,
 		Routes: routes, Consents: p.consents, Operations: p.operations, Buckets: p.buckets,
+		Secret: sealingSecret(p.settings), Hold: p.hold, BackgroundLifetime: p.settings.BackgroundTTL, BackgroundPoll: p.settings.BackgroundPoll,
 	})
 	return g, deployments, err
+}
+
+// sealingSecret is what ids of responses and thinking that clients keep are sealed with: of the settings, so that they
+// are good after a restart too; nil without any.
+func sealingSecret(s *config.Settings) []byte {
+	if s.Encryption.Secret.IsZero() {
+		return nil
+	}
+	return []byte(s.Encryption.Secret.Reveal() + "\x00" + s.Encryption.Key.Reveal())
 }
 
 func callersOf(cfg *config.Config, p parts) (gateway.Authenticator, error) {
@@ -128,7 +139,7 @@ func able(d *catalog.Deployment, kind string, model *bedrock.Model) error {
 	case config.TypeRerank:
 		d.Rerank = model
 	default:
-		d.Chat, d.Count, d.Configuration, d.Messages = model, model, model.Configuration, model.Native
+		d.Chat, d.Count, d.Configuration, d.Messages, d.NativeResponses = model, model, model.Configuration, model.Native, model.NativeResponses
 	}
 	return nil
 }

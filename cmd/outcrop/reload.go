@@ -226,12 +226,17 @@ func (l *live) put(cfg *config.Config, callers gateway.Authenticator) error {
 	if old != nil {
 		p.before = old.gateway
 	}
+	next := &generation{upstreams: p.upstreams}
+	p.hold = func() (release func()) {
+		next.users.Add(1) // a request of it is running
+		return func() { l.leave(next) }
+	}
 	g, deployments, err := build(cfg, p)
 	if err != nil {
 		l.pool.put(p.upstreams.clients)
 		return err
 	}
-	next := &generation{gateway: g, upstreams: p.upstreams, deployments: deploymentsOf(deployments, cfg, l.catalogue)}
+	next.gateway, next.deployments = g, deploymentsOf(deployments, cfg, l.catalogue)
 	if callers == nil {
 		next.config = cfg
 	}

@@ -60,6 +60,7 @@ type Passes struct {
 	mu    sync.Mutex
 	held  map[[sha256.Size]byte]*list.Element
 	order list.List // of issued, the oldest first: all live as long
+	long  list.List // of those that were given more time, in the order of that
 }
 
 type issued struct {
@@ -88,14 +89,36 @@ func (p *Passes) Issue(pass *Pass) (key string) {
 // trim drops what has expired, and the oldest when there is no room for one more.
 func (p *Passes) trim() {
 	now := p.now()
-	for first := p.order.Front(); first != nil; first = p.order.Front() {
-		i := first.Value.(issued)
-		if now.Before(i.expires) && len(p.held) < p.max {
-			return
+	for _, list := range [...]*list.List{&p.order, &p.long} {
+		for first := list.Front(); first != nil; first = list.Front() {
+			i := first.Value.(issued)
+			if now.Before(i.expires) && len(p.held) < p.max {
+				break
+			}
+			p.drop(first)
 		}
-		p.order.Remove(first)
-		delete(p.held, i.sum)
 	}
+}
+
+// drop forgets a key.
+func (p *Passes) drop(e *list.Element) {
+	p.order.Remove(e) // of the list that it is not in, Remove takes nothing
+	p.long.Remove(e)
+	delete(p.held, e.Value.(issued).sum)
+}
+
+// Extend lets a key that is in use live for so long from now, as for a job whose request has been answered.
+func (p *Passes) Extend(key string, lifetime time.Duration) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e, ok := p.held[Digest(key)]
+	if !ok {
+		return
+	}
+	i := e.Value.(issued)
+	p.drop(e)
+	i.expires = p.now().Add(lifetime)
+	p.held[i.sum] = p.long.PushBack(i)
 }
 
 // Revoke takes a key back.
@@ -104,8 +127,7 @@ func (p *Passes) Revoke(key string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e, ok := p.held[sum]; ok {
-		p.order.Remove(e)
-		delete(p.held, sum)
+		p.drop(e)
 	}
 }
 

@@ -91,3 +91,35 @@ func TestPassesOfManyAtATime(t *testing.T) {
 		t.Errorf("%d keys are left", n)
 	}
 }
+
+// TestAPassMayBeExtended beyond the others' time, and is taken back like them.
+func TestAPassMayBeExtended(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		passes := auth.NewPasses(time.Minute)
+		a := newAuthenticator(t, auth.Options{Passes: passes})
+		short, long := passes.Issue(&auth.Pass{Holder: "a"}), passes.Issue(&auth.Pass{Holder: "b"})
+		passes.Extend(long, time.Hour)
+		passes.Extend("no key", time.Hour)
+		good := func(key string) bool {
+			_, err := a.Authenticate(&http.Request{Header: http.Header{"Api-Key": {key}}})
+			return err == nil
+		}
+		after(2 * time.Minute)
+		passes.Issue(&auth.Pass{})
+		if good(short) || !good(long) || passes.Len() != 2 {
+			t.Errorf("after two minutes: short %v, long %v, %d held", good(short), good(long), passes.Len())
+		}
+		after(time.Hour)
+		passes.Issue(&auth.Pass{})
+		if good(long) || passes.Len() != 1 {
+			t.Errorf("after an hour: %d held", passes.Len())
+		}
+		passes.Extend(short, time.Hour) // which is forgotten
+		again := passes.Issue(&auth.Pass{})
+		passes.Extend(again, time.Hour)
+		passes.Revoke(again)
+		if good(again) {
+			t.Error("a key that was taken back is good")
+		}
+	})
+}

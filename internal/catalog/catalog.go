@@ -39,6 +39,11 @@ type Deployment struct {
 	Feedback, TokenizeAt, TruncateAt, ConfigurationAt *proxy.Remote
 	// Translated says which of Remotes are translators: they call back, in another API of the same deployment.
 	Translated [Interfaces]bool
+	// Beside are the servers of operations beside those that the interfaces are there for.
+	Beside Beside
+	// NativeResponses gives the model's own answer to OpenAI's Responses API. Where there is none, or it is nil,
+	// such requests are translated for Chat. What it gives may change, as of Messages.
+	NativeResponses func() llm.ResponsesModel
 	// Interceptors see a request before the deployment does, in this order.
 	Interceptors []string
 	// Consent says that callers must have agreed before (features.consentRequired).
@@ -58,6 +63,12 @@ type Deployment struct {
 	// Barred are the roles that state where prompts may run, and out of whose regions its prompts may go: who has
 	// one of them may not use it, whatever his other roles are.
 	Barred []string
+}
+
+// Beside are operations that another server has at addresses of their own; nil is none. In those of the last three
+// stands {id}.
+type Beside struct {
+	CountMessages, GetResponse, DeleteResponse, CancelResponse *proxy.Remote
 }
 
 // Kind is what a deployment is.

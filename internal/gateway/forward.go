@@ -18,20 +18,29 @@ const drainTimeout = 10 * time.Minute
 // forward lets another server answer. An answer that breaks off must not look whole: the connection is cut, as
 // the other server's was.
 func (g *Gateway) forward(x *exchange, r *http.Request, to *step, body []byte) error {
+	return g.forwardAs(x, r, to, body, nil)
+}
+
+// forwardAs is forward for an answer in which names, if there are any, stand for the other server's.
+func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte, names *responseNames) error {
 	if err := refuseFiles(body); err != nil {
 		return x.refuse(err)
 	}
 	set := http.Header{headerRequestID: {x.id}} // one request, one id in both logs
 	traceOf(r.Header).enter(to.pass, set)
-	f := &forwarding{exchange: x, to: to, client: r.Context(), bill: g.bills.start(to.pass.Span, x.tally.bill)}
+	f := &forwarding{exchange: x, to: to, client: r.Context(), bill: g.bills.start(to.pass.Span, x.tally.bill), names: names}
 	defer g.bills.end(to.pass.Span)
-	key := g.passes.Issue(to.pass)
-	defer g.passes.Revoke(key)
-	f.identify(set, key)
+	to.key = g.passes.Issue(to.pass)
+	if to.lasting > 0 {
+		g.passes.Extend(to.key, to.lasting)
+	} else {
+		defer g.passes.Revoke(to.key)
+	}
+	f.identify(set, to.key)
 	ctx, release := f.lifetime()
 	defer release()
 	answer, err := to.remote.Call(ctx, &proxy.Call{
-		Query: r.URL.RawQuery, Header: r.Header, Body: body, Path: to.path, Wire: f.wire(), Set: set,
+		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, Path: to.path, ID: to.id, Wire: f.wire(), Set: set,
 	})
 	if err != nil {
 		return x.refuse(err)
@@ -45,7 +54,8 @@ type forwarding struct {
 	to     *step
 	client context.Context //nolint:containedctx // of the request, which the call may outlive
 	bill   *bill
-	left   error // the client has, or reads no more
+	names  *responseNames // nil leaves the other server's
+	left   error          // the client has, or reads no more
 }
 
 // identify says for whom the call is, and of some APIs for which deployment.
@@ -58,14 +68,16 @@ func (f *forwarding) identify(set http.Header, key string) {
 
 // wire is how the answer will be written.
 func (f *forwarding) wire() proxy.Wire {
-	if f.to.path != "" { // an operation beside the interface's own
+	if f.to.path != "" || f.to.id != "" { // an operation beside the interface's own
 		return proxy.Opaque
 	}
 	return proxy.Wire(f.to.api)
 }
 
 // isModel says whether the call is one of a model: tokens are paid for, whether somebody reads them or not.
-func (f *forwarding) isModel() bool { return f.to.Kind == catalog.Model && f.to.path == "" }
+func (f *forwarding) isModel() bool {
+	return f.to.Kind == catalog.Model && f.to.path == "" && f.to.id == ""
+}
 
 // lifetime is that of the call. A model's answer is read to its end even when the client leaves, an application
 // is left as it was.
@@ -99,6 +111,9 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 		if piece.Last {
 			f.settle(&piece)
 			data = piece.With(f.bill.statistics(piece.Told, a.Stream))
+		}
+		if data, err = f.names.rename(data, a, piece.Last); err != nil {
+			return f.breakOff(err, begun)
 		}
 		if !begun {
 			f.head(a, len(data), piece.Last)

@@ -54,6 +54,14 @@ type Options struct {
 	Operations Operations
 	// Routes are paths beside those of the API, for other servers.
 	Routes []Route
+	// Secret is what ids and thinking that clients keep are sealed with; nil is a secret of this process alone.
+	Secret []byte
+	// Hold keeps what this gateway needs of its deployments, for an answer that is made while nobody waits, until it
+	// is let go; nil when nothing has to be kept.
+	Hold func() (release func())
+	// BackgroundLifetime is how long a response of another server is asked after that is made in the background,
+	// and BackgroundPoll how often; 0 is DIAL Core's (a day, 10 s).
+	BackgroundLifetime, BackgroundPoll time.Duration
 	// Before is the gateway in whose place this one comes: what that keeps of conversations goes on. nil for
 	// the first.
 	Before *Gateway
@@ -99,6 +107,10 @@ type Gateway struct {
 	core        func(r *http.Request, deployment string) llm.ChatModel
 	coreLimits  catalog.Timeouts
 	vault       *vault
+	responses   *responses
+	hold        func() (release func())
+	follows     time.Duration // Options.BackgroundLifetime
+	polls       time.Duration
 	bills       *bills
 	whyNot      func() string // Options.Ready
 	passes      *auth.Passes
@@ -147,7 +159,7 @@ func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
 		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
-		configured: routesInOrder(o.Routes), buckets: o.Buckets, operations: o.Operations,
+		configured: routesInOrder(o.Routes), buckets: o.Buckets, operations: o.Operations, follows: o.BackgroundLifetime, polls: o.BackgroundPoll,
 		maxBody: cmp.Or(o.MaxBody, maxBody), maxUpload: cmp.Or(o.MaxUpload, maxUpload),
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{}, patterns: map[string]bool{},
 	}
@@ -166,9 +178,12 @@ func newGateway(o Options) (*Gateway, error) {
 	}
 	g.bodies.New = func() any { return new([]byte) }
 	if o.Before != nil {
-		g.vault, g.bills = o.Before.vault, o.Before.bills
-	} else if g.vault, err = newVault(usualVaultLimits()); err != nil {
+		g.vault, g.bills, g.responses = o.Before.vault, o.Before.bills, o.Before.responses
+	} else if err = g.begin(o.Secret); err != nil {
 		return nil, err
+	}
+	if g.hold = o.Hold; g.hold == nil {
+		g.hold = func() func() { return func() {} }
 	}
 	if g.served, err = serveAll(o.Deployments.All(), o.Log); err != nil {
 		return nil, err
@@ -177,6 +192,14 @@ func newGateway(o Options) (*Gateway, error) {
 		return len(d.Interceptors) > 0 || slices.ContainsFunc(d.Remotes[:], func(r *proxy.Remote) bool { return r != nil })
 	})
 	return g, nil
+}
+
+// begin makes what outlives configurations.
+func (g *Gateway) begin(secret []byte) (err error) {
+	if g.vault, err = newVault(usualVaultLimits()); err == nil {
+		g.responses, err = newResponses(secret)
+	}
+	return err
 }
 
 // ServeHTTP gives every request an id, an access log line, and a reply even when a handler panics.

@@ -3,6 +3,7 @@ package gateway
 import (
 	"fmt"
 	"slices"
+	"time"
 
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
@@ -25,6 +26,11 @@ type step struct {
 	asked string
 	// path is put behind the remote's URL.
 	path string
+	// id is the other server's of a response, which stands in the remote's URL.
+	id string
+	// lasting is how long the server may use its key after its answer; 0 is not at all. key is that key.
+	lasting time.Duration
+	key     string
 }
 
 // find is where a request goes, as far as that can be told before the body is decoded: it may be another

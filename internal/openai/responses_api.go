@@ -1,13 +1,6 @@
 package openai
 
-import (
-	"errors"
-	"iter"
-	"net/http"
-	"time"
-
-	"outcrop/internal/llm"
-)
+import "time"
 
 // ResponsesShape is how the client of a Responses request wants its response.
 type ResponsesShape struct {
@@ -40,19 +33,4 @@ type ResponsesEnvelope struct {
 	Sealer    Sealer    // seals reasoning; with nil there is no encrypted_content
 	// Heartbeat is after how much silence WriteResponsesStream writes a comment; 0 means never.
 	Heartbeat time.Duration
-}
-
-// DecodeCompletion decodes.
-func DecodeCompletion(body []byte) (*llm.ChatRequest, Shape, error) {
-	return nil, Shape{}, errors.ErrUnsupported
-}
-
-// WriteCompletionReply replies.
-func WriteCompletionReply(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
-	return errors.ErrUnsupported
-}
-
-// WriteCompletionStream streams.
-func WriteCompletionStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
-	return errors.ErrUnsupported
 }

@@ -94,7 +94,9 @@ func NewTransport() *http.Transport {
 type Call struct {
 	Method string // "" is POST
 	// Path is put behind the URL's, for a remote that has many; "" for nothing.
-	Path   string
+	Path string
+	// ID replaces {id} in the URL.
+	ID     string
 	Query  string      // the client's
 	Header http.Header // the client's, of which what is its own business stays here
 	Body   []byte

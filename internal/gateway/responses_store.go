@@ -1,0 +1,263 @@
+package gateway
+
+import (
+	"container/list"
+	"crypto/aes"
+	"crypto/cipher"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"strings"
+	"sync"
+	"time"
+
+	"outcrop/internal/auth"
+	"outcrop/internal/llm"
+)
+
+// responses are what the Responses API keeps in this process: finished responses that their clients may want again,
+// and those that are made in the background. It is bounded and may forget the oldest. It outlives configurations.
+//
+// Of a response that another server keeps nothing is kept here: what has to be known of it is in its id, sealed.
+type responses struct {
+	aead   cipher.AEAD
+	limits responseLimits
+	now    func() time.Time
+
+	mu    sync.Mutex
+	kept  map[string]*list.Element // of *keptResponse, by id
+	order *list.List               // the oldest first
+	bytes int
+	jobs  map[string]int // that run, by caller
+}
+
+type responseLimits struct {
+	entries, bytes int // of all together
+	entry          int // bytes of one
+	jobs, own      int // that run at once, of all callers and of one
+	lifetime       time.Duration
+}
+
+func usualResponseLimits() responseLimits {
+	return responseLimits{entries: 10_000, bytes: 256 << 20, entry: 16 << 20, jobs: 1000, own: 100, lifetime: 24 * time.Hour}
+}
+
+// keptResponse is a response, and who may have it.
+type keptResponse struct {
+	id, owner string
+	object    []byte
+	expires   time.Time
+	// cancel ends the job that makes it; nil when it is made.
+	cancel func()
+}
+
+// newResponses keeps nothing yet. The secret seals ids; nil is one that dies with the process.
+func newResponses(secret []byte) (*responses, error) {
+	if secret == nil {
+		secret = make([]byte, sha256.Size)
+		if _, err := rand.Read(secret); err != nil {
+			return nil, err
+		}
+	}
+	key := sha256.Sum256(append([]byte("responses\x00"), secret...))
+	block, err := aes.NewCipher(key[:])
+	if err != nil {
+		return nil, err
+	}
+	aead, err := cipher.NewGCMWithRandomNonce(block)
+	return &responses{
+		aead: aead, limits: usualResponseLimits(), now: time.Now, kept: map[string]*list.Element{}, order: list.New(), jobs: map[string]int{},
+	}, err
+}
+
+// responsePrefix begins the ids of DIAL's responses.
+const responsePrefix = "resp_dial_"
+
+// newID is that of a response of this process.
+func (s *responses) newID() string { return responsePrefix + rand.Text() }
+
+// put keeps a finished response.
+func (s *responses) put(caller auth.Caller, id string, object []byte) {
+	s.keep(&keptResponse{id: id, owner: caller.ID(), object: object})
+}
+
+func (s *responses) keep(k *keptResponse) {
+	if len(k.object) > s.limits.entry {
+		return // it is answered, and cannot be got again
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k.expires = s.now().Add(s.limits.lifetime)
+	s.forget(s.kept[k.id])
+	s.kept[k.id] = s.order.PushBack(k)
+	s.bytes += len(k.object)
+	s.shrink()
+}
+
+// shrink forgets what is too old, and the oldest of what is too much, but never what is being made.
+func (s *responses) shrink() {
+	now := s.now()
+	for e := s.order.Front(); e != nil; {
+		next, k := e.Next(), e.Value.(*keptResponse)
+		tooMany := len(s.kept) > s.limits.entries || s.bytes > s.limits.bytes
+		if k.cancel == nil && (tooMany || now.After(k.expires)) {
+			s.forget(e)
+		} else if !tooMany && now.Before(k.expires) {
+			return
+		}
+		e = next
+	}
+}
+
+func (s *responses) forget(e *list.Element) {
+	if e == nil {
+		return
+	}
+	k := e.Value.(*keptResponse)
+	s.order.Remove(e)
+	delete(s.kept, k.id)
+	s.bytes -= len(k.object)
+}
+
+// find is the caller's response with that id.
+func (s *responses) find(caller auth.Caller, id string) (keptResponse, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.kept[id]
+	if !ok || s.now().After(e.Value.(*keptResponse).expires) && e.Value.(*keptResponse).cancel == nil {
+		return keptResponse{}, noResponse()
+	}
+	k := e.Value.(*keptResponse)
+	if k.owner != caller.ID() {
+		return keptResponse{}, notOwner()
+	}
+	return *k, nil
+}
+
+// remove forgets the caller's response, and ends the job that makes it.
+func (s *responses) remove(caller auth.Caller, id string) error {
+	k, err := s.find(caller, id)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.forget(s.kept[id])
+	s.mu.Unlock()
+	if k.cancel != nil {
+		k.cancel()
+	}
+	return nil
+}
+
+// begin takes a place for a job of the caller.
+func (s *responses) begin(caller auth.Caller) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := 0
+	for _, n := range s.jobs {
+		all += n
+	}
+	if all >= s.limits.jobs || s.jobs[caller.ID()] >= s.limits.own {
+		return &llm.Error{
+			Kind: llm.KindRateLimited, RetryAfter: 10 * time.Second,
+			Message: "Too many responses are being made in the background. Wait for one of them, or cancel one.",
+		}
+	}
+	s.jobs[caller.ID()]++
+	return nil
+}
+
+// finish gives the place back. The response replaces what was kept of it, unless that has been removed.
+func (s *responses) finish(caller auth.Caller, id string, object []byte) {
+	s.mu.Lock()
+	if s.jobs[caller.ID()]--; s.jobs[caller.ID()] <= 0 {
+		delete(s.jobs, caller.ID())
+	}
+	_, wanted := s.kept[id]
+	s.mu.Unlock()
+	if wanted {
+		s.keep(&keptResponse{id: id, owner: caller.ID(), object: object})
+	}
+}
+
+// elsewhere is a response that another server keeps.
+type remoteResponse struct {
+	Deployment string `json:"d"`
+	ID         string `json:"i"` // that server's
+}
+
+// sealID is the id that the caller gets for a response of another server.
+func (s *responses) sealID(caller auth.Caller, at remoteResponse) (string, error) {
+	text, err := json.Marshal(at)
+	if err != nil {
+		return "", err
+	}
+	sealed := s.aead.Seal(nil, nil, text, nil)
+	owner := sha256.Sum256([]byte(caller.ID()))
+	return responsePrefix + base64.RawURLEncoding.EncodeToString(append(s.aead.Seal(nil, nil, owner[:], text[:0]), sealed...)), nil
+}
+
+// openID is the response that an id of the caller's stands for.
+func (s *responses) openID(caller auth.Caller, id string) (at remoteResponse, err error) {
+	text, ok := strings.CutPrefix(id, responsePrefix)
+	data, bad := base64.RawURLEncoding.DecodeString(text)
+	head := sha256.Size + s.aead.Overhead()
+	if !ok || bad != nil || len(data) < head {
+		return at, noResponse()
+	}
+	owner, bad := s.aead.Open(nil, nil, data[:head], nil)
+	if bad != nil {
+		return at, noResponse()
+	}
+	plain, bad := s.aead.Open(nil, nil, data[head:], nil)
+	if bad != nil || json.Unmarshal(plain, &at) != nil {
+		return at, noResponse()
+	}
+	if own := sha256.Sum256([]byte(caller.ID())); string(owner) != string(own[:]) {
+		return remoteResponse{}, notOwner()
+	}
+	return at, nil
+}
+
+func noResponse() error {
+	return &llm.Error{Kind: llm.KindNotFound, Param: "response_id", Message: "There is no response with that id, or no more: responses are kept for a day at most.", Err: errNoResponse}
+}
+
+func notOwner() error {
+	return &llm.Error{Kind: llm.KindForbidden, Param: "response_id", Message: "The response is another caller's.", Err: errNoResponse}
+}
+
+var errNoResponse = errors.New("no such response of this caller")
+
+// responseSealer seals what a client keeps of a deployment's thinking, for that caller and deployment alone.
+type responseSealer struct {
+	aead cipher.AEAD
+	of   []byte
+}
+
+func (s *responses) sealer(caller auth.Caller, deployment string) responseSealer {
+	of := sha256.Sum256([]byte(caller.ID() + "\x00" + deployment))
+	return responseSealer{s.aead, of[:]}
+}
+
+// Seal implements openai.Sealer.
+func (s responseSealer) Seal(plain []byte) string {
+	return base64.StdEncoding.EncodeToString(s.aead.Seal(nil, nil, plain, s.of))
+}
+
+// Open implements openai.Sealer.
+func (s responseSealer) Open(sealed string) ([]byte, error) {
+	data, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil {
+		return nil, errSealed
+	}
+	plain, err := s.aead.Open(nil, nil, data, s.of)
+	if err != nil {
+		return nil, errSealed
+	}
+	return plain, nil
+}
+
+var errSealed = errors.New("it was not made here for this caller and deployment, or the server has forgotten its key")
