@@ -125,10 +125,11 @@ def test_cut(client):
 
 def test_broken(client):
     """A stream that breaks off never looks complete."""
-    with pytest.raises(openai.APIError):
-        with client.responses.stream(model=MODEL, input="[[sandbox cut=3]]") as stream:
-            list(stream)
+    with client.responses.stream(model=MODEL, input="[[sandbox cut=3]]") as stream:
+        events = list(stream)
+        with pytest.raises(RuntimeError, match="response.completed"):
             stream.get_final_response()
+    assert events[-1].type == "response.failed" and events[-1].response.status == "failed" and events[-1].response.error
     with pytest.raises(openai.RateLimitError):
         client.responses.create(model=MODEL, input="[[sandbox throttle=9]]", stream=True)
 
@@ -153,14 +154,14 @@ def test_background(client):
         time.sleep(0.05)
         job = client.responses.retrieve(job.id)
     assert job.status == "completed" and "stones" in job.output_text
-    slow = client.responses.create(model=MODEL, input="[[sandbox first=60s]] x", background=True)
+    slow = client.responses.create(model=MODEL, input="[[sandbox drip=1s tokens=60]]", background=True)
     assert client.responses.cancel(slow.id).status == "cancelled"
 
 
 @pytest.mark.parametrize("more, says", [
     ({"previous_response_id": "resp_1"}, "previous_response_id is not supported"),
     ({"conversation": "conv_1"}, "conversation is not supported"),
-    ({"tools": [{"type": "web_search"}]}, "web_search"),
+    ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
 ])
 def test_refused(client, more, says):
     with pytest.raises(openai.BadRequestError) as caught:
