@@ -87,6 +87,31 @@ func addRemotes(d *catalog.Deployment, m config.Model, transport http.RoundTripp
 		}
 		d.Remotes[i], d.Translated[i] = remote, m.Interfaces[asked.In].Translated
 	}
+	return addBeside(&d.Beside, m, upstream, transport)
+}
+
+// addBeside adds the servers of the operations that are not the one that their interface is there for.
+func addBeside(beside *catalog.Beside, m config.Model, upstream config.Upstream, transport http.RoundTripper) error {
+	for _, asked := range []struct {
+		in        config.Interface
+		operation config.Operation
+		into      **proxy.Remote
+	}{
+		{config.AnthropicMessages, config.CountTokens, &beside.CountMessages},
+		{config.Responses, config.GetResponse, &beside.GetResponse},
+		{config.Responses, config.DeleteResponse, &beside.DeleteResponse},
+		{config.Responses, config.CancelResponse, &beside.CancelResponse},
+	} {
+		address, ok := m.Address(asked.operation)
+		if !ok {
+			continue
+		}
+		remote, err := remoteOf(m, asked.in, address, upstream, transport)
+		if err != nil {
+			return fmt.Errorf("%s: %s: %w", asked.in, asked.operation, err)
+		}
+		*asked.into = remote
+	}
 	return nil
 }
 

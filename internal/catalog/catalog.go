@@ -32,6 +32,8 @@ type Deployment struct {
 	// Remotes are the servers that have the deployment, by the API that they are asked in: in place of Chat,
 	// Embed and Messages. nil does not serve that API.
 	Remotes [Interfaces]*proxy.Remote
+	// Beside are the servers of the operations beside the one that an API is there for.
+	Beside Beside
 	// Elsewhere says that only other servers are asked for it, also when there is none of them.
 	Elsewhere bool
 	// Feedback, TokenizeAt, TruncateAt and ConfigurationAt are the features that another server has; nil for
@@ -39,8 +41,6 @@ type Deployment struct {
 	Feedback, TokenizeAt, TruncateAt, ConfigurationAt *proxy.Remote
 	// Translated says which of Remotes are translators: they call back, in another API of the same deployment.
 	Translated [Interfaces]bool
-	// Beside are the servers of operations beside those that the interfaces are there for.
-	Beside Beside
 	// NativeResponses gives the model's own answer to OpenAI's Responses API. Where there is none, or it is nil,
 	// such requests are translated for Chat. What it gives may change, as of Messages.
 	NativeResponses func() llm.ResponsesModel
@@ -65,10 +65,12 @@ type Deployment struct {
 	Barred []string
 }
 
-// Beside are operations that another server has at addresses of their own; nil is none. In those of the last three
-// stands {id}.
+// Beside are the servers that have a deployment, by operation: those of the Messages and of the Responses API that
+// are not its main one. nil where no other server has that API.
 type Beside struct {
-	CountMessages, GetResponse, DeleteResponse, CancelResponse *proxy.Remote
+	CountMessages *proxy.Remote
+	// GetResponse, DeleteResponse and CancelResponse are called with the ID of the response.
+	GetResponse, DeleteResponse, CancelResponse *proxy.Remote
 }
 
 // Kind is what a deployment is.

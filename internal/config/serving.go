@@ -337,14 +337,14 @@ func (l *loader) paths(s spot) map[Operation]string {
 			l.warn(v.namedAt(m.pos), "no operation is called so: it has no effect", closest(m.name, known))
 		case l.isNull(v) || !l.str(v, &template):
 		default:
-			l.checkPath(v, template, Operation(name))
+			l.checkPath(v, template)
 			out[Operation(name)] = template
 		}
 	}
 	return out
 }
 
-func (l *loader) checkPath(s spot, template string, name Operation) {
+func (l *loader) checkPath(s spot, template string) {
 	rest := strings.NewReplacer("{overrideName}", "", ResponseID, "").Replace(template)
 	_, bad := url.Parse(rest)
 	switch {
@@ -354,8 +354,6 @@ func (l *loader) checkPath(s spot, template string, name Operation) {
 		l.err(s, "a placeholder that does not exist", "there are {overrideName} and {id}")
 	case bad != nil || !isHeaderValue(template) || strings.Contains(template, " "):
 		l.err(s, "this is no path of a URL", "escape what is no letter or digit")
-	case name == GetResponse || name == DeleteResponse || name == CancelResponse || name == CountTokens:
-		l.warn(s, "not enforced yet", "the address of the interface's main operation counts, with the rest of DIAL's path behind it")
 	}
 }
 

@@ -75,7 +75,7 @@ func (g *Gateway) feature(x *exchange, r *http.Request, f feature) error {
 	if err != nil {
 		return x.refuse(featureError(err))
 	}
-	to := &forwarding{exchange: x, to: &step{served: f.served, path: r.URL.Path}, client: r.Context(), bill: &bill{}}
+	to := &forwarding{exchange: x, to: &step{served: f.served, beside: true}, client: r.Context(), bill: &bill{}}
 	return to.relay(answer)
 }
 

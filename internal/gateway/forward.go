@@ -40,7 +40,7 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	ctx, release := f.lifetime()
 	defer release()
 	answer, err := to.remote.Call(ctx, &proxy.Call{
-		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, Path: to.path, ID: to.id, Wire: f.wire(), Set: set,
+		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, ID: to.id, Wire: f.wire(), Set: set,
 	})
 	if err != nil {
 		return x.refuse(err)
@@ -68,16 +68,14 @@ func (f *forwarding) identify(set http.Header, key string) {
 
 // wire is how the answer will be written.
 func (f *forwarding) wire() proxy.Wire {
-	if f.to.path != "" || f.to.id != "" { // an operation beside the interface's own
+	if f.to.beside && f.to.id == "" { // a response that is asked for again is a response
 		return proxy.Opaque
 	}
 	return proxy.Wire(f.to.api)
 }
 
 // isModel says whether the call is one of a model: tokens are paid for, whether somebody reads them or not.
-func (f *forwarding) isModel() bool {
-	return f.to.Kind == catalog.Model && f.to.path == "" && f.to.id == ""
-}
+func (f *forwarding) isModel() bool { return f.to.Kind == catalog.Model && !f.to.beside }
 
 // lifetime is that of the call. A model's answer is read to its end even when the client leaves, an application
 // is left as it was.
@@ -171,7 +169,7 @@ func (f *forwarding) write(data []byte) error {
 // settle notes what the answer cost. A translator's is the bill of the call that it makes for it.
 func (f *forwarding) settle(last *proxy.Piece) {
 	f.tally.model = last.Model
-	if last.Usage == nil {
+	if last.Usage == nil || f.to.beside { // what it cost has been told with the answer
 		return
 	}
 	f.tally.usage = *last.Usage

@@ -127,7 +127,7 @@ func (g *Gateway) handleCountMessages(x *exchange, r *http.Request, caller auth.
 	}
 	defer release()
 	if m.to.remote != nil {
-		m.to.path = "/count_tokens"
+		m.to.remote, m.to.beside = m.Beside.CountMessages, true
 		return g.forward(x, r, m.to, m.body)
 	}
 	count, err := g.countOf(r, m)

@@ -84,6 +84,6 @@ func (g *Gateway) atOtherServer(x *exchange, r *http.Request, c responseCall) er
 		return x.refuse(noResponse())
 	}
 	next := *to
-	next.remote, next.id = remote, kept.ID
+	next.remote, next.beside, next.id = remote, true, kept.ID
 	return g.forwardAs(x, r, &next, nil, &responseNames{responses: g.responses, caller: c.caller, deployment: kept.Deployment, known: map[string]string{kept.ID: c.id}})
 }

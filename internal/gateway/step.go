@@ -24,10 +24,10 @@ type step struct {
 	pass *auth.Pass
 	// asked is the name by which the client asks for it.
 	asked string
-	// path is put behind the remote's URL.
-	path string
-	// id is the other server's of a response, which stands in the remote's URL.
-	id string
+	// beside says that the operation is not the one that the API is there for; id is then the other server's of the
+	// response that it is about, or "".
+	beside bool
+	id     string
 	// lasting is how long the server may use its key after its answer; 0 is not at all. key is that key.
 	lasting time.Duration
 	key     string

@@ -24,8 +24,7 @@ func (r *Remote) outgoing(c *Call, body []byte) *http.Request {
 	}
 	maps.Copy(header, r.header)
 	maps.Copy(header, c.Set)
-	target := *r.url
-	target.Path += c.Path
+	target := r.target(c.ID)
 	if target.RawQuery == "" {
 		target.RawQuery = c.Query
 	}

@@ -16,7 +16,8 @@ import (
 
 // Options make a Remote. Its upstream's values are for the other server to read.
 type Options struct {
-	URL string // of the operation: ".../openai/deployments/NAME/chat/completions"
+	// URL is that of the operation, ".../openai/deployments/NAME/chat/completions". In it {id} stands for a call's ID.
+	URL string
 	// Endpoint, Key and ExtraData are sent as X-UPSTREAM-ENDPOINT, -KEY and -EXTRA-DATA; "" is not sent.
 	Endpoint  string
 	Key       secret.String
@@ -55,6 +56,7 @@ func New(o Options) (*Remote, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the endpoint is not an http or https URL")
 	}
+	u.RawPath = strings.ReplaceAll(u.RawPath, idPlace, url.PathEscape(idPlace)) // or its braces would undo its other escapes
 	r := &Remote{url: u, header: http.Header{}, defaults: o.DefaultHeaders, auth: o.ForwardAuth, transport: o.Transport, total: o.Total, silence: o.Silence}
 	if err := checkDefaults(o.DefaultHeaders); err != nil {
 		return nil, err
@@ -93,9 +95,7 @@ func NewTransport() *http.Transport {
 // Call is a request on its way to another server.
 type Call struct {
 	Method string // "" is POST
-	// Path is put behind the URL's, for a remote that has many; "" for nothing.
-	Path string
-	// ID replaces {id} in the URL.
+	// ID takes the place of {id} in the URL, for an operation on one thing. The body of such a call is not edited.
 	ID     string
 	Query  string      // the client's
 	Header http.Header // the client's, of which what is its own business stays here
@@ -110,8 +110,13 @@ type Call struct {
 
 // Call asks the other server and returns when its answer begins. The error is an *llm.Error.
 func (r *Remote) Call(ctx context.Context, c *Call) (*Answer, error) {
-	body, err := r.edit.apply(c.Body)
-	if err != nil {
+	body := c.Body
+	if c.ID == "" {
+		var err error
+		if body, err = r.edit.apply(body); err != nil {
+			return nil, err
+		}
+	} else if err := checkID(c.ID); err != nil {
 		return nil, err
 	}
 	clock := newClock(ctx, r.total)
