@@ -16,6 +16,9 @@ import (
 // leaves is a header that no server sees: after how long the client leaves.
 const leaves = "Leaves-After"
 
+// comes is a header that no server sees: how long after the exchange before it the request comes.
+const comes = "Comes-After"
+
 // shows is a header that no server sees: which more headers of the reply are to be written down.
 const shows = "Shows"
 
@@ -27,6 +30,14 @@ func exchange(t *testing.T, handler http.Handler, text []byte) string {
 		t.Fatal(err)
 	}
 	request.RemoteAddr = "192.0.2.1:1234" // as httptest's
+	if pause := request.Header.Get(comes); pause != "" {
+		d, err := time.ParseDuration(pause)
+		if err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(d) // by the bubble's clock
+		request.Header.Del(comes)
+	}
 	ctx := t.Context()
 	if patience := request.Header.Get(leaves); patience != "" {
 		d, err := time.ParseDuration(patience)

@@ -66,15 +66,16 @@ func RunIn(t *testing.T, folder string, update bool, run func(t *testing.T, a *A
 // what the handler writes, as text.
 func (a *Archive) Play(t *testing.T, handler http.Handler, u *Upstream, log *bytes.Buffer) {
 	t.Helper()
+	var names names
 	for i := 1; i == 1 || a.Section(numbered("request", i)) != nil; i++ {
 		u.begin(a.Section(numbered("upstream reply", i)))
 		log.Reset()
-		reply := exchange(t, handler, a.Section(numbered("request", i)))
+		reply := names.out(exchange(t, handler, names.in(a.Section(numbered("request", i)))))
 		synctest.Wait() // for an upstream that was left
 		if want := u.expected(); want != u.calls {
 			t.Errorf("request %d: the upstream was called %d times instead of %d", i, u.calls, want)
 		}
-		a.Compare(t, numbered("upstream request", i), u.got)
+		a.Compare(t, numbered("upstream request", i), names.out(u.got))
 		a.Compare(t, numbered("reply", i), reply)
 		a.Compare(t, numbered("log", i), formatLog(log.String()))
 	}

@@ -222,7 +222,7 @@ func (s *responses) openID(caller auth.Caller, id string) (at remoteResponse, er
 }
 
 func noResponse() error {
-	return &llm.Error{Kind: llm.KindNotFound, Param: "response_id", Message: "There is no response with that id, or no more: responses are kept for a day at most.", Err: errNoResponse}
+	return &llm.Error{Kind: llm.KindNoRoute, Param: "response_id", Message: "There is no response with that id, or no more: responses are kept for a day at most.", Err: errNoResponse}
 }
 
 func notOwner() error {
