@@ -119,5 +119,8 @@ func (f *followedResponse) ask(ctx context.Context) (state openai.ResponseState,
 			}
 		}
 	}
+	if state.Status == "" {
+		return state, &llm.Error{Kind: llm.KindUpstream, Message: "What was asked after is no response.", Err: errNoResponse}
+	}
 	return state, nil
 }
