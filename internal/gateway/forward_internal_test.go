@@ -105,8 +105,13 @@ func over(t *testing.T, o Options, deployments ...*catalog.Deployment) (*Gateway
 		t.Fatal(err)
 	}
 	var entries []usage.Entry
+	var turn sync.Mutex // of requests, and of what goes on behind them
 	o.Auth, o.Deployments, o.Passes, o.Log = keys, Fixed(visible), passes, slog.New(slog.DiscardHandler)
-	o.Record = func(e usage.Entry) { entries = append(entries, e) }
+	o.Record = func(e usage.Entry) {
+		turn.Lock()
+		defer turn.Unlock()
+		entries = append(entries, e)
+	}
 	g, err := New(o)
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,12 @@ func (m *thinker) Chat(ctx context.Context, _ *llm.ChatRequest) iter.Seq2[llm.Ev
 	}
 }
 
+// pass lets time go by, and what it brings be done.
+func pass(d time.Duration) {
+	<-time.After(d)
+	synctest.Wait()
+}
+
 // askResponses asks as the project p and returns the status and the body.
 func askResponses(t *testing.T, g *Gateway, method, path, body string) (int, string) {
 	t.Helper()
@@ -77,7 +83,7 @@ func TestAResponseInTheBackground(t *testing.T) {
 			t.Fatalf("%d %s, %d held", code, body, held.Load())
 		}
 		id := "/" + idIn(t, body)
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		if _, body := askResponses(t, g, http.MethodGet, id, ""); !strings.Contains(body, `"status":"completed"`) || !strings.Contains(body, "At last.") || held.Load() != 0 {
 			t.Errorf("%s, %d held", body, held.Load())
 		}
@@ -97,7 +103,7 @@ func TestAResponseThatNobodyWants(t *testing.T) {
 			g, entries := over(t, Options{}, &catalog.Deployment{Name: "m", Chat: model})
 			_, body := askResponses(t, g, http.MethodPost, "", inBackground)
 			id := "/" + idIn(t, body)
-			time.Sleep(time.Second)
+			pass(time.Second)
 			if code, body := askResponses(t, g, tt.method, id+tt.path, "{}"); code != http.StatusOK {
 				t.Errorf("%d %s", code, body)
 			}
@@ -126,11 +132,11 @@ func TestOneCallerDoesNotTakeAllJobs(t *testing.T) {
 		if code != http.StatusTooManyRequests {
 			t.Errorf("%d %s", code, body)
 		}
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 		if code, body := askResponses(t, g, http.MethodPost, "", inBackground); code != http.StatusOK {
 			t.Error(body)
 		}
-		time.Sleep(2 * time.Minute)
+		pass(2 * time.Minute)
 	})
 }
 
@@ -186,7 +192,7 @@ func TestAResponseOfAnotherServerIsFollowed(t *testing.T) {
 				if g.passes.Len() != 1 {
 					t.Errorf("%d keys while it runs", g.passes.Len())
 				}
-				time.Sleep(tt.after)
+				pass(tt.after)
 				e := (*entries)[len(*entries)-1]
 				if len(*entries) != 2 || e.Usage != tt.usage || e.Failed != tt.fails || e.Operation != usage.Chat || g.passes.Len() != 0 {
 					t.Errorf("%d keys, %+v", g.passes.Len(), *entries)
