@@ -100,7 +100,11 @@ func callersOf(cfg *config.Config, p parts) (gateway.Authenticator, error) {
 	for _, k := range cfg.Keys {
 		keys = append(keys, authKey(k))
 	}
-	return auth.New(auth.Options{Keys: keys, Passes: p.passes, Tokens: p.tokens, Proxies: p.settings.ProxyCount})
+	callers, err := auth.New(auth.Options{Keys: keys, Passes: p.passes, Tokens: p.tokens, Proxies: p.settings.ProxyCount})
+	if err != nil || len(cfg.ClosedRoles) == 0 {
+		return callers, err
+	}
+	return closedRoles{callers, cfg.ClosedRoles}, nil
 }
 
 func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {

@@ -40,8 +40,8 @@ func TestCore(t *testing.T) {
 	})
 }
 
-// loadFixture reads the sections config, config 2 … of a fixture as DIAL's files, merged in that order, and says
-// what is wrong with them.
+// loadFixture reads the sections config, config 2 … of a fixture as DIAL's files, merged in that order and with what
+// the section options says (skipInvalid), and says what is wrong with them.
 func loadFixture(t *testing.T, a *fixturetest.Archive) (cfg *config.Config, problems string) {
 	t.Helper()
 	var files []string
@@ -61,8 +61,9 @@ func loadFixture(t *testing.T, a *fixturetest.Archive) (cfg *config.Config, prob
 		}
 		files = append(files, file)
 	}
-	cfg, found := config.Load(files, config.Options{})
-	found = append(append(found, policyProblems(cfg, false)...), cfg.ExpiryProblems(time.Now())...)
+	options := config.Options{SkipInvalid: strings.Contains(string(a.Section("options")), "skipInvalid")}
+	cfg, found := config.Load(files, options)
+	found = append(append(found, policyProblems(cfg, options.SkipInvalid)...), cfg.ExpiryProblems(time.Now())...)
 	for _, p := range found {
 		problems += strings.ReplaceAll(p.String(), dir+string(filepath.Separator), "") + "\n"
 	}

@@ -25,6 +25,9 @@ type Config struct {
 	Roles              []Role
 	// Skipped are the entities that mistakes leave out, when that is asked for.
 	Skipped []Skipped
+	// ClosedRoles are the roles that are left out for their mistakes. What such a role limits and where its holders'
+	// prompts may run is not known, so that whoever has one may do nothing.
+	ClosedRoles []string
 	// RetriableErrorCodes come on top of 429, 502, 503 and 504.
 	RetriableErrorCodes []int
 	RateLimitSchedule   RateLimitSchedule

@@ -17,7 +17,7 @@ func entityName(section, name string) string { return section + "\x00" + name }
 
 // leaveOut takes what has mistakes out of the configuration, and makes warnings of these. What is left never opens
 // what was closed: who holds a role that is left out is not served, as the role's limits are not known, and what such
-// a role may call, nobody may through it.
+// a role may call, nobody may through it. Holders of tokens are known only when they come, see [Config.ClosedRoles].
 func (l *loader) leaveOut(root spot, cfg *Config) {
 	reasons := map[string]Problem{}
 	for i, found := range l.problems {
@@ -49,7 +49,13 @@ func (l *loader) leaveOut(root spot, cfg *Config) {
 	cfg.Translators = slices.DeleteFunc(cfg.Translators, func(t Translator) bool { return out(translatorsSection, t.Name) })
 	cfg.Routes = slices.DeleteFunc(cfg.Routes, func(r Route) bool { return out(routesSection, r.Name) })
 	cfg.Keys = slices.DeleteFunc(cfg.Keys, func(k Key) bool { return out(keysSection, k.Name) || out(keysSection, k.Secret.Reveal()) })
-	cfg.Roles = slices.DeleteFunc(cfg.Roles, func(r Role) bool { return out(rolesSection, r.Name) })
+	cfg.Roles = slices.DeleteFunc(cfg.Roles, func(r Role) bool {
+		bad := out(rolesSection, r.Name)
+		if bad {
+			cfg.ClosedRoles = append(cfg.ClosedRoles, r.Name)
+		}
+		return bad
+	})
 	closeRoles(cfg, func(role string) bool { return out(rolesSection, role) })
 }
 
