@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -50,11 +51,25 @@ const passLifetime = 30 * time.Minute
 // not public.
 func newParts(u *upstreams, allow []netip.Prefix, log *slog.Logger) parts {
 	settings, _ := config.LoadSettings("", nil) // what is built in
-	return parts{
-		settings:  settings,
-		upstreams: u, remotes: proxy.NewTransport(), fetch: fetch.New(fetch.Options{Allow: allow}), log: log,
-		passes: auth.NewPasses(passLifetime), consents: consentsInMemory(),
+	p := parts{upstreams: u, fetch: fetch.New(fetch.Options{Allow: allow}), log: log, consents: consentsInMemory()}
+	p.settle(settings)
+	return p
+}
+
+// settle puts what the settings say in the place of what is built in.
+func (p *parts) settle(settings *config.Settings) {
+	p.settings = settings
+	p.remotes = proxy.NewTransportWithin(settings.ConnectTimeout)
+	p.passes = auth.NewPasses(cmp.Or(settings.PassLifetime, passLifetime))
+}
+
+// bucketsOf gives buckets the names that the settings' secret makes; nil for names that are not secret.
+func bucketsOf(settings *config.Settings) (*gateway.Buckets, error) {
+	e := settings.Encryption
+	if e.Secret.IsZero() && e.Key.IsZero() {
+		return nil, nil //nolint:nilnil // the gateway has names of its own
 	}
+	return gateway.NewBuckets(e.Secret.Reveal(), e.Key.Reveal())
 }
 
 // build maps a configuration to what serves it.
@@ -80,6 +95,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	g, err := gateway.New(gateway.Options{
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
 		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before, Passes: p.passes,
+		MaxBody: p.settings.MaxBody, MaxUpload: p.settings.MaxUpload,
 		Routes: routes, Consents: p.consents, Operations: p.operations, Buckets: p.buckets,
 		Secret: sealingSecret(p.settings), Hold: p.hold, BackgroundLifetime: p.settings.BackgroundTTL, BackgroundPoll: p.settings.BackgroundPoll,
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -28,7 +29,7 @@ func deploymentsFor(cfg *config.Config, p parts) ([]*catalog.Deployment, error) 
 		out = append(out, d)
 	}
 	for _, a := range cfg.Applications {
-		d, err := remoteDeployment(a.Model, p.remotes)
+		d, err := remoteDeployment(a.Model, p)
 		if err != nil {
 			return nil, fmt.Errorf("applications.%s: %w", a.Name, err)
 		}
@@ -37,7 +38,7 @@ func deploymentsFor(cfg *config.Config, p parts) ([]*catalog.Deployment, error) 
 		out = append(out, d)
 	}
 	for _, i := range cfg.Interceptors {
-		d, err := remoteDeployment(i.Model, p.remotes)
+		d, err := remoteDeployment(i.Model, p)
 		if err != nil {
 			return nil, fmt.Errorf("interceptors.%s: %w", i.Name, err)
 		}
@@ -51,22 +52,32 @@ func deploymentsFor(cfg *config.Config, p parts) ([]*catalog.Deployment, error) 
 // servers for some of its interfaces.
 func deploymentOf(m config.Model, p parts) (*catalog.Deployment, error) {
 	if m.Bedrock == "" {
-		return remoteDeployment(m, p.remotes)
+		return remoteDeployment(m, p)
 	}
 	d, err := deployment(m, p.upstreams)
 	if err != nil {
 		return nil, err
 	}
-	return d, addRemotes(d, m, p.remotes)
+	return d, addRemotes(d, p.elsewhere(m), p.remotes)
 }
 
 // remoteDeployment is a deployment of another server.
-func remoteDeployment(m config.Model, transport http.RoundTripper) (*catalog.Deployment, error) {
+func remoteDeployment(m config.Model, p parts) (*catalog.Deployment, error) {
+	m = p.elsewhere(m)
 	d := &catalog.Deployment{Name: m.Name, Elsewhere: true, Roles: m.UserRoles, Info: info(m)}
-	if err := addFeatures(d, m, transport); err != nil {
+	if err := addFeatures(d, m, p.remotes); err != nil {
 		return nil, err
 	}
-	return d, addRemotes(d, m, transport)
+	return d, addRemotes(d, m, p.remotes)
+}
+
+// elsewhere is a deployment as other servers are asked for it: how long they may be silent, the settings say of one
+// that does not.
+func (p parts) elsewhere(m config.Model) config.Model {
+	if !m.Timeouts.InterTokenStated {
+		m.Timeouts.InterToken = cmp.Or(p.settings.SilenceTimeout, m.Timeouts.InterToken)
+	}
+	return m
 }
 
 // addRemotes gives a deployment the servers that are asked for it, and the rules of who may.

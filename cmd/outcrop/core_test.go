@@ -13,7 +13,6 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
-	"outcrop/internal/auth"
 	"outcrop/internal/bedrock"
 	"outcrop/internal/config"
 	"outcrop/internal/fetch"
@@ -84,8 +83,11 @@ func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, trans
 		})
 	})
 	p := newParts(clients.upstreams(), nil, slog.New(slog.NewTextHandler(log, nil)))
+	p.settle(settingsOfFixture(t, a))
 	p.remotes, p.fetch = transport, fetch.New(fetch.Options{})
-	p.tokens = tokensOfFixture(t, a, transport)
+	if p.tokens, err = tokensOf(t.Context(), p.settings, transport, slog.New(slog.DiscardHandler)); err != nil {
+		t.Fatal(err)
+	}
 	handler, _, err := build(cfg, p)
 	if err != nil {
 		t.Fatal(err)
@@ -93,24 +95,19 @@ func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, trans
 	return handler
 }
 
-// tokensOfFixture are the tokens of the section settings, which is an aidial.settings.json; nil without one.
-func tokensOfFixture(t *testing.T, a *fixturetest.Archive, transport http.RoundTripper) *auth.Tokens {
+// settingsOfFixture are those of the section settings, which is an aidial.settings.json.
+func settingsOfFixture(t *testing.T, a *fixturetest.Archive) *config.Settings {
 	t.Helper()
-	text := a.Section("settings")
-	if text == nil {
-		return nil
-	}
-	file := filepath.Join(t.TempDir(), "aidial.settings.json")
-	if err := os.WriteFile(file, text, 0o600); err != nil {
-		t.Fatal(err)
+	file := ""
+	if text := a.Section("settings"); text != nil {
+		file = filepath.Join(t.TempDir(), "aidial.settings.json")
+		if err := os.WriteFile(file, text, 0o600); err != nil {
+			t.Fatal(err)
+		}
 	}
 	settings, problems := config.LoadSettings(file, nil)
 	if config.HasErrors(problems) {
 		t.Fatal(problems)
 	}
-	tokens, err := tokensOf(t.Context(), settings, transport, slog.New(slog.DiscardHandler))
-	if err != nil {
-		t.Fatal(err)
-	}
-	return tokens
+	return settings
 }

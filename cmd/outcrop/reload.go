@@ -118,10 +118,7 @@ func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Sett
 	}
 	l.last.Store(&outcome{})
 	l.parts.ready, l.parts.operations = ready.reason, l
-	l.parts.settings = f.settingsOf()
-	if lifetime := l.parts.settings.PassLifetime; lifetime > 0 {
-		l.parts.passes = auth.NewPasses(lifetime)
-	}
+	l.parts.settle(f.settingsOf())
 	if f.metrics != "" {
 		l.parts.record = l.metrics.Record
 	}

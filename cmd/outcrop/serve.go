@@ -116,6 +116,9 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if l.parts.tokens, err = tokensOf(ctx, l.parts.settings, nil, log); err != nil {
 		return err
 	}
+	if l.parts.buckets, err = bucketsOf(l.parts.settings); err != nil {
+		return err
+	}
 	l.parts.consents = agreed
 	if err := l.begin(f, stderr); err != nil {
 		return err

@@ -124,6 +124,8 @@ type Timeouts struct {
 	// Connect is for the connection to AWS; 0 is the longest that is possible.
 	Connect                       time.Duration
 	FirstToken, InterToken, Total time.Duration
+	// InterTokenStated says that InterToken is not the default.
+	InterTokenStated bool
 	// Heartbeat is after how much silence a stream gets a comment.
 	Heartbeat time.Duration
 }

@@ -70,7 +70,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 		Pricing:  Pricing{Unit: "token", Prompt: "0.000003", Completion: "1.5e-05", CacheRead: "0.0000003"},
 		Features: features, InputAttachmentTypes: []string{"image/*"}, MaxInputAttachments: &twenty,
 		MaxRetryAttempts: 3, TokenizerModel: "claude", Defaults: json.RawMessage(`{"max_tokens":4096,"temperature":0}`),
-		Timeouts: Timeouts{Connect: 3 * time.Second, FirstToken: 2 * time.Minute, InterToken: 90 * time.Second, Total: 30 * time.Minute},
+		Timeouts: Timeouts{Connect: 3 * time.Second, FirstToken: 2 * time.Minute, InterToken: 90 * time.Second, InterTokenStated: true, Total: 30 * time.Minute},
 		Serving:  Serving{ForwardAuthToken: true, DefaultHeaders: map[string]secret.String{"X-A": secret.New("b")}, Dependencies: []string{}},
 	}
 	if diff := cmp.Diff(want, m, sameSecret()); diff != "" {
@@ -117,7 +117,7 @@ func TestWhatIsNotStatedHasDIALsDefaults(t *testing.T) {
 	want := Model{
 		Name: "m", Type: "chat", Endpoint: "bedrock:amazon.nova-lite-v1:0", Bedrock: "amazon.nova-lite-v1:0",
 		MaxRetryAttempts: 5, Features: DefaultFeatures(), Upstreams: []Upstream{{Weight: 1}},
-		Timeouts: Timeouts{10 * time.Second, 10 * time.Minute, 5 * time.Minute, time.Hour, 15 * time.Second},
+		Timeouts: Timeouts{Connect: 10 * time.Second, FirstToken: 10 * time.Minute, InterToken: 5 * time.Minute, Total: time.Hour, Heartbeat: 15 * time.Second},
 	}
 	if diff := cmp.Diff(want, cfg.Models[0], sameSecret()); diff != "" {
 		t.Errorf("model (-want +got):\n%s", diff)

@@ -188,7 +188,10 @@ func timeoutsTable() table[Timeouts] {
 				}
 			}},
 		row("firstToken", "from the request to the first piece of a streamed answer that a client can see", def.FirstToken, func(t *Timeouts) *time.Duration { return &t.FirstToken }),
-		row("interToken", "between two such pieces", def.InterToken, func(t *Timeouts) *time.Duration { return &t.InterToken }),
+		row("interToken", "between two such pieces; of another server that states none, the settings' `client.idleTimeout`", def.InterToken, func(t *Timeouts) *time.Duration {
+			t.InterTokenStated = true
+			return &t.InterToken
+		}),
 		row("total", "for the whole answer", def.Total, func(t *Timeouts) *time.Duration { return &t.Total }),
 		row("heartbeat", "after so much silence a stream gets a comment, so that no proxy closes it; `0s` is never", def.Heartbeat, func(t *Timeouts) *time.Duration { return &t.Heartbeat }),
 	}}

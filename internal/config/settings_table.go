@@ -118,9 +118,9 @@ func clientTable() table[Settings] {
 	return table[Settings]{
 		exact: true,
 		fields: []field[Settings]{
-			{"connectTimeout", "milliseconds ≥ 1", "10000", enforced, "for a connection to another server", "",
+			{"connectTimeout", "milliseconds ≥ 1", "10000", enforced, "how long a connection to another server may take", "",
 				func(l *loader, v spot, s *Settings) { l.millis(v, 1, &s.ConnectTimeout) }},
-			{"idleTimeout", "milliseconds ≥ 1", "300000", enforced, "how long another server may say nothing during an answer", "",
+			{"idleTimeout", "milliseconds ≥ 1", "300000", enforced, "how long another server may say nothing during an answer, of a deployment that states no `timeouts.interToken`", "",
 				func(l *loader, v spot, s *Settings) { l.millis(v, 1, &s.SilenceTimeout) }},
 			idle[Settings]("idleTimeoutUnit", "string", "MILLISECONDS", "idleTimeout is in milliseconds"),
 			idle[Settings]("keepAlive", "boolean", "true", "connections are kept"),
@@ -319,7 +319,7 @@ func readEncryption(l *loader, s spot, settings *Settings) {
 		}
 	}
 	if e := settings.Encryption; e.Secret.IsZero() != e.Key.IsZero() {
-		l.err(s, "secret and key belong together, one of them is missing", "give both, or neither: then the names of buckets change with every start")
+		l.err(s, "secret and key belong together, one of them is missing", "give both, or neither: then whoever has this program can read the names of buckets")
 	}
 }
 

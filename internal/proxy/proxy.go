@@ -1,6 +1,7 @@
 package proxy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,10 +83,16 @@ func New(o Options) (*Remote, error) {
 	return r, err
 }
 
+// connectTimeout is how long a connection may take: DIAL Core's client.connectTimeout.
+const connectTimeout = 10 * time.Second
+
 // NewTransport returns a transport for servers of the operator: as many idle connections as there may be
 // calls at once, and no compression, or a stream would come all at once.
-func NewTransport() *http.Transport {
-	dialer := net.Dialer{Timeout: 10 * time.Second, KeepAlive: 30 * time.Second}
+func NewTransport() *http.Transport { return NewTransportWithin(connectTimeout) }
+
+// NewTransportWithin is NewTransport with that long for a connection; 0 is the usual.
+func NewTransportWithin(connect time.Duration) *http.Transport {
+	dialer := net.Dialer{Timeout: cmp.Or(connect, connectTimeout), KeepAlive: 30 * time.Second}
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: 1024, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
