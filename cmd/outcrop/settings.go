@@ -68,6 +68,7 @@ func settleFiles(flags *pflag.FlagSet, settings *config.Settings, files *[]strin
 	if len(*files) == 0 {
 		*files = settings.Files
 	}
+	options.TokenRoles = len(settings.Providers) > 0
 	if !flags.Changed("overwrite-arrays") {
 		options.OverwriteArrays = settings.OverwriteArrays
 	}

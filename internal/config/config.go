@@ -37,6 +37,8 @@ type Config struct {
 	// hidden is what Dump must not show: all secrets of the files, also those
 	// that no field above holds.
 	hidden redactor
+	// tokenRoles says that tokens bring roles, so that what keys have is not all.
+	tokenRoles bool
 	// secretFiles are what SecretFiles tells.
 	secretFiles []string
 }

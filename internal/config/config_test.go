@@ -22,7 +22,7 @@ var secretForm = regexp.MustCompile(`hush-[\w-]+`)
 // The parts of a fixture that are no input files.
 const (
 	partLoad     = "load"    // the files to load, one a line; default: all, in order
-	partOptions  = "options" // overwriteArrays, skipInvalid
+	partOptions  = "options" // overwriteArrays, skipInvalid, tokenRoles
 	partProblems = "problems"
 	partCompiled = "compiled"
 )
@@ -71,6 +71,7 @@ func testFixture(t *testing.T, name string) {
 	}
 	problems, compiled := load(t, files, Options{
 		OverwriteArrays: strings.Contains(part[partOptions], "overwriteArrays"), SkipInvalid: strings.Contains(part[partOptions], "skipInvalid"),
+		TokenRoles: strings.Contains(part[partOptions], "tokenRoles"),
 	})
 	noSecrets(t, inputs, problems+compiled)
 	if *update {

@@ -30,6 +30,8 @@ type CompiledModel struct {
 	Access string `json:"access"`
 	// Projects are those whose keys may call.
 	Projects []string `json:"projects"`
+
+	tokenRoles bool // tokens may have the roles that no key has
 }
 
 // CompiledKey is one key without the key.
@@ -55,7 +57,7 @@ func (c *Config) Compile() Compiled {
 }
 
 func (c *Config) compileModel(m Model, hide redactor) CompiledModel {
-	out := CompiledModel{Name: hide.clean(m.Name), Type: m.Type, NotServed: m.NotServed(), Access: "everyone", Projects: []string{}}
+	out := CompiledModel{Name: hide.clean(m.Name), Type: m.Type, NotServed: m.NotServed(), tokenRoles: c.tokenRoles, Access: "everyone", Projects: []string{}}
 	switch {
 	case out.NotServed != "":
 	case m.Bedrock == "":
@@ -152,6 +154,8 @@ func (m CompiledModel) who() string {
 	access := printable(m.Access)
 	switch {
 	case !strings.HasPrefix(m.Access, "roles "):
+		return access
+	case len(m.Projects) == 0 && m.tokenRoles:
 		return access
 	case len(m.Projects) == 0:
 		return access + " (no key has one)"

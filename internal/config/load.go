@@ -18,14 +18,17 @@ type Options struct {
 	// SkipInvalid leaves out what has mistakes instead of refusing all: a model, an application, an interceptor, a
 	// translator, a route, a key or a role (DIAL: config.onInvalidEntity). Other mistakes stay errors.
 	SkipInvalid bool
+	// TokenRoles says that callers may come with tokens, which bring roles that no file names (identityProviders of the
+	// settings).
+	TokenRoles bool
 }
 
 // Load reads the files in order, merges and checks them. It goes on after a
 // mistake: the Config holds what could be read and is never nil, the problems
 // are all there are, in the order of the files.
 func Load(files []string, o Options) (*Config, []Problem) {
-	l := &loader{placeholders: map[*node]bool{}}
-	cfg := &Config{RateLimitSchedule: RateLimitSchedule{Timezone: "UTC", WeekStartDay: "Mon", ResetTime: "00:00"}}
+	l := &loader{placeholders: map[*node]bool{}, tokenRoles: o.TokenRoles}
+	cfg := &Config{tokenRoles: o.TokenRoles, RateLimitSchedule: RateLimitSchedule{Timezone: "UTC", WeekStartDay: "Mon", ResetTime: "00:00"}}
 	if len(files) == 0 {
 		l.report(Problem{Severity: Error, Message: "no configuration file was given", Remedy: "name at least one aidial.config.json"})
 	}
@@ -66,6 +69,8 @@ type loader struct {
 	// placeholders are the values already reported as such.
 	placeholders map[*node]bool
 	locale       string
+	// tokenRoles is that of the Options.
+	tokenRoles bool
 	// checks are what can be told only when all sections are read.
 	checks []func()
 	known  []Translator

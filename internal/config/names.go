@@ -132,10 +132,10 @@ func (l *loader) checkHeldRole(s spot, role string) {
 
 // checkAskedRole reports a role of userRoles that nobody can have.
 func (l *loader) checkAskedRole(s spot, role string) {
-	if l.held[role] || l.incomplete {
+	if l.held[role] || l.incomplete || l.tokenRoles {
 		return
 	}
-	l.warn(s, fmt.Sprintf("the role %q is named neither in roles nor by a key: nobody has it", role), closest(role, l.held))
+	l.warn(s, fmt.Sprintf("the role %q is named neither in roles nor by a key: nobody has it, unless a token brings it", role), closest(role, l.held))
 }
 
 // closest proposes the known name nearest to an unknown one.

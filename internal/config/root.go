@@ -134,7 +134,7 @@ func (l *loader) checkWhole(root *node, files []string, cfg *Config) {
 	case len(cfg.Models) > 0 && !slices.ContainsFunc(cfg.Models, func(m Model) bool { return m.NotServed() == "" }):
 		warn("none of the models is served by this version", `give one the endpoint "bedrock:<model id or ARN>"`)
 	}
-	if missing(keysSection) {
-		warn("there are no keys: nobody can call", "add a section keys")
+	if missing(keysSection) && !l.tokenRoles {
+		warn("there are no keys: nobody can call, unless with a token", "add a section keys, or identityProviders to the settings")
 	}
 }
