@@ -169,6 +169,25 @@ ignored unheard
 ignored include[0]
 ignored stream_options.include_obfuscation
 `},
+		{"cache breakpoints", input(`{"role":"user","content":[{"type":"input_text","text":"a","prompt_cache_breakpoint":{"mode":"explicit"}},{"type":"input_image","image_url":"https://x/a.png","cache_control":{"type":"ephemeral","ttl":"1h"}}]}`,
+			`{"type":"function_call_output","call_id":"c1","output":[{"type":"input_text","text":"b","cache_control":{"type":"ephemeral"}},{"type":"input_text","text":"c"}]}`), `stream=false include_usage=false whole=true
+[0] user
+  text "a"
+  cache at content[0].prompt_cache_breakpoint
+  link "" https://x/a.png at content[1].image_url
+  cache 1h0m0s at content[1].cache_control
+[1] tool
+  result c1
+    text "b"
+    text "c"
+  cache at output[0].cache_control
+`},
+		{"a breakpoint at the end of all", `{"input":"Hi","cache_control":{"type":"ephemeral"},"prompt_cache_options":{"mode":"explicit"}}`, `stream=false include_usage=false whole=true
+[-2] user
+  text "Hi"
+  cache
+no automatic cache points
+`},
 		{"arguments that are no object", input(userItem, strings.Replace(call, `{\"a\":1}`, `[1]`, 1)), `stream=false include_usage=false whole=true
 [0] user
   text "Hi"

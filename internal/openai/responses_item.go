@@ -174,8 +174,21 @@ func (d *responsesDecoder) resultItem(i int) {
 		d.fail(m.at, "output", "missing; expected "+outputWords)
 	}
 	if d.s.Err() == nil {
-		d.addMessage(llm.RoleTool, i, llm.ToolResult{ID: m.callID, Parts: slices.Clip(d.parts)})
+		d.addResult(i, &m)
 	}
+}
+
+// addResult adds the output of a call, with a cache breakpoint of its parts behind it.
+func (d *responsesDecoder) addResult(i int, m *message) {
+	var mark llm.Part
+	if m.marked {
+		mark = d.takeMarks()
+	}
+	parts := []llm.Part{llm.ToolResult{ID: m.callID, Parts: slices.Clip(d.parts)}}
+	if mark != nil {
+		parts = append(parts, mark)
+	}
+	d.addMessage(llm.RoleTool, i, parts...)
 }
 
 // turn is a turn of the assistant that is being gathered from its items.

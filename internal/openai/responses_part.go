@@ -26,14 +26,14 @@ func (d *responsesDecoder) contentParts(m *message, member string) {
 func (d *responsesDecoder) inputPart(m *message, under string) {
 	switch kind := d.kindOf(); kind {
 	case "input_text", "output_text":
-		d.textPart("text")
+		d.textPart(m, "text", under)
 	case "refusal":
-		d.textPart("refusal")
+		d.textPart(m, "refusal", under)
 	case "input_image", "input_file":
 		if m.fileAt == 0 {
 			m.fileAt = d.s.Offset()
 		}
-		d.filePart(kind, under)
+		d.filePart(m, kind, under)
 	case "":
 		at := d.s.Offset()
 		if d.s.Kind() == '{' {
@@ -46,8 +46,9 @@ func (d *responsesDecoder) inputPart(m *message, under string) {
 }
 
 // textPart reads a part whose text is in the member.
-func (d *responsesDecoder) textPart(member string) {
+func (d *responsesDecoder) textPart(m *message, member, under string) {
 	at, given := d.s.Offset(), false
+	var mark llm.Part
 	o := d.object()
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
@@ -56,6 +57,8 @@ func (d *responsesDecoder) textPart(member string) {
 			d.addText(d.s.String())
 		case "type":
 			d.skipText()
+		case "cache_control", "prompt_cache_breakpoint":
+			mark = d.cachePoint(llm.Place(under + "." + key))
 		default:
 			d.ignore()
 		}
@@ -63,10 +66,20 @@ func (d *responsesDecoder) textPart(member string) {
 	if !given {
 		d.fail(at, member, "missing; expected a string")
 	}
+	d.mark(m, mark)
+}
+
+// mark adds a cache breakpoint behind its part.
+func (d *responsesDecoder) mark(m *message, mark llm.Part) {
+	if mark != nil {
+		m.marked = true
+		d.parts = append(d.parts, mark)
+	}
 }
 
 // filePart reads an image or a file.
-func (d *responsesDecoder) filePart(kind, under string) {
+func (d *responsesDecoder) filePart(m *message, kind, under string) {
+	var mark llm.Part
 	f := file{at: d.s.Offset(), under: under}
 	idAt := 0
 	o := d.object()
@@ -84,6 +97,8 @@ func (d *responsesDecoder) filePart(kind, under string) {
 		case key == "file_id":
 			idAt = o.value
 			d.skipText()
+		case key == "cache_control", key == "prompt_cache_breakpoint":
+			mark = d.cachePoint(llm.Place(under + "." + key))
 		case key == "detail":
 			d.ignoreUnless(`"auto"`)
 		default:
@@ -92,6 +107,7 @@ func (d *responsesDecoder) filePart(kind, under string) {
 	}
 	if d.s.Err() == nil {
 		d.addInputFile(kind, &f, idAt)
+		d.mark(m, mark)
 	}
 }
 
