@@ -96,7 +96,8 @@ func isForUsers(e *llm.Error) bool {
 		return true
 	case llm.KindInvalid, llm.KindTooLarge:
 		// Of a message its files; that its role is missing is not its writer's doing.
-		return strings.HasPrefix(e.Param, "messages[") && (strings.Contains(e.Param, ".content[") || strings.Contains(e.Param, ".attachments["))
+		message := strings.HasPrefix(e.Param, "messages[") || strings.HasPrefix(e.Param, "input[")
+		return message && (strings.Contains(e.Param, ".content[") || strings.Contains(e.Param, ".attachments["))
 	default:
 		return false
 	}

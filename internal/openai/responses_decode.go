@@ -60,6 +60,8 @@ func (d *responsesDecoder) err() error {
 // request reads the members of a request.
 func (d *responsesDecoder) request() {
 	o := d.object()
+	o.given = &d.shape.given
+	d.shape.given = hasN | hasMaxPrompt // which this wire has not: no default may add them
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
 		case "input":
@@ -78,6 +80,7 @@ func (d *responsesDecoder) request() {
 		case "top_p":
 			d.req.Sampling.TopP = d.number(1)
 		case "max_output_tokens":
+			d.shape.given |= hasMaxTokens
 			d.req.MaxTokens, d.req.MaxTokensAt = d.count(maxReplyTokens), key
 		case "tools":
 			d.toolsAt = o.value
@@ -198,6 +201,7 @@ func (d *responsesDecoder) reasoningOptions() {
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
 		case "effort":
+			d.shape.given |= hasEffort
 			d.effort()
 		case "summary", "generate_summary":
 			switch d.s.String() {
@@ -217,6 +221,7 @@ func (d *responsesDecoder) textOptions() {
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
 		case "format":
+			d.shape.given |= hasFormat
 			d.format()
 		case "verbosity":
 			d.ignoreUnless(`"medium"`)
