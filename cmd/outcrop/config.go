@@ -90,7 +90,7 @@ type configReport struct {
 
 func writeReport(w io.Writer, output string, cfg *config.Config, problems []config.Problem) error {
 	report := configReport{
-		Problems: append([]config.Problem{}, problems...), Compiled: cfg.Compile(), Regions: regionsOf(cfg, nil),
+		Problems: append([]config.Problem{}, problems...), Compiled: cfg.Compile(), Regions: regionsOf(cfg),
 		Deployments: cfg.CompileDeployments(), Skipped: cfg.Skipped,
 	}
 	for _, p := range problems {

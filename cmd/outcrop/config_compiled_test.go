@@ -55,7 +55,7 @@ func TestConfigCheckTellsWhoAnswers(t *testing.T) {
       /plain/.*: http://routes
       upstream #1: tier 0, weight 1, asked
 where prompts may run:
-  claude: us-east-1, us-east-2, us-west-2
+  claude: not known: the interceptor pii states no regions
   gpt: not known: it states no regions
   assistant: not known: it states no regions`
 	if diff := cmp.Diff(want, got); diff != "" {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"slices"
@@ -37,8 +38,57 @@ func destinationsOf(m config.Model, process string) []string {
 		}
 		all = append(all, to...)
 	}
+	if hasServers(m) {
+		if m.Regions == nil {
+			return nil
+		}
+		all = append(all, m.Regions...)
+	}
 	slices.Sort(all)
 	return slices.Compact(all)
+}
+
+// hasServers says whether another server answers for a deployment in any interface.
+func hasServers(m config.Model) bool {
+	return slices.ContainsFunc(config.Asked(), func(asked struct {
+		In config.Interface
+		config.Operation
+	}) bool {
+		_, ok := m.Address(asked.Operation)
+		return ok && !m.Interfaces[asked.In].Translated
+	})
+}
+
+// placesOf are destinationsOf and the regions of all who see the prompts on the way: interceptors and translators.
+// nil is that one of them cannot be told: the one that unknown says, "" for the deployment itself.
+func placesOf(cfg *config.Config, m config.Model, process string) (regions []string, unknown string) {
+	all := destinationsOf(m, process)
+	if all == nil {
+		return nil, ""
+	}
+	all = slices.Clone(all)
+	for _, name := range slices.Concat(cfg.GlobalInterceptors, m.Interceptors) {
+		i := slices.IndexFunc(cfg.Interceptors, func(i config.Interceptor) bool { return i.Name == name })
+		if i < 0 || cfg.Interceptors[i].NotServed() != "" {
+			continue // requests end there
+		}
+		if cfg.Interceptors[i].Regions == nil {
+			return nil, "the interceptor " + name
+		}
+		all = append(all, cfg.Interceptors[i].Regions...)
+	}
+	for _, asked := range config.Asked() {
+		t := m.Interfaces[asked.In].By
+		if t == nil {
+			continue
+		}
+		if t.Regions == nil {
+			return nil, strings.TrimSuffix("the translator "+t.Name, " ") + " of " + string(asked.In)
+		}
+		all = append(all, t.Regions...)
+	}
+	slices.Sort(all)
+	return slices.Compact(all), ""
 }
 
 // regionUpstreams are the upstreams that may be asked.
@@ -78,12 +128,12 @@ func routes(arn string) bool {
 	})
 }
 
-// regionsOf are the destinations of every deployment by its name; nil when they are not known.
-func regionsOf(cfg *config.Config, _ *models.Catalogue) map[string][]string {
+// regionsOf are the places of every deployment by its name; nil when they are not known.
+func regionsOf(cfg *config.Config) map[string][]string {
 	out := map[string][]string{}
 	for _, m := range deploymentsIn(cfg) {
 		if m.NotServed() == "" {
-			out[m.Name] = destinationsOf(m, processRegion)
+			out[m.Name], _ = placesOf(cfg, m, processRegion)
 		}
 	}
 	return out
@@ -113,7 +163,8 @@ func printRegions(w io.Writer, cfg *config.Config, regions map[string][]string) 
 		}
 		words := strings.Join(to, ", ")
 		if to == nil {
-			words = "not known: it states no regions"
+			_, unknown := placesOf(cfg, m, processRegion)
+			words = "not known: " + cmp.Or(unknown, "it") + " states no regions"
 		}
 		if _, err := fmt.Fprintf(w, "  %s: %s\n", printable(m.Name), printable(words)); err != nil {
 			return err
@@ -161,7 +212,7 @@ func inGeography(geography, to string) bool {
 func policyProblems(cfg *config.Config, skip bool) []config.Problem {
 	var out []config.Problem
 	check := func(section string, m config.Model) (remove bool) {
-		message, remedy := policyMistake(m)
+		message, remedy := policyMistake(cfg, m)
 		if message == "" {
 			return false
 		}
@@ -175,15 +226,20 @@ func policyProblems(cfg *config.Config, skip bool) []config.Problem {
 	}
 	cfg.Models = slices.DeleteFunc(cfg.Models, func(m config.Model) bool { return check("models", m) })
 	cfg.Applications = slices.DeleteFunc(cfg.Applications, func(a config.Application) bool { return check("applications", a.Model) })
+	cfg.Interceptors = slices.DeleteFunc(cfg.Interceptors, func(i config.Interceptor) bool { return check("interceptors", i.Model) })
 	return out
 }
 
 // policyMistake says how the prompts of a deployment may leave where they are allowed to run, "" when they cannot.
-func policyMistake(m config.Model) (message, remedy string) {
+func policyMistake(cfg *config.Config, m config.Model) (message, remedy string) {
 	if !m.StatesPolicy() || m.NotServed() != "" {
 		return "", ""
 	}
-	destinations := destinationsOf(m, processRegion)
+	destinations, unknown := placesOf(cfg, m, processRegion)
+	if destinations == nil && unknown != "" {
+		return "it is not known where " + unknown + " runs, which sees its prompts, and they may not run everywhere",
+			`state there where: "regions": ["eu-west-1"]`
+	}
 	if destinations == nil {
 		return "it is not known where its prompts run, and they may not run everywhere",
 			`state where: "regions": ["eu-west-1"]`
@@ -197,9 +253,17 @@ func policyMistake(m config.Model) (message, remedy string) {
 	case slices.Contains(outside, everyRegion):
 		remedy = "a global inference profile runs everywhere: use that of a geography, or the bare model id, or allow global"
 	default:
-		remedy = "use another inference profile or region, or allow them"
+		remedy = "use another inference profile, region, interceptor or translator, or allow them"
 	}
 	return "its prompts may run in " + strings.Join(outside, ", ") + ", which is not allowed here", remedy
+}
+
+// environmentOf is the region of the upstreams that state none.
+func environmentOf(d *catalog.Deployment, m config.Model) string {
+	if upstream, ok := m.Upstream(); ok && m.Bedrock != "" && m.Region(upstream) == "" && d.Region != "" {
+		return d.Region
+	}
+	return processRegion
 }
 
 // bar gives deployments where their prompts may run, and the roles that this bars from them.
@@ -213,11 +277,7 @@ func bar(deployments []*catalog.Deployment, cfg *config.Config) {
 		if !ok || d.Kind == catalog.Interceptor {
 			continue
 		}
-		process := d.Region
-		if process == "" {
-			process = processRegion
-		}
-		d.Destinations = destinationsOf(m, process)
+		d.Destinations, _ = placesOf(cfg, m, environmentOf(d, m))
 		for _, r := range cfg.Roles {
 			leaves := d.Destinations == nil || len(regionPolicy{r.AllowedRegions, r.AllowedGeographies}.outside(d.Destinations)) > 0
 			if r.StatesPolicy() && leaves {

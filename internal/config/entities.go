@@ -73,6 +73,8 @@ type Translator struct {
 	Name    string
 	In, Out Interface
 	BaseURL string
+	// Regions are where it runs; nil is not stated. Outcrop's own.
+	Regions []string
 }
 
 // Route is a path that is forwarded as it is.

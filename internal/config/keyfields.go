@@ -4,6 +4,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"io"
 	"net/netip"
 	"os"
 	"slices"
@@ -115,19 +116,29 @@ const longestSecret = 64 << 10
 
 // readSecret is the text of a file, or says why there is none, as the end of "the file …".
 func readSecret(file string) (content, message string) {
-	data, err := os.ReadFile(file)
+	data, err := readAtMost(file, longestSecret+1)
 	content = strings.TrimRight(string(data), "\r\n")
 	switch {
 	case err != nil:
 		return "", "cannot be read: " + readFailure(err)
 	case content == "":
 		return "", "is empty"
-	case len(content) > longestSecret:
+	case len(data) > longestSecret:
 		return "", "is no file of a secret: it is longer than 64 KiB"
 	case strings.ContainsFunc(content, func(c rune) bool { return c < ' ' || c == 0x7f }):
 		return "", "holds more than one line, or control characters"
 	}
 	return content, ""
+}
+
+// readAtMost reads the beginning of a file: a device has no end.
+func readAtMost(file string, most int64) ([]byte, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, most))
 }
 
 // networks reads a list of networks and addresses. What it returns is never nil, so that a list that cannot be

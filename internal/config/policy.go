@@ -22,7 +22,7 @@ func policyFields() []field[modelDraft] {
 			func(l *loader, v spot, m *modelDraft) {
 				m.AllowedGeographies, m.policyAt = l.geographies(v), v.place()
 			}},
-		{"regions", "list of AWS regions", "", enforced, "where the prompts run of a deployment whose model id or address does not tell: another server, an ARN that names no model. Outcrop's own field", "",
+		{"regions", "list of AWS regions", "", enforced, "where the prompts run of a deployment whose model id or address does not tell: another server, an interceptor, an ARN that names no model. Outcrop's own field", "",
 			func(l *loader, v spot, m *modelDraft) { m.Regions = l.regions(v) }},
 	}
 }

@@ -94,3 +94,11 @@ func shown(path string, v reflect.Value) string {
 	}
 	return out
 }
+
+// A device in a secret's place is no secret, and is not read to its end, which it has not.
+func TestASecretIsNotADevice(t *testing.T) {
+	_, problems := LoadSettings("", []string{"aidial.encryption.secret_FILE=/dev/zero"})
+	if len(problems) == 0 || !strings.Contains(problems[0].Message, "longer than 64 KiB") {
+		t.Error(problems)
+	}
+}

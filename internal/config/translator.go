@@ -19,6 +19,8 @@ func translatorTable() table[translatorDraft] {
 			func(l *loader, v spot, t *translatorDraft) { l.interfaceName(v, &t.Out) }},
 		{"baseUrl", "URL", "", enforced, "its root: it is asked at the path at which the client asks", "",
 			func(l *loader, v spot, t *translatorDraft) { l.base(v, &t.BaseURL) }},
+		{"regions", "list of AWS regions", "", enforced, "where it runs: it sees the prompts of deployments and roles that say where these may run. Outcrop's own field", "",
+			func(l *loader, v spot, t *translatorDraft) { t.Regions = l.regions(v) }},
 	}}
 }
 
@@ -126,12 +128,21 @@ func (c *Config) resolveTranslators() {
 	for i := range c.Translators {
 		byName[c.Translators[i].Name] = &c.Translators[i]
 	}
-	for i := range c.Models {
-		for name, one := range c.Models[i].Interfaces {
+	resolve := func(interfaces map[Interface]InterfaceConfig) {
+		for name, one := range interfaces {
 			if one.Translated && one.By == nil {
 				one.By = byName[one.Translator]
-				c.Models[i].Interfaces[name] = one
+				interfaces[name] = one
 			}
 		}
+	}
+	for i := range c.Models {
+		resolve(c.Models[i].Interfaces)
+	}
+	for i := range c.Applications {
+		resolve(c.Applications[i].Interfaces)
+	}
+	for i := range c.Interceptors {
+		resolve(c.Interceptors[i].Interfaces)
 	}
 }
