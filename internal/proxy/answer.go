@@ -54,7 +54,8 @@ type Piece struct {
 	Told bool
 
 	form form
-	end  int // where the last line begins in Bytes
+	end  int    // where the last line begins in Bytes
+	head []byte // of facts
 }
 
 // form is what a last piece is.

@@ -13,7 +13,8 @@ type scan struct {
 	// complete says that the last event was one that nothing comes after: an error, or that of a wire whose last
 	// event is not held back.
 	complete bool
-	end      int // where the last line begins in what is held back, behind a chunk of statistics or an event's name
+	named    bool // the first line with data has been looked at for what every chunk says
+	end      int  // where the last line begins in what is held back, behind a chunk of statistics or an event's name
 }
 
 const (
@@ -136,6 +137,9 @@ func (s *scan) look(line []byte) (told bool) {
 		return false
 	}
 	s.complete = s.isFinal(line)
+	if s.wire == Chats && !s.named {
+		s.named, s.head = true, headOf(data)
+	}
 	usage := false
 	for rest := data; ; {
 		i := bytes.Index(rest, []byte(usageMember))
@@ -207,7 +211,7 @@ func (s *scan) last(held []byte) Piece {
 	}
 	line = bytes.TrimRight(line, "\r")
 	held = append(held[:s.end+len(line)], "\n\n"...)
-	last.Bytes, last.end = held, s.end
+	last.Bytes, last.end, last.head = held, s.end, s.head
 	switch s.wire {
 	case Chats:
 		last.form = chatEnd

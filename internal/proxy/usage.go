@@ -15,6 +15,23 @@ type facts struct {
 	spent  bool   // counts are told
 	model  string // "" when it is not told
 	told   bool   // it has statistics of the usage per model
+	head   []byte // of a stream of chunks, the members that every chunk has: "id":"…","created":…,"model":"…",
+}
+
+// headOf is what a chunk has alike with all chunks of its stream. DIAL's own client takes none without.
+func headOf(chunk []byte) []byte {
+	head := []byte{}
+	s := jsonscan.New(chunk)
+	s.Object()
+	for name, ok := s.Member(); ok; name, ok = s.Member() {
+		kind := s.Kind()
+		raw := s.Raw()
+		if s.Err() == nil && ((name == "id" || name == "model") && kind == '"' || name == "created" && kind == '0') {
+			head = append(append(append(append(head, '"'), name...), `":`...), raw...)
+			head = append(head, ',')
+		}
+	}
+	return head
 }
 
 // counts are the members of a usage, by what they count.
@@ -134,7 +151,8 @@ func (p *Piece) With(perModel []byte) []byte {
 	out := make([]byte, 0, len(p.Bytes)+len(perModel)+128)
 	switch p.form {
 	case chatEnd:
-		out = append(out, `data: {"object":"chat.completion.chunk","choices":[],"statistics":{"usage_per_model":`...)
+		out = append(append(out, "data: {"...), p.head...)
+		out = append(out, `"object":"chat.completion.chunk","choices":[],"statistics":{"usage_per_model":`...)
 		out = append(append(out, perModel...), "}}\n\n"...)
 		return append(out, p.Bytes[p.end:]...)
 	case messagesEnd:
