@@ -86,11 +86,12 @@ func TestSilenceOfOtherServers(t *testing.T) {
 		t.Fatal(problems)
 	}
 	for stated, want := range map[string]map[string]time.Duration{
-		"":                               {"none": 5 * time.Minute, "other": 5 * time.Minute, "usual": 5 * time.Minute, "never": 0},
-		"aidial.client.idleTimeout=7000": {"none": 7 * time.Second, "other": 7 * time.Second, "usual": 5 * time.Minute, "never": 0},
+		"": {"none": 5 * time.Minute, "other": 5 * time.Minute, "usual": 5 * time.Minute, "never": 0},
+		"aidial.client.idleTimeout=2 aidial.client.idleTimeoutUnit=MINUTES": {"none": 2 * time.Minute, "other": 2 * time.Minute, "usual": 5 * time.Minute, "never": 0},
+		"aidial.client.idleTimeout=7000":                                    {"none": 7 * time.Second, "other": 7 * time.Second, "usual": 5 * time.Minute, "never": 0},
 	} {
 		p := newParts(nil, nil, slog.New(slog.DiscardHandler))
-		settings, _ := config.LoadSettings("", []string{stated})
+		settings, _ := config.LoadSettings("", strings.Fields(stated))
 		p.settle(settings)
 		for _, m := range cfg.Models {
 			if got := p.elsewhere(m).Timeouts.InterToken; got != want[m.Name] {

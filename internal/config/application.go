@@ -35,7 +35,7 @@ func applicationTable() table[modelDraft] {
 			{"applicationProperties", "object", "", notServed, "what its type asks for", "nothing is sent of them",
 				func(l *loader, v spot, m *modelDraft) { m.more.Properties = l.object(v) }},
 			none("function", "object", "a function that DIAL would run", "the endpoint counts"),
-			none("mcp", "object", "its MCP server", "nobody can call it here"),
+			none("mcp", "object", "its MCP server", "nobody can call it"),
 			none("routes", "object", "routes of its own", "they are not forwarded; those of the section routes are"),
 			none("externalServices", "object", "services that it signs in to", "it gets no token of theirs"),
 			none("allowUserExternalServices", "boolean", "", "there are no external services"),

@@ -43,6 +43,19 @@ func TestDocsShowTheFieldTables(t *testing.T) {
 		{"roleLimit", markdown(roleLimitTable())},
 		{"costLimit", markdown(costTable())},
 		{"rateLimitSchedule", markdown(scheduleTable())},
+		{"settings", markdown(settingsTable())},
+		{"settings.config", markdown(filesTable())},
+		{"settings.identityProviders", markdown(providerTable())},
+		{"settings.server", markdown(serverTable())},
+		{"settings.client", markdown(clientTable())},
+		{"settings.perRequestApiKey", markdown(passTable())},
+		{"settings.apiKeyValidation", markdown(validationTable())},
+		{"settings.access", markdown(accessTable())},
+		{"settings.rule", markdown(ruleTable())},
+		{"settings.encryption", markdown(encryptionTable())},
+		{"settings.resources", markdown(resourcesTable())},
+		{"settings.storage", markdown(storageTable())},
+		{"settings.backgroundJob", markdown(backgroundTable())},
 	} {
 		open, end := "<!-- table "+table.name+" -->\n", "<!-- end "+table.name+" -->"
 		before, rest, ok := strings.Cut(want, open)

@@ -27,7 +27,7 @@ func rootTable() table[Config] {
 			{interceptorsSection, "object: name → interceptor", "{}", enforced, "deployments that stand before others", "", readInterceptors},
 			{translatorsSection, "object: name → translator", "{}", enforced, "servers between two interfaces", "", readTranslators},
 			{routesSection, "object: name → route", "{}", enforced, "paths that are forwarded; of two that match, the one with the lower `order`, else the first", "", readRoutes},
-			{"toolsets", "object", "{}", notServed, "MCP servers", "nobody can call them here", notServedSection},
+			{"toolsets", "object", "{}", notServed, "MCP servers", "nobody can call them", notServedSection},
 			{"applicationTypeSchemas", "list or object", "", notServed, "types of applications", "applications of a type are served as others are", notServedSchemas},
 			{"catalogSchemas", "object", "", meaningless, "catalog data", "", nil},
 			{"tracing", "object", "", removed, "", "it moved to DIAL's static settings", nil},

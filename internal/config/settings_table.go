@@ -13,8 +13,7 @@ func settingsTable() table[Settings] {
 			func(l *loader, v spot, s *Settings) { readSection(l, v, filesTable(), s) }},
 		{"identityProviders", "object: name → provider", "{}", enforced, "who vouches for users, see below. DIAL wants at least one; here keys alone are enough", "", readProviders},
 		{"server", "object", "", enforced, "the server, see below", "", readServer},
-		{"client", "object", "", enforced, "calls to other servers, see below", "",
-			func(l *loader, v spot, s *Settings) { readSection(l, v, clientTable(), s) }},
+		{"client", "object", "", enforced, "calls to other servers, see below", "", readClient},
 		{"perRequestApiKey", "object", "", enforced, "the keys that other servers get, see below", "",
 			func(l *loader, v spot, s *Settings) { readSection(l, v, passTable(), s) }},
 		{"apiKeyValidation", "object", "", enforced, "see below", "",
@@ -114,19 +113,52 @@ func mergeTable() table[Settings] {
 	}}
 }
 
-func clientTable() table[Settings] {
-	return table[Settings]{
+// idleDraft is the idleTimeout of a section while its fields are read: a number of units.
+type idleDraft struct {
+	*Settings
+	idle int64
+	unit string
+}
+
+func newIdleDraft(s *Settings) idleDraft { return idleDraft{Settings: s, unit: "MILLISECONDS"} }
+
+// stated is how long that is, at most a day; 0 is not stated.
+func (d idleDraft) stated() time.Duration {
+	unit := map[string]time.Duration{"MILLISECONDS": time.Millisecond, "SECONDS": time.Second, "MINUTES": time.Minute, "HOURS": time.Hour}[d.unit]
+	if d.idle <= 0 || unit == 0 {
+		return 0
+	}
+	return time.Duration(min(d.idle, int64(24*time.Hour/unit))) * unit
+}
+
+// idleFields are the two fields of it.
+func idleFields(about string) []field[idleDraft] {
+	return []field[idleDraft]{
+		{"idleTimeout", "integer ≥ 1", "300000", enforced, about + ", in units of `idleTimeoutUnit`; at most a day", "",
+			func(l *loader, v spot, s *idleDraft) { l.integer(v, 1, &s.idle) }},
+		{"idleTimeoutUnit", "`MILLISECONDS`, `SECONDS`, `MINUTES`, `HOURS`", "MILLISECONDS", enforced, "", "",
+			func(l *loader, v spot, s *idleDraft) {
+				l.oneOf(v, &s.unit, "MILLISECONDS", "SECONDS", "MINUTES", "HOURS")
+			}},
+	}
+}
+
+func readClient(l *loader, s spot, settings *Settings) {
+	draft := newIdleDraft(settings)
+	readSection(l, s, clientTable(), &draft)
+	settings.SilenceTimeout = draft.stated()
+}
+
+func clientTable() table[idleDraft] {
+	return table[idleDraft]{
 		exact: true,
-		fields: []field[Settings]{
+		fields: append([]field[idleDraft]{
 			{"connectTimeout", "milliseconds ≥ 1", "10000", enforced, "how long a connection to another server may take", "",
-				func(l *loader, v spot, s *Settings) { l.millis(v, 1, &s.ConnectTimeout) }},
-			{"idleTimeout", "milliseconds ≥ 1", "300000", enforced, "how long another server may say nothing during an answer, of a deployment that states no `timeouts.interToken`", "",
-				func(l *loader, v spot, s *Settings) { l.millis(v, 1, &s.SilenceTimeout) }},
-			idle[Settings]("idleTimeoutUnit", "string", "MILLISECONDS", "idleTimeout is in milliseconds"),
-			idle[Settings]("keepAlive", "boolean", "true", "connections are kept"),
-			idle[Settings]("maxPoolSize", "integer", "4096", "connections are opened as they are needed"),
-			idle[Settings]("maxWaitQueueSize", "integer", "0", "no call waits for a connection"),
-		},
+				func(l *loader, v spot, s *idleDraft) { l.millis(v, 1, &s.ConnectTimeout) }},
+			idle[idleDraft]("keepAlive", "boolean", "true", "connections are kept"),
+			idle[idleDraft]("maxPoolSize", "integer", "4096", "connections are opened as they are needed"),
+			idle[idleDraft]("maxWaitQueueSize", "integer", "0", "no call waits for a connection"),
+		}, idleFields("how long another server may say nothing during an answer, of a deployment that states no `timeouts.interToken`")...),
 		elsewhere: vertxOption,
 	}
 }
@@ -134,43 +166,27 @@ func clientTable() table[Settings] {
 // vertxOption is what becomes of the other options of Vert.x, of which DIAL takes all.
 func vertxOption(member) string { return "options of Vert.x have no effect here" }
 
-// serverDraft is the section server while its fields are read.
-type serverDraft struct {
-	*Settings
-	idle int64
-	unit string
-}
-
 func readServer(l *loader, s spot, settings *Settings) {
-	draft := serverDraft{Settings: settings, unit: "MILLISECONDS"}
+	draft := newIdleDraft(settings)
 	readSection(l, s, serverTable(), &draft)
-	unit := map[string]time.Duration{"MILLISECONDS": time.Millisecond, "SECONDS": time.Second, "MINUTES": time.Minute, "HOURS": time.Hour}[draft.unit]
-	if draft.idle > 0 && unit > 0 {
-		settings.IdleTimeout = min(time.Duration(min(draft.idle, int64(24*time.Hour/unit)))*unit, 24*time.Hour)
-	}
+	settings.IdleTimeout = draft.stated()
 }
 
-func serverTable() table[serverDraft] {
-	return table[serverDraft]{
+func serverTable() table[idleDraft] {
+	return table[idleDraft]{
 		exact: true,
-		fields: []field[serverDraft]{
+		fields: append([]field[idleDraft]{
 			{"port", "integer ≥ 1", "8080", enforced, "where requests are taken, on every address; `--listen` goes before", "",
-				func(l *loader, v spot, s *serverDraft) {
+				func(l *loader, v spot, s *idleDraft) {
 					l.count(v, 1, &s.Port)
 					if s.Port > 65535 {
 						l.err(v, "must be a port: 1 to 65535", "")
 						s.Port = 0
 					}
 				}},
-			{"idleTimeout", "integer ≥ 1", "300000", enforced, "how long an idle connection of a client is kept, in units of `idleTimeoutUnit`; at most a day", "",
-				func(l *loader, v spot, s *serverDraft) { l.integer(v, 1, &s.idle) }},
-			{"idleTimeoutUnit", "`MILLISECONDS`, `SECONDS`, `MINUTES`, `HOURS`", "MILLISECONDS", enforced, "", "",
-				func(l *loader, v spot, s *serverDraft) {
-					l.oneOf(v, &s.unit, "MILLISECONDS", "SECONDS", "MINUTES", "HOURS")
-				}},
-			idle[serverDraft]("acceptBacklog", "integer", "4096", "the system's own counts"),
-			idle[serverDraft]("compressionSupported", "boolean", "true", "answers are not compressed"),
-		},
+			idle[idleDraft]("acceptBacklog", "integer", "4096", "the system's own counts"),
+			idle[idleDraft]("compressionSupported", "boolean", "true", "answers are not compressed"),
+		}, idleFields("how long an idle connection of a client is kept")...),
 		elsewhere: vertxOption,
 	}
 }
