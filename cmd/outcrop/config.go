@@ -46,7 +46,10 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 			if err != nil {
 				return err
 			}
-			cfg, problems := config.Load(files, options)
+			cfg, problems := &config.Config{}, []config.Problem(nil)
+			if len(files) > 0 { // else the settings alone are checked
+				cfg, problems = config.Load(files, options)
+			}
 			problems = append(problems, policyProblems(cfg, options.SkipInvalid)...)
 			problems = append(problems, cfg.ExpiryProblems(time.Now())...)
 			catalogue, err := loadCatalogue(file)

@@ -36,6 +36,9 @@ func readProviders(l *loader, s spot, settings *Settings) {
 		}
 		readObject(l, v, providerTable(), &provider)
 		l.checkProvider(v.namedAt(m.pos), provider)
+		if slices.ContainsFunc(provider.RolePaths, isFunction) {
+			continue // without its roles a token could do what one of them forbids
+		}
 		settings.Providers, at = append(settings.Providers, provider), append(at, v.namedAt(m.pos))
 	}
 	l.checkProviders(settings.Providers, at)
@@ -119,14 +122,17 @@ func (l *loader) rolePaths(s spot) []string {
 	}
 	for _, path := range paths {
 		switch {
-		case strings.HasPrefix(path, "fn:"):
-			l.err(s, "functions are not served: "+path+" would ask another service with the user's token", "let the provider put the groups into the token, and name their claim")
+		case isFunction(path):
+			l.warn(s, "functions are not served: "+path+" would ask another service with the user's token. The provider is left out, its tokens are refused", "let the provider put the groups into the token, and name their claim")
 		case slices.Contains(strings.Split(path, "."), ""):
 			l.err(s, "a name is missing between two dots of the path", "for example realm_access.roles")
 		}
 	}
 	return paths
 }
+
+// isFunction says whether a path is one of DIAL's functions, which find roles elsewhere than in the claims.
+func isFunction(path string) bool { return strings.HasPrefix(path, "fn:") }
 
 func (l *loader) algorithms(s spot) []string {
 	algorithms := l.strs(s)
