@@ -5,7 +5,7 @@ import (
 )
 
 // DecodeCompletion reads the body of a legacy completion request (the wire is
-// https://platform.openai.com/docs/api-reference/completions/create) as a chat of one user message. Of
+// https://platform.openai.com/docs/api-reference/completions/create) as a chat of one user message, of the Index AtPrompt. Of
 // prompts there is one: several, and prompts of tokens, are refused, and so are the members that only a model
 // of that time can honour (echo, logprobs, suffix, best_of). Without max_tokens the model decides, as in a
 // chat, where OpenAI ends after 16. The values alias body, and errors and limits are as DecodeChat's.
@@ -19,7 +19,7 @@ func DecodeCompletion(body []byte) (*llm.ChatRequest, Shape, error) {
 	if err := d.err(); err != nil {
 		return nil, Shape{}, errorOf(err, "a completion request")
 	}
-	d.req.Messages = []llm.Message{{Role: llm.RoleUser, Parts: []llm.Part{llm.Text{Text: d.prompt}}}}
+	d.req.Messages = []llm.Message{{Role: llm.RoleUser, Index: AtPrompt, Parts: []llm.Part{llm.Text{Text: d.prompt}}}}
 	d.req.MaxTokens, d.req.Whole = d.maxTokens, !d.shape.Stream
 	d.shape.Ignored = d.ignored.paths(body)
 	return d.req, d.shape, nil

@@ -15,6 +15,7 @@ import (
 func WriteCompletion(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
 	choices, err := collect(seq, &env)
 	if err != nil {
+		err = renamed(err, renameMessages)
 		WriteError(w, err)
 		return err
 	}
@@ -33,7 +34,8 @@ func WriteCompletion(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
-	SetHeaders(h, &env, &choices[0].Start)
+	start := renamedStart(choices[0].Start, renameMessages)
+	SetHeaders(h, &env, &start)
 	if _, err := w.Write(*buf); err != nil {
 		return clientGone(err)
 	}
@@ -112,13 +114,13 @@ func (s *completionStream) take(event llm.Event, err error) error {
 	case gone != nil:
 		return clientGone(gone)
 	case err != nil:
-		return s.fail(err)
+		return s.fail(renamed(err, renameMessages))
 	case s.unfinished == 0:
 		return nil
 	}
 	switch e := event.(type) {
 	case llm.Start:
-		s.started, s.start = true, e
+		s.started, s.start = true, renamedStart(e, renameMessages)
 	case llm.Choice:
 		s.index = e.Index
 	case *llm.TextDelta:

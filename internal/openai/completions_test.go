@@ -2,6 +2,7 @@ package openai
 
 import (
 	"iter"
+	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
@@ -67,5 +68,30 @@ func TestCompletionStreamOfTwo(t *testing.T) {
 		"data: [DONE]",
 	}, got); diff != "" {
 		t.Error(diff)
+	}
+}
+
+// An error ends a completion wherever it comes, never with [DONE], and names the prompt.
+func TestCompletionFailsAnywhere(t *testing.T) {
+	list := []any{llm.Start{Ignored: []string{"messages[-3].content"}}, &llm.TextDelta{Text: "a"}, llm.Pause{}, &llm.TextDelta{Text: "b"}}
+	failure := llm.Invalid("messages[-3].content", "messages[-3].content: too long.")
+	for at := range len(list) + 1 {
+		seq := events(append(append([]any{}, list[:at]...), failure)...)
+		w := httptest.NewRecorder()
+		err := WriteCompletionStream(w, seq, Envelope{})
+		if e := llm.AsError(err); e.Param != "prompt" || e.Message != "prompt: too long." {
+			t.Fatal(err)
+		}
+		if refused := at <= 1; refused != (w.Code == http.StatusBadRequest) || strings.Contains(w.Body.String(), "[DONE]") || !strings.Contains(w.Body.String(), `"param":"prompt"`) {
+			t.Errorf("%d: %d %s", at, w.Code, w.Body)
+		}
+		w = httptest.NewRecorder()
+		if err := WriteCompletion(w, seq, Envelope{}); err == nil || w.Code != http.StatusBadRequest || !strings.Contains(w.Body.String(), `"param":"prompt"`) {
+			t.Error(err, w.Body)
+		}
+	}
+	w := httptest.NewRecorder()
+	if err := WriteCompletionStream(w, events(append(list, llm.Finish{})...), Envelope{}); err != nil || w.Header().Get(HeaderIgnored) != "prompt" {
+		t.Error(err, w.Header())
 	}
 }

@@ -60,9 +60,7 @@ func (r *response) add(event llm.Event) {
 	case llm.Finish:
 		r.end(e)
 	case llm.Start:
-		r.started, r.start = true, e
-		r.start.Ignored, r.start.Changed = responsesPaths(e.Ignored), responsesPaths(e.Changed)
-		r.start.Cached = responsesPath(e.Cached)
+		r.started, r.start = true, renamedStart(e, responsesPath)
 	}
 }
 

@@ -10,27 +10,36 @@ import (
 
 // RenameResponses is err with the paths of this wire where an adapter, or the server, named those of a
 // chat: input[3] for messages[3], reasoning.effort for reasoning_effort. The writers of this package do
-// it themselves. It is for the legacy completions too.
-func RenameResponses(err error) error {
+// it themselves.
+func RenameResponses(err error) error { return renamed(err, responsesPath) }
+
+// renamed is err with its paths, and those in its message, renamed.
+func renamed(err error, path func(string) string) error {
 	e, ok := errors.AsType[*llm.Error](err)
 	if !ok {
 		return err
 	}
-	renamed := *e
-	renamed.Param = responsesPath(e.Param)
-	if e.Param != "" && renamed.Param != e.Param {
-		renamed.Message = strings.ReplaceAll(e.Message, e.Param, renamed.Param)
+	told := *e
+	told.Param = path(e.Param)
+	if e.Param != "" && told.Param != e.Param {
+		told.Message = strings.ReplaceAll(e.Message, e.Param, told.Param)
 	}
-	renamed.Message = renameMessages(renamed.Message)
-	return &renamed
+	told.Message = renameMessages(told.Message)
+	return &told
 }
 
-func responsesPaths(paths []string) []string {
-	renamed := make([]string, len(paths))
-	for i, path := range paths {
-		renamed[i] = responsesPath(path)
+// renamedStart is a Start with its paths renamed.
+func renamedStart(start llm.Start, path func(string) string) llm.Start {
+	start.Ignored, start.Changed, start.Cached = renamedPaths(start.Ignored, path), renamedPaths(start.Changed, path), path(start.Cached)
+	return start
+}
+
+func renamedPaths(paths []string, path func(string) string) []string {
+	told := make([]string, len(paths))
+	for i := range paths {
+		told[i] = path(paths[i])
 	}
-	return renamed
+	return told
 }
 
 // responsesPath is the name that a member of a chat has here.
