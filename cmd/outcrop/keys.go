@@ -210,19 +210,10 @@ func listKeys(cfg *config.Config, now time.Time) []listedKey {
 	out := make([]listedKey, 0, len(cfg.Keys))
 	compiled := cfg.Compile().Keys // which hold no secret
 	for i, k := range cfg.Keys {
-		sum := k.Sum()
+		sum, shown := k.Sum(), compiled[i]
 		listed := listedKey{
-			Name: k.Name, Digest: hex.EncodeToString(sum[:])[:shownDigits], Project: compiled[i].Project, Roles: compiled[i].Roles, Secured: k.Secured,
-		}
-		if !k.Expires.IsZero() {
-			listed.Expires, listed.Expired = k.Expires.Format(time.RFC3339), !k.Expires.After(now)
-		}
-		if k.AllowedIPs != nil {
-			networks := []string{}
-			for _, network := range k.AllowedIPs {
-				networks = append(networks, network.String())
-			}
-			listed.Networks = &networks
+			Name: shown.Name, Digest: hex.EncodeToString(sum[:])[:shownDigits], Project: shown.Project, Roles: shown.Roles,
+			Expires: shown.Expires, Expired: !k.Expires.IsZero() && !k.Expires.After(now), Networks: shown.AllowedIPs, Secured: shown.Secured,
 		}
 		out = append(out, listed)
 	}

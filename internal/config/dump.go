@@ -6,6 +6,7 @@ import (
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Compiled is what a [Config] comes to, in words that hold no secret.
@@ -36,8 +37,13 @@ type CompiledModel struct {
 
 // CompiledKey is one key without the key.
 type CompiledKey struct {
+	Name    string   `json:"name,omitempty"` // of an entry whose name is not the key
 	Project string   `json:"project"`
 	Roles   []string `json:"roles"`
+	// AllowedIPs are the networks it may be used from: absent is everywhere, an empty list nowhere.
+	AllowedIPs *[]string `json:"allowedIpAddressRanges,omitempty"`
+	Expires    string    `json:"expires,omitempty"` // RFC 3339
+	Secured    bool      `json:"secured,omitempty"`
 }
 
 // Compile works out what the configuration comes to.
@@ -48,10 +54,25 @@ func (c *Config) Compile() Compiled {
 		out.Models = append(out.Models, c.compileModel(m, hide))
 	}
 	for _, k := range c.Keys {
-		out.Keys = append(out.Keys, CompiledKey{hide.clean(k.Project), hide.cleanAll(k.Roles)})
+		out.Keys = append(out.Keys, compileKey(k, hide))
 	}
 	for _, r := range c.Roles {
 		out.Roles = append(out.Roles, hide.clean(r.Name))
+	}
+	return out
+}
+
+func compileKey(k Key, hide redactor) CompiledKey {
+	out := CompiledKey{Name: hide.clean(k.Name), Project: hide.clean(k.Project), Roles: hide.cleanAll(k.Roles), Secured: k.Secured}
+	if k.AllowedIPs != nil {
+		networks := []string{}
+		for _, network := range k.AllowedIPs {
+			networks = append(networks, network.String())
+		}
+		out.AllowedIPs = &networks
+	}
+	if !k.Expires.IsZero() {
+		out.Expires = k.Expires.Format(time.RFC3339)
 	}
 	return out
 }
@@ -143,11 +164,29 @@ func (c *Config) Dump(w io.Writer) error {
 	}
 	fmt.Fprintf(&b, "keys: %d\n", len(compiled.Keys))
 	for i, k := range compiled.Keys {
-		fmt.Fprintf(&b, "  #%d project %q: roles %s\n", i+1, k.Project, oneLine(k.Roles))
+		fmt.Fprintf(&b, "  #%d %s\n", i+1, k.text())
 	}
 	fmt.Fprintf(&b, "roles: %s\n", oneLine(compiled.Roles))
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// text is a key on one line.
+func (k CompiledKey) text() string {
+	text := fmt.Sprintf("project %q: roles %s", k.Project, oneLine(k.Roles))
+	if k.Name != "" {
+		text = fmt.Sprintf("%q, %s", k.Name, text)
+	}
+	switch {
+	case k.AllowedIPs != nil && len(*k.AllowedIPs) == 0:
+		text += "; from nowhere"
+	case k.AllowedIPs != nil:
+		text += "; from " + strings.Join(*k.AllowedIPs, ", ")
+	}
+	if k.Expires != "" {
+		text += "; until " + k.Expires
+	}
+	return text
 }
 
 func (m CompiledModel) who() string {
