@@ -168,14 +168,10 @@ func explainedModel(f explainFlags, name string) (*explained, error) {
 		if config.HasErrors(problems) {
 			return nil, errors.New("the configuration has errors: outcrop config check lists them")
 		}
-		i := slices.IndexFunc(cfg.Models, func(m config.Model) bool { return m.Name == name })
-		if i < 0 {
-			return nil, fmt.Errorf("the configuration has no model named %q", name)
+		if e.Model, err = bedrockModel(cfg, name); err != nil {
+			return nil, err
 		}
-		e.Model, e.listed = cfg.Models[i], true
-		if why := e.NotServed(); why != "" {
-			return nil, fmt.Errorf("the model %q is not served: %s", name, why)
-		}
+		e.listed = true
 	}
 	e.upstream, _ = e.Upstream()
 	e.region = cmp.Or(e.Region(e.upstream), getenv("AWS_REGION"), getenv("AWS_DEFAULT_REGION"), f.region)
@@ -183,6 +179,27 @@ func explainedModel(f explainFlags, name string) (*explained, error) {
 		return nil, errors.New("no AWS region: give --region, or set AWS_REGION")
 	}
 	return e, nil
+}
+
+// bedrockModel is the model of that name, which AWS is asked for.
+func bedrockModel(cfg *config.Config, name string) (config.Model, error) {
+	i := slices.IndexFunc(cfg.Models, func(m config.Model) bool { return m.Name == name })
+	if i >= 0 {
+		m := cfg.Models[i]
+		switch why := m.NotServed(); {
+		case why != "":
+			return m, fmt.Errorf("the model %q is not served: %s", name, why)
+		case m.Bedrock == "":
+			return m, fmt.Errorf("requests for the model %q go to another server as they are: only what Bedrock is asked can be explained", name)
+		}
+		return m, nil
+	}
+	for _, d := range cfg.CompileDeployments() {
+		if d.Name == name {
+			return config.Model{}, fmt.Errorf("%q is a deployment of the kind %s: only what Bedrock is asked for a model can be explained", name, d.Kind)
+		}
+	}
+	return config.Model{}, fmt.Errorf("the configuration has no model named %q", name)
 }
 
 // nobody is a transport that sends nothing.

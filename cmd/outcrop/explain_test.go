@@ -97,3 +97,16 @@ func TestExplainReadsADeployment(t *testing.T) {
 		t.Errorf("exit status %d\n%s", code, out)
 	}
 }
+
+// TestExplainKnowsWhatItCannotExplain: what other servers answer is named as such.
+func TestExplainKnowsWhatItCannotExplain(t *testing.T) {
+	writeConfig(t, `{"models": {"gpt": {"endpoint": "http://adapter/chat"}}, "applications": {"app": {"endpoint": "http://app/chat"}},
+		"interceptors": {"pii": {"endpoint": "http://pii"}}, "routes": {"rates": {"paths": ["/r"], "response": {}}}, "keys": {"a-key-of-team-a": {"project": "p", "role": "default"}}}`)
+	for name, want := range map[string]string{
+		"gpt": "go to another server", "app": "of the kind application", "pii": "of the kind interceptor", "rates": "of the kind route", "none": `no model named "none"`,
+	} {
+		if code, out := runExplain(t, `{"messages":[{"role":"user","content":"Hi"}]}`, "--config", "a.json", "--region", "us-east-1", name); code != 1 || !strings.Contains(out, want) {
+			t.Errorf("%s: %d %s, want %q", name, code, out, want)
+		}
+	}
+}
