@@ -34,6 +34,8 @@ func TestTheCompatibilityPageIsWhatTheCodeDoes(t *testing.T) {
 	for _, table := range []struct{ name, text string }{
 		{"fields", fieldTable(openai.Fields())},
 		{"embedding fields", fieldTable(openai.EmbeddingFields())},
+		{"responses fields", fieldTable(openai.ResponsesFields())},
+		{"completion fields", fieldTable(openai.CompletionFields())},
 		{"messages fields", messagesTable()},
 		{"features", featureTable(t)},
 	} {

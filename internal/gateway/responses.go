@@ -87,7 +87,7 @@ func (g *Gateway) readResponse(x *exchange, a asked, to *step, body []byte, peek
 	}
 	p.env.Echo, p.env.Ignored, p.env.Changed = shape.Echo, shape.Ignored, shape.Changed
 	p.env.Encrypted, p.env.Summary = shape.Encrypted, shape.Summary
-	return p, g.prepareResponse(x, a, p, to.served, decoded{req, shape.Shape})
+	return p, openai.RenameResponses(g.prepareResponse(x, a, p, to.served, decoded{req, shape.Shape}))
 }
 
 // prepareResponse is what any chat gets before a model is asked. The defaults are those of the Responses API,
