@@ -40,6 +40,7 @@ type nativeResponse struct {
 	env           *ResponsesEnvelope
 	ignored       []string
 	opened, ended bool
+	events        int64
 	final         []byte
 }
 
@@ -79,6 +80,7 @@ func (n *nativeResponse) take(p *llm.MessagesPiece, err error) error {
 }
 
 func (n *nativeResponse) event(kind string, data []byte) {
+	n.events++
 	n.out.Buf = append(append(append(n.out.Buf, "event: "...), kind...), '\n')
 	n.out.Buf = append(append(append(n.out.Buf, sse.Data...), data...), sse.End...)
 }
@@ -90,7 +92,9 @@ func (n *nativeResponse) fail(err error) error {
 		WriteError(n.w, err)
 		return err
 	}
-	n.event("response.failed", append(append([]byte(`{"type":"response.failed","response":`), BareResponse(n.env, "failed", err)...), '}'))
+	failed := strconv.AppendInt([]byte(`{"type":"response.failed","sequence_number":`), n.events, 10)
+	failed = append(append(failed, `,"response":`...), BareResponse(n.env, "failed", err)...)
+	n.event("response.failed", append(failed, '}'))
 	if gone := n.out.Flush(); gone != nil {
 		return clientGone(gone)
 	}
