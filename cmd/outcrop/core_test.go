@@ -76,7 +76,7 @@ func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, trans
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := newPool(func(s bedrock.Settings) (*bedrock.Client, error) {
+	clients := newPool(func(bedrock.Settings) (*bedrock.Client, error) {
 		return bedrock.New(bedrock.Options{
 			Region: "us-east-1", Endpoint: "http://bedrock", MantleEndpoint: "http://mantle", Transport: transport, Catalogue: catalogue,
 			Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2", ""),

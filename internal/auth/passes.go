@@ -89,8 +89,8 @@ func (p *Passes) Issue(pass *Pass) (key string) {
 // trim drops what has expired, and the oldest when there is no room for one more.
 func (p *Passes) trim() {
 	now := p.now()
-	for _, list := range [...]*list.List{&p.order, &p.long} {
-		for first := list.Front(); first != nil; first = list.Front() {
+	for _, keys := range [...]*list.List{&p.order, &p.long} {
+		for first := keys.Front(); first != nil; first = keys.Front() {
 			i := first.Value.(issued)
 			if now.Before(i.expires) && len(p.held) < p.max {
 				break
