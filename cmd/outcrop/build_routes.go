@@ -11,7 +11,8 @@ import (
 	"outcrop/internal/proxy"
 )
 
-// routesOf maps the routes of a configuration. One without a server and without a canned answer is left out.
+// routesOf maps the routes of a configuration. Requests for one without a server and without a canned answer are no
+// other route's: nobody answers them.
 func routesOf(cfg *config.Config, remotes http.RoundTripper) ([]gateway.Route, error) {
 	routes := make([]gateway.Route, 0, len(cfg.Routes))
 	for _, r := range cfg.Routes {
@@ -19,9 +20,7 @@ func routesOf(cfg *config.Config, remotes http.RoundTripper) ([]gateway.Route, e
 		if err != nil {
 			return nil, fmt.Errorf("routes.%s: %w", r.Name, err)
 		}
-		if route.Canned != nil || route.Server != nil {
-			routes = append(routes, route)
-		}
+		routes = append(routes, route)
 	}
 	return routes, nil
 }

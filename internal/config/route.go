@@ -55,7 +55,7 @@ func routeTable() table[routeDraft] {
 
 func responseTable() table[CannedResponse] {
 	return table[CannedResponse]{fields: []field[CannedResponse]{
-		{"status", "100 … 599", "200", enforced, "", "",
+		{"status", "200 … 599", "200", enforced, "", "",
 			func(l *loader, v spot, r *CannedResponse) {
 				l.count(v, 200, &r.Status)
 				if r.Status > 599 {

@@ -2,7 +2,10 @@ package config
 
 import (
 	"fmt"
+	"math"
+	"net/http"
 	"slices"
+	"strings"
 )
 
 // isEntitySection says whether the members of a section stand each for itself.
@@ -47,7 +50,12 @@ func (l *loader) leaveOut(root spot, cfg *Config) {
 	cfg.Applications = slices.DeleteFunc(cfg.Applications, func(a Application) bool { return out(applicationsSection, a.Name) })
 	cfg.Interceptors = slices.DeleteFunc(cfg.Interceptors, func(i Interceptor) bool { return out(interceptorsSection, i.Name) })
 	cfg.Translators = slices.DeleteFunc(cfg.Translators, func(t Translator) bool { return out(translatorsSection, t.Name) })
-	cfg.Routes = slices.DeleteFunc(cfg.Routes, func(r Route) bool { return out(routesSection, r.Name) })
+	cfg.Routes = slices.DeleteFunc(cfg.Routes, func(r Route) bool { return out(routesSection, r.Name) && !l.bars(&r) })
+	for i := range cfg.Routes {
+		if r := &cfg.Routes[i]; out(routesSection, r.Name) {
+			*r = l.closedRoute(r)
+		}
+	}
 	cfg.Keys = slices.DeleteFunc(cfg.Keys, func(k Key) bool { return out(keysSection, k.Name) || out(keysSection, k.Secret.Reveal()) })
 	cfg.Roles = slices.DeleteFunc(cfg.Roles, func(r Role) bool {
 		bad := out(rolesSection, r.Name)
@@ -57,6 +65,30 @@ func (l *loader) leaveOut(root spot, cfg *Config) {
 		return bad
 	})
 	closeRoles(cfg, func(role string) bool { return out(rolesSection, role) })
+}
+
+// bars says whether a route that has mistakes keeps somebody from its paths. Without it they would be another route's.
+func (l *loader) bars(r *Route) bool { return r.UserRoles != nil || l.mistaken(r, "userRoles") }
+
+// closedRoute stands in for such a route: nobody may ask its paths, or any path when they are not known.
+func (l *loader) closedRoute(r *Route) Route {
+	closed := Route{Name: r.Name, Paths: r.Paths, Order: r.Order, UserRoles: []string{}, Response: &CannedResponse{Status: http.StatusForbidden}}
+	if l.mistaken(r, "paths") {
+		closed.Paths = []string{`(?s).*`}
+	}
+	if l.mistaken(r, "order") {
+		closed.Order = math.MinInt
+	}
+	return closed
+}
+
+// mistaken says whether a field of the route has a mistake.
+func (l *loader) mistaken(r *Route, field string) bool {
+	entity, path := entityName(routesSection, r.Name), routesSection+segment(r.Name)+"."
+	return slices.ContainsFunc(l.problems, func(f finding) bool {
+		name, _, _ := strings.Cut(strings.TrimPrefix(f.Path, path), "[")
+		return f.entity == entity && sameField(field, name)
+	})
 }
 
 // closeRoles takes away what roles that are left out would open.

@@ -25,7 +25,7 @@ type Route struct {
 	Order int
 	// Roles may use it: nil means everyone, an empty list nobody.
 	Roles []string
-	// Canned is the answer, or else Server has it.
+	// Canned is the answer, or else Server has it; without both the route is known, and nobody answers.
 	Canned *Canned
 	Server *proxy.Raw
 }
@@ -76,6 +76,9 @@ func (g *Gateway) handleRoute(x *exchange, r *http.Request, t *Route) error {
 	}
 	if x.project = caller.Project; t.Roles != nil && !caller.HasAny(t.Roles) {
 		return x.refuse(&llm.Error{Kind: llm.KindForbidden, Message: "Forbidden route"})
+	}
+	if t.Canned == nil && t.Server == nil {
+		return x.refuse(&llm.Error{Kind: llm.KindUnavailable, Message: "Route " + t.Name + " has no server. The operator has to give it an upstream that is not disabled."})
 	}
 	if t.Canned != nil {
 		x.WriteHeader(t.Canned.Status)
