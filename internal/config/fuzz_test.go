@@ -3,6 +3,7 @@ package config
 import (
 	"bytes"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -121,6 +122,11 @@ func frames() []string {
 		`{"keys": [{"key": "` + c + `", "project": "p"}], ` + named,
 		`{"keys": {"p": "` + c + `"}, ` + named,
 		`{"keys": {"` + c + `": {"project": "p", "roles": ["` + c + `y"]}}, ` + named + `"roles": {"` + c + `": {"limits": {"` + c + `z": `,
+		`{"keys": {"n": {"project": "p", "role": "r", "key": "` + canary + `"`,
+		`{"applications": {"a": {"endpoint": "http://u:` + canary + `@a/?k=` + canary + `", "default_headers": {"X-Key": "` + canary + `"}`,
+		`{"models": {"m": {"baseUrl": "http://b", "upstreams": [{"interfaces": {"openaiChatCompletions": {"key": "` + canary + `"`,
+		`{"models": {"m": {"baseUrl": "http://b", "interfaces": {"openaiChatCompletions": {"defaultHeaders": {"X-Key": "` + canary + `"`,
+		`{"routes": {"r": {"paths": ["/r"], "upstreams": [{"endpoint": "http://r", "key": "` + canary + `"`,
 		"keys:\n  " + canary + ": ",
 		"keys:\n  " + canary + ": {project: p, roles: [r]}\n",
 		"models:\n  m:\n    endpoint: bedrock:amazon.nova-lite-v1:0\n    upstreams:\n    - key: " + canary,
@@ -154,7 +160,7 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(path, content, 0o600); err != nil {
 			t.Fatal(err)
 		}
-		cfg, problems := Load([]string{path}, Options{})
+		cfg, problems := Load([]string{path}, Options{SkipInvalid: frame >= 128})
 		var out strings.Builder
 		for _, p := range problems {
 			if line := p.String(); strings.ContainsAny(line, "\n\r") || p.Message == "" {
@@ -166,10 +172,55 @@ func FuzzLoad(f *testing.F) {
 		if err := cfg.Dump(&out); err != nil {
 			t.Fatal(err)
 		}
+		fmt.Fprintf(&out, "%+v %+v", cfg.CompileDeployments(), cfg.Skipped)
 		for _, form := range []string{canary, quotedCanary, escapedCanary} {
 			if strings.Contains(out.String(), form) {
 				t.Fatalf("the canary leaks: %s", out.String())
 			}
+		}
+	})
+}
+
+// Whatever a file of settings and a variable hold, reading them ends, every problem is one line, and none shows a
+// secret.
+func FuzzLoadSettings(f *testing.F) {
+	for _, seed := range []string{
+		`{}`, `{"encryption": {"secret": "` + canary + `", "key": "` + canary + `"}}`, `{"encryption": {"password": "` + canary + `"`,
+		`{"identityProviders": {"a": {"jwksUrl": "https://a", "rolePath": ["a.b", "fn:x"], "loggingSalt": "` + canary + `"}}}`,
+		`{"storage": {"credential": "` + canary + `"}, "server": {"idleTimeout": 9223372036854775807, "idleTimeoutUnit": "HOURS"}}`,
+		`{"access": {"admin": {"rules": [{"source": "roles", "function": "REGEX", "targets": ["("]}]}}}`,
+		`{"config": {"files": "a", "reload": 1e400, "jsonMergeStrategy": []}, "perRequestApiKey": {"ttl": "9223372036854775807"}}`,
+	} {
+		f.Add([]byte(seed), "aidial.server.port", "8080")
+		f.Add([]byte(seed), "aidial.config", "{}")
+		f.Add([]byte(seed), "aidial.encryption.secret", canary)
+		f.Add([]byte(seed), "proxy.encryption", `{"salt": "`+canary+`"}`)
+		f.Add([]byte(seed), "aidial.identityProviders.a.loggingSalt", `"`+canary+`"`)
+		f.Add([]byte(seed), "aidial..a", "")
+	}
+	f.Fuzz(func(t *testing.T, file []byte, name, value string) {
+		if strings.HasSuffix(name, fileSuffix) || bytes.Contains(file, []byte("File\"")) {
+			return // files of this machine
+		}
+		path := filepath.Join(t.TempDir(), "s.json")
+		if err := os.WriteFile(path, file, 0o600); err != nil {
+			t.Fatal(err)
+		}
+		settings, problems := LoadSettings(path, []string{"aidial.encryption.secret=" + canary, name + "=" + value})
+		if settings == nil {
+			t.Fatal("no settings")
+		}
+		for _, p := range problems {
+			line := p.String()
+			if strings.ContainsAny(line, "\n\r") || p.Message == "" {
+				t.Fatalf("not one line: %q", line)
+			}
+			if strings.Contains(line, canary) && !strings.Contains(name, canary) {
+				t.Fatalf("the canary leaks: %s", line)
+			}
+		}
+		if settings.IdleTimeout < 0 || settings.SilenceTimeout < 0 || settings.PassLifetime < 0 || settings.Reload < 0 {
+			t.Fatalf("a time before its beginning: %+v", settings)
 		}
 	})
 }
