@@ -13,7 +13,7 @@ import (
 // claims are what a token says, as JSON has it; numbers are json.Number.
 type claims map[string]any
 
-// maxUserID is the longest id of a user, in bytes.
+// maxUserID is the longest id of a user, name of a project or of a user in logs, in bytes.
 const maxUserID = 512
 
 // parseClaims reads an object. A member that is there twice could be read as one or the other: it is an error, as
@@ -128,11 +128,11 @@ func (p *Provider) caller(c claims, admins []judge) (*Caller, error) {
 		path = "sub"
 	}
 	user := c.id(path)
-	if user == "" || len(user) > maxUserID || strings.ContainsFunc(user, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+	if user = fit(user); user == "" {
 		return nil, bad("it does not say whose it is; the claim " + path + " should")
 	}
 	caller := &Caller{
-		Project: c.text(p.ProjectPath), Roles: p.roles(c), User: user, Name: c.text(p.DisplayNamePath),
+		Project: fit(c.text(p.ProjectPath)), Roles: p.roles(c), User: user, Name: c.text(p.DisplayNamePath),
 		Claims: make(map[string][]string, len(c)), Admin: obeyed(admins, c),
 	}
 	for name, v := range c {
@@ -142,11 +142,19 @@ func (p *Provider) caller(c claims, admins []judge) (*Caller, error) {
 	return caller, nil
 }
 
+// fit is a text that is fit to name somebody, in a log too, or "": one that is long or has control characters is not.
+func fit(text string) string {
+	if len(text) > maxUserID || strings.ContainsFunc(text, func(r rune) bool { return r < ' ' || r == 0x7f }) {
+		return ""
+	}
+	return text
+}
+
 // logName is the user as logs may have it. Without the claim that logs should have, the id stands in, hashed.
 func (p *Provider) logName(c claims, user string) string {
 	name, hashed := user, p.Hashed
 	if p.LogPath != "" {
-		if name = c.text(p.LogPath); name == "" {
+		if name = fit(c.text(p.LogPath)); name == "" {
 			name, hashed = user, true
 		}
 	}

@@ -69,7 +69,7 @@ type flight struct {
 func (s *keySet) run(ctx context.Context) {
 	retry := firstRetry
 	for {
-		wait := s.positive / 4 * 3 // before they are old
+		wait := max(s.positive/4*3, missEvery) // before they are old, and not without a pause
 		if err := s.refresh(ctx); err != nil {
 			wait = min(retry, wait)
 			retry = min(2*retry, lastRetry)
@@ -107,16 +107,20 @@ func (s *keySet) fetch(ctx context.Context, f *flight) {
 	keys, err := s.get(ctx)
 	now := s.now()
 	s.mu.Lock()
-	before := s.err
+	before, empty := s.err, !s.fetched.IsZero() && len(s.keys) == 0
 	if s.err = err; err == nil {
 		s.replace(keys)
 		s.fetched = now
 	} else if before == nil {
 		s.since = now
 	}
+	emptied := err == nil && len(keys) == 0 && !empty
 	f.err, s.flight = err, nil
 	s.mu.Unlock()
 	close(f.done)
+	if emptied {
+		s.log.Warn("an identity provider has no key that tokens could be checked with: its tokens are refused", "provider", s.provider)
+	}
 	switch {
 	case err != nil && before == nil:
 		s.log.Warn("cannot fetch the keys of an identity provider: tokens are checked with the last ones, and new ones are asked for again and again", "provider", s.provider, "error", err)
@@ -133,11 +137,11 @@ func (s *keySet) get(ctx context.Context) ([]*verifier, error) {
 	case err != nil:
 		return nil, err
 	case status != http.StatusOK:
-		return nil, fmt.Errorf("%s answers with status %d", s.url, status)
+		return nil, fmt.Errorf("%s answers with status %d", shownURL(s.url), status)
 	}
 	keys, err := parseKeys(body)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w", s.url, err)
+		return nil, fmt.Errorf("%s: %w", shownURL(s.url), err)
 	}
 	return keys, nil
 }
@@ -256,7 +260,7 @@ func (s *keySet) problem() *Problem {
 	case s.err != nil:
 		return &Problem{s.provider, "its keys cannot be fetched: " + s.err.Error(), s.since}
 	case !s.fetched.IsZero() && len(s.keys) == 0:
-		return &Problem{s.provider, s.url + " has no key that tokens could be checked with", s.fetched}
+		return &Problem{s.provider, shownURL(s.url) + " has no key that tokens could be checked with", s.fetched}
 	default:
 		return nil
 	}

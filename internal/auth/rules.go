@@ -1,6 +1,7 @@
 package auth
 
 import (
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -35,6 +36,9 @@ func judges(rules []Rule) ([]judge, error) {
 }
 
 func (r Rule) compile() (func(string) bool, error) {
+	if slices.Contains(r.Targets, "") {
+		return nil, errors.New("one of its targets is empty: every claim would hold it")
+	}
 	switch strings.ToUpper(r.Function) {
 	case "EQUAL":
 		return func(value string) bool {
@@ -52,7 +56,11 @@ func (r Rule) compile() (func(string) bool, error) {
 	case "REGEX":
 		patterns := make([]*regexp.Regexp, 0, len(r.Targets))
 		for _, target := range r.Targets {
-			pattern, err := regexp.Compile(`^(?:` + target + `)$`)
+			bare, err := regexp.Compile(target)
+			if err != nil { // also one that is an expression only within the parentheses, and leaves them
+				return nil, fmt.Errorf("its target is not a regular expression: %w", err)
+			}
+			pattern, err := whole(bare)
 			if err != nil {
 				return nil, fmt.Errorf("its target is not a regular expression: %w", err)
 			}

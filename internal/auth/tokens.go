@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"sync"
 	"time"
 
@@ -40,7 +41,9 @@ type Tokens struct {
 	signed  []*source // providers of JWTs
 	asked   []*source // providers with user-info endpoints
 	admins  []judge
+	names   []string // of all providers, in their order
 	client  *http.Client
+	log     *slog.Logger
 	now     func() time.Time
 	known   cache
 	refused cache
@@ -55,6 +58,9 @@ type source struct {
 	Provider
 	keys *keySet // nil for one without
 	algs []jose.SignatureAlgorithm
+
+	mu      sync.Mutex
+	trouble *Problem // of its user-info endpoint, or nil
 }
 
 // Problem is what is wrong with a provider now. Others work on.
@@ -76,7 +82,7 @@ func NewTokens(ctx context.Context, o TokenOptions) (*Tokens, error) {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	if t.now == nil {
+	if t.log = log; t.now == nil {
 		t.now = time.Now
 	}
 	var err error
@@ -111,6 +117,7 @@ func (t *Tokens) add(p Provider, log *slog.Logger) error {
 	if p.Algorithms == nil {
 		p.Algorithms = safeAlgorithms()
 	}
+	t.names = append(t.names, p.Name)
 	s := &source{Provider: p, algs: algorithms(p.Algorithms)}
 	if p.UserInfoURL != "" {
 		t.asked = append(t.asked, s)
@@ -132,8 +139,12 @@ func (t *Tokens) add(p Provider, log *slog.Logger) error {
 	return nil
 }
 
-// Problems are what is wrong with the providers now; nil is nothing.
+// Problems are what is wrong with the providers now; nil is nothing. Of one that is asked about each token it is what
+// was wrong when it was asked last. nil has none.
 func (t *Tokens) Problems() []Problem {
+	if t == nil {
+		return nil
+	}
 	var problems []Problem
 	for _, s := range t.signed {
 		if s.keys == nil {
@@ -143,7 +154,20 @@ func (t *Tokens) Problems() []Problem {
 			problems = append(problems, *p)
 		}
 	}
+	for _, s := range t.asked {
+		if p := s.problem(); p != nil {
+			problems = append(problems, *p)
+		}
+	}
 	return problems
+}
+
+// Providers are the names of all providers, in their order. nil has none.
+func (t *Tokens) Providers() []string {
+	if t == nil {
+		return nil
+	}
+	return t.names
 }
 
 // sameHost lets a provider redirect within its host: its operator named that host, and no other.
@@ -159,26 +183,41 @@ func sameHost(r *http.Request, via []*http.Request) error {
 }
 
 // get asks a provider, with a token unless that is "".
-func get(ctx context.Context, client *http.Client, url, token string) (status int, body []byte, err error) {
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
+func get(ctx context.Context, client *http.Client, at, token string) (status int, body []byte, err error) {
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, at, nil)
 	if err != nil {
 		return 0, nil, err
 	}
+	most := int64(maxReply)
 	r.Header.Set("Accept", "application/json")
 	if token != "" {
+		most = maxUserInfo
 		r.Header.Set("Authorization", "Bearer "+token)
 	}
 	resp, err := client.Do(r)
+	if e, ok := errors.AsType[*url.Error](err); ok {
+		err = fmt.Errorf("%s: %w", shownURL(at), e.Err) // without the URL, which may have a password or a key
+	}
 	if err != nil {
 		return 0, nil, err
 	}
 	defer resp.Body.Close()
-	body, err = io.ReadAll(io.LimitReader(resp.Body, maxReply+1))
+	body, err = io.ReadAll(io.LimitReader(resp.Body, most+1))
 	switch {
 	case err != nil:
 		return 0, nil, err
-	case len(body) > maxReply:
-		return 0, nil, fmt.Errorf("%s answers with more than %d bytes", url, maxReply)
+	case int64(len(body)) > most:
+		return 0, nil, fmt.Errorf("%s answers with more than %d bytes", shownURL(at), most)
 	}
 	return resp.StatusCode, body, nil
+}
+
+// shownURL is a URL as logs and administrators may have it: without what it may prove us with.
+func shownURL(text string) string {
+	u, err := url.Parse(text)
+	if err != nil {
+		return "its URL"
+	}
+	u.User, u.RawQuery, u.Fragment = nil, "", ""
+	return u.String()
 }

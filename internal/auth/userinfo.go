@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"time"
@@ -16,6 +17,11 @@ const (
 	refusedTTL = 10 * time.Second
 	// maxQuestions is how many endpoints are asked at a time: strangers' tokens must not be a storm for them.
 	maxQuestions = 32
+	// maxWaiting is how many questions wait for their turn or their answer: each is a goroutine and a token, also when
+	// its client has left.
+	maxWaiting = 1024
+	// maxUserInfo is the longest answer about a token, in bytes: it is remembered.
+	maxUserInfo = 64 << 10
 )
 
 // question is one about an opaque token, for all who wait for the answer.
@@ -34,6 +40,10 @@ func (t *Tokens) ask(ctx context.Context, sum [sha256.Size]byte, token string) (
 	}
 	t.mu.Lock()
 	q := t.flights[sum]
+	if q == nil && len(t.flights) >= maxWaiting {
+		t.mu.Unlock()
+		return Caller{}, &Error{Reason: Unreachable}
+	}
 	if q == nil {
 		q = &question{done: make(chan struct{})}
 		t.flights[sum] = q
@@ -93,15 +103,45 @@ func (t *Tokens) askAll(ctx context.Context, token string) *entry {
 
 func (t *Tokens) askOne(ctx context.Context, s *source, token string) (*Caller, error) {
 	status, body, err := get(ctx, t.client, s.UserInfoURL, token)
+	c, isObject := parseClaims(body)
 	switch {
-	case err != nil || status >= http.StatusInternalServerError || status == http.StatusTooManyRequests:
+	case err == nil && (status >= http.StatusInternalServerError || status == http.StatusTooManyRequests):
+		err = fmt.Errorf("%s answers with status %d", shownURL(s.UserInfoURL), status)
+	case err == nil && status == http.StatusOK && !isObject:
+		err = fmt.Errorf("%s answers with something else than an object", shownURL(s.UserInfoURL))
+	}
+	t.note(s, err)
+	switch {
+	case err != nil:
 		return nil, &Error{Reason: Unreachable}
 	case status != http.StatusOK:
 		return nil, &Error{Reason: Unknown}
 	}
-	c, ok := parseClaims(body)
-	if !ok {
-		return nil, &Error{Reason: Unreachable}
-	}
 	return s.caller(c, t.admins)
+}
+
+// note remembers how it stands with a provider that has been asked, and logs it when it is another than before.
+func (t *Tokens) note(s *source, err error) {
+	s.mu.Lock()
+	before := s.trouble
+	switch {
+	case err == nil:
+		s.trouble = nil
+	case before == nil:
+		s.trouble = &Problem{s.Name, "it cannot be asked whose a token is: " + err.Error(), t.now()}
+	}
+	s.mu.Unlock()
+	switch {
+	case err != nil && before == nil:
+		t.log.Warn("an identity provider cannot be asked whose a token is: its tokens are refused with 503", "provider", s.Name, "error", err)
+	case err == nil && before != nil:
+		t.log.Info("the identity provider tells whose a token is again", "provider", s.Name)
+	}
+}
+
+// problem is what was wrong with the user-info endpoint when it was asked last, or nil.
+func (s *source) problem() *Problem {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.trouble
 }

@@ -2,6 +2,7 @@ package config
 
 import (
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 )
@@ -306,6 +307,9 @@ func (l *loader) rules(s spot) []ClaimRule {
 		if len(l.problems) == before && (rule.Source == "" || rule.Function == "" || len(rule.Targets) == 0) {
 			l.err(v, "a rule needs source, function and targets", `for example {"source": "roles", "function": "EQUAL", "targets": ["admin"]}`)
 			continue
+		}
+		if slices.Contains(rule.Targets, "") {
+			l.err(v, "an empty target would make an admin of everybody who has the claim", "remove it")
 		}
 		if targets, ok := v.find("targets"); ok && rule.Function == functionRegex {
 			for j := range targets.items {
