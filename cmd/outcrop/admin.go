@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"slices"
 	"time"
 
+	"outcrop/internal/auth"
 	"outcrop/internal/config"
 	"outcrop/internal/gateway"
 )
@@ -41,6 +43,7 @@ func (l *live) compiled() config.Compiled {
 func (l *live) ConfigHealth() gateway.ConfigHealth {
 	last := l.last.Load()
 	health := gateway.ConfigHealth{Status: "ok", Generation: last.generation, LoadedAt: last.loaded, Problems: last.problems}
+	health.Providers = providersOf(l.parts.tokens)
 	if last.failed {
 		health.Status = "failed"
 	}
@@ -50,6 +53,29 @@ func (l *live) ConfigHealth() gateway.ConfigHealth {
 		}
 	}
 	return health
+}
+
+// providersOf are the identity providers as they are now.
+func providersOf(tokens *auth.Tokens) []gateway.ProviderHealth {
+	problems := tokens.Problems()
+	var all []gateway.ProviderHealth
+	for _, name := range tokens.Providers() {
+		health := gateway.ProviderHealth{Name: name, Status: "ok"}
+		if i := slices.IndexFunc(problems, func(p auth.Problem) bool { return p.Provider == name }); i >= 0 {
+			health.Status, health.Problem, health.Since = "failed", problems[i].Text, problems[i].Since.UTC().Truncate(time.Second)
+		}
+		all = append(all, health)
+	}
+	return all
+}
+
+// providersUp says of each identity provider whether it works.
+func (l *live) providersUp() map[string]bool {
+	up := map[string]bool{}
+	for _, p := range providersOf(l.parts.tokens) {
+		up[p.Name] = p.Status == "ok"
+	}
+	return up
 }
 
 // note remembers what became of a configuration, with the lock, for administrators and the metrics. The error is

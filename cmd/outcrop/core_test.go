@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"outcrop/internal/config"
 	"outcrop/internal/fetch"
 	"outcrop/internal/fixturetest"
+	"outcrop/internal/gateway"
 	"outcrop/internal/memnet"
 	"outcrop/internal/models"
 )
@@ -88,11 +90,48 @@ func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, trans
 	if p.tokens, err = tokensOf(t.Context(), p.settings, transport, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)
 	}
+	p.operations = coreOperations{cfg, a.Section("changed config"), p.tokens}
 	handler, _, err := build(cfg, p)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return handler
+}
+
+// coreOperations reload a fixture's configuration, or what it has changed to.
+type coreOperations struct {
+	cfg     *config.Config
+	changed []byte
+	tokens  *auth.Tokens
+}
+
+// Reload implements gateway.Operations.
+func (o coreOperations) Reload(context.Context) (merged any, problems []string) {
+	if o.changed == nil {
+		return o.cfg.Compile(), nil
+	}
+	dir, err := os.MkdirTemp("", "core")
+	if err != nil {
+		return nil, []string{err.Error()}
+	}
+	defer os.RemoveAll(dir)
+	file := filepath.Join(dir, "aidial.config.json")
+	if err := os.WriteFile(file, o.changed, 0o600); err != nil {
+		return nil, []string{err.Error()}
+	}
+	cfg, found := config.Load([]string{file}, config.Options{})
+	if !config.HasErrors(found) {
+		return cfg.Compile(), nil
+	}
+	for _, p := range found {
+		problems = append(problems, strings.ReplaceAll(p.String(), dir+string(filepath.Separator), ""))
+	}
+	return nil, problems
+}
+
+// ConfigHealth implements gateway.Operations.
+func (o coreOperations) ConfigHealth() gateway.ConfigHealth {
+	return gateway.ConfigHealth{Status: "ok", Generation: 1, Providers: providersOf(o.tokens)}
 }
 
 // settingsOfFixture are those of the section settings, which is an aidial.settings.json.

@@ -111,9 +111,10 @@ func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Settings) (*bedrock.Client, error), log *slog.Logger) *live {
 	held, ready := newHolders(), &readiness{}
-	l := &live{
+	var l *live
+	l = &live{
 		source: source{paths: f.configs, merge: f.merge}, catalogue: catalogue, pool: newPool(held.watched(create)), ready: ready, log: log,
-		metrics: telemetry.New(telemetry.Options{Version: version(), Ready: ready.ready, Credentials: held.credentials, Configured: true}),
+		metrics: telemetry.New(telemetry.Options{Version: version(), Ready: ready.ready, Credentials: held.credentials, Configured: true, Providers: func() map[string]bool { return l.providersUp() }}),
 		parts:   newParts(nil, f.fetchAllow, log),
 	}
 	l.last.Store(&outcome{})

@@ -28,6 +28,17 @@ type ConfigHealth struct {
 	LoadedAt time.Time `json:"loadedAt,omitzero"`
 	// Problems are those of the last that was read: the errors that keep it from being served, and warnings.
 	Problems []string `json:"problems"`
+	// Providers are the identity providers, as they are now.
+	Providers []ProviderHealth `json:"providers"`
+}
+
+// ProviderHealth is how it stands with an identity provider.
+type ProviderHealth struct {
+	Name   string `json:"name"`
+	Status string `json:"status"` // ok or failed
+	// Problem is why it failed, and Since when.
+	Problem string    `json:"problem,omitempty"`
+	Since   time.Time `json:"since,omitzero"`
 }
 
 // SkippedEntity is a part of the configuration that is left out for its mistakes.
@@ -78,6 +89,7 @@ func (g *Gateway) handleReload(x *exchange, r *http.Request) error {
 
 func (g *Gateway) handleConfigHealth(x *exchange, _ *http.Request) error {
 	health := g.operations.ConfigHealth()
+	health.Providers = append([]ProviderHealth{}, health.Providers...)
 	health.Skipped, health.Problems = append([]SkippedEntity{}, health.Skipped...), append([]string{}, health.Problems...)
 	return x.reply(health)
 }

@@ -44,7 +44,12 @@ type feature struct {
 
 // counts is a feature of counting tokens: done is when another server has answered for it, or nobody can.
 func (g *Gateway) counts(x *exchange, r *http.Request, f feature) (done bool, err error) {
+	if err := g.agreed(f.caller, f.served); err != nil { // it is the prompt that is counted
+		return true, x.refuse(err)
+	}
 	switch {
+	case f.Direct && f.caller.Pass != nil:
+		return true, x.refuse(notDirect(f.Name, f.caller.Pass))
 	case f.remote != nil:
 		return true, g.feature(x, r, f)
 	case f.elsewhere():

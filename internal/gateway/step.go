@@ -15,6 +15,9 @@ import (
 // interceptorName is what an interceptor calls to go on: whatever comes after it.
 const interceptorName = "interceptor"
 
+// maxDeployments is how many deployments a request may have come through: those that call themselves would go on for ever.
+const maxDeployments = 50
+
 // step is where a request goes next: to the deployment that it asks for, or to an interceptor before that.
 type step struct {
 	*served
@@ -69,6 +72,12 @@ func (g *Gateway) here(x *exchange, a asked, name, what string) (*served, error)
 // step is where a request for the deployment of that name goes next.
 func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string) (*step, error) {
 	pass, passed := a.caller.Pass, false
+	if pass != nil && len(pass.Path) >= maxDeployments {
+		return nil, &llm.Error{
+			Kind:    llm.KindForbidden,
+			Message: fmt.Sprintf("The request has come through %d deployments, more than any does that ends: does %s call itself, perhaps by way of others?", len(pass.Path), pass.Holder),
+		}
+	}
 	x.owe(g.bills.of(pass))
 	if name == interceptorName {
 		if pass == nil || pass.Target == "" {
@@ -87,10 +96,11 @@ func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string)
 		return nil, err
 	}
 	x.tally.payer = s.Name
-	if err := g.admit(a.caller, s, api); err != nil {
+	// What an interceptor or a translator goes on with has been let in before.
+	passed = passed || pass != nil && pass.Translated == name
+	if err := g.admit(a.caller, s, api, passed); err != nil {
 		return nil, err
 	}
-	passed = passed || pass != nil && pass.Translated == name
 	if len(s.Interceptors) > 0 && !passed {
 		return g.intercept(x, a.caller, api, &auth.Pass{Target: s.Name, Chain: s.Interceptors})
 	}
@@ -125,20 +135,29 @@ func (g *Gateway) intercept(x *exchange, caller auth.Caller, api catalog.Interfa
 	return &step{served: s, api: api, remote: remote, pass: pass}, nil
 }
 
-// admit says whether the caller may ask the deployment in that API now; that its roles may is known.
-func (g *Gateway) admit(caller auth.Caller, s *served, api catalog.Interface) error {
-	switch {
-	case s.Consent && !g.consents.Given(caller, s.Name):
-		return &llm.Error{
-			Kind:    llm.KindForbidden,
-			Message: fmt.Sprintf("The deployment %s wants your consent first: POST /v1/consent/%s.", s.Name, s.Name),
-		}
-	case s.Direct && caller.Pass != nil:
+// admit says whether the caller may ask the deployment in that API now; that its roles may is known. passed says that
+// it comes for a request that has been let in before.
+func (g *Gateway) admit(caller auth.Caller, s *served, api catalog.Interface, passed bool) error {
+	switch err := g.agreed(caller, s); {
+	case err != nil:
+		return err
+	case s.Direct && caller.Pass != nil && !passed:
 		return notDirect(s.Name, caller.Pass)
 	case s.elsewhere() && s.Remotes[api] == nil:
 		return notServed(s.Name, api, "")
 	}
 	return nil
+}
+
+// agreed is the error of a deployment that wants the caller's consent, and has none.
+func (g *Gateway) agreed(caller auth.Caller, s *served) error {
+	if !s.Consent || g.consents.Given(caller, s.Name) {
+		return nil
+	}
+	return &llm.Error{
+		Kind:    llm.KindForbidden,
+		Message: fmt.Sprintf("The deployment %s wants your consent first: POST /v1/consent/%s.", s.Name, s.Name),
+	}
 }
 
 // notDirect is the error of a deployment that no other may call.

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"slices"
 	"strings"
 	"testing"
 
@@ -107,6 +108,7 @@ func TestWhoMayGoFurther(t *testing.T) {
 	}
 	chat, messages := `{"messages":[{"role":"user","content":"text"}]}`, `{"model":"guarded","max_tokens":5,"messages":[{"role":"user","content":"text"}]}`
 	nested := (&auth.Pass{Caller: auth.Caller{Project: "team-a"}, Holder: "an-application"})
+	endless := &auth.Pass{Caller: nested.Caller, Holder: "an-application", Path: slices.Repeat([]string{"an-application"}, 50)}
 	for _, tt := range []struct {
 		name, path, body string
 		consents         gateway.Consents
@@ -125,6 +127,7 @@ func TestWhoMayGoFurther(t *testing.T) {
 		{"consent that is given", "/openai/deployments/asks/chat/completions", chat, agreed(true), nil, 200, "text"},
 		{"what is for people", "/openai/deployments/people/chat/completions", chat, nil, nil, 200, "text"},
 		{"is not for programs", "/openai/deployments/people/chat/completions", chat, nil, nested, 403, "not accessible by an-application"},
+		{"which does not call itself for ever", "/openai/deployments/program/chat/completions", chat, nil, endless, 403, "does an-application call itself"},
 		{"which may call the others", "/openai/deployments/program/chat/completions", chat, nil, nested, 200, "text"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

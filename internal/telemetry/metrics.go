@@ -25,6 +25,8 @@ type Options struct {
 	Ready func() bool
 	// Credentials are those that upstreams are called with now, one of each Source and Region.
 	Credentials func() []Credential
+	// Providers are the identity providers of the settings, and whether they work now.
+	Providers func() map[string]bool
 	// Configured says that there is a configuration, which may be reloaded.
 	Configured bool
 }
@@ -79,6 +81,9 @@ func New(o Options) *Metrics {
 	}
 	if o.Credentials != nil {
 		m.registry.MustRegister(newWallets(o.Credentials))
+	}
+	if o.Providers != nil {
+		m.registry.MustRegister(newProviders(o.Providers))
 	}
 	m.registry.MustRegister(m.vectors.all()...)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

@@ -33,6 +33,7 @@ func full() *telemetry.Metrics {
 			}
 			return ""
 		},
+		Providers: func() map[string]bool { return map[string]bool{"login": true} },
 		Credentials: func() []telemetry.Credential {
 			return []telemetry.Credential{{Source: "default chain", Region: "us-east-1", Expires: time.Unix(1_800_000_000, 0), Failures: 3}}
 		},
