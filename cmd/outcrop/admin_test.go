@@ -2,7 +2,11 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
+	"log/slog"
+	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -67,6 +71,40 @@ func TestSkippedEntitiesAreTold(t *testing.T) {
 	}
 	r.note(nil, nil)
 	r.exports("outcrop_config_skipped_entities 1")
+}
+
+// TestProvidersInTrouble are told to administrators, and to whom the metrics wake.
+func TestProvidersInTrouble(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := newReloading(t, map[string]string{"1.json": model("a", "us-east-1")})
+		if got := r.ConfigHealth().Providers; len(got) != 0 {
+			t.Errorf("%+v", got)
+		}
+		began := time.Now().UTC()
+		settings := &config.Settings{Providers: []config.Provider{
+			{Name: "down", JWKSURL: "https://login.example.com/keys"}, {Name: "unasked", UserInfoEndpoint: "https://login.example.com/userinfo"},
+		}}
+		var err error
+		if r.parts.tokens, err = tokensOf(t.Context(), settings, noProvider{}, slog.New(slog.DiscardHandler)); err != nil {
+			t.Fatal(err)
+		}
+		<-time.After(time.Minute)
+		want := []gateway.ProviderHealth{
+			{Name: "down", Status: "failed", Problem: "its keys cannot be fetched: https://login.example.com/keys: no route to host", Since: began},
+			{Name: "unasked", Status: "ok"},
+		}
+		if got := r.ConfigHealth().Providers; !slices.Equal(got, want) {
+			t.Errorf("%+v", got)
+		}
+		r.exports(`outcrop_identity_provider_up{provider="down"} 0`, `outcrop_identity_provider_up{provider="unasked"} 1`)
+	})
+}
+
+// noProvider answers nothing.
+type noProvider struct{}
+
+func (noProvider) RoundTrip(*http.Request) (*http.Response, error) {
+	return nil, errors.New("no route to host")
 }
 
 // TestAReloadWithoutFiles: the demonstration's configuration is in the program, and a server that waits for one has

@@ -70,6 +70,50 @@ func TestManyAgreeAtOnce(t *testing.T) {
 	}
 }
 
+// TestProcessesWithOneFile keep each other's consents.
+func TestProcessesWithOneFile(t *testing.T) {
+	dir := t.TempDir()
+	first, err := newConsents(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	second, err := newConsents(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []*consents{first, second, first} {
+		if err := c.Give(auth.Caller{User: "u"}, fmt.Sprint(i)); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if !first.Given(auth.Caller{User: "u"}, "1") {
+		t.Error("the first has not heard of the second's")
+	}
+	if again, err := newConsents(dir); err != nil || len(again.given["Users/u/"]) != 3 {
+		t.Errorf("%v, %v", again, err)
+	}
+}
+
+// TestConsentsAreBounded: more than so many are not given, nor kept.
+func TestConsentsAreBounded(t *testing.T) {
+	for _, dir := range []string{"", t.TempDir()} {
+		c, err := newConsents(dir)
+		if err != nil {
+			t.Fatal(err)
+		}
+		c.most = 3
+		for i := range 5 {
+			caller := auth.Caller{User: fmt.Sprint(i)}
+			if err := c.Give(caller, "app"); (err == nil) != (i < 3) || c.Given(caller, "app") != (i < 3) {
+				t.Errorf("%d: %v", i, err)
+			}
+		}
+		if len(c.given) != 3 || c.Give(auth.Caller{User: "0"}, "app") != nil {
+			t.Errorf("%d callers", len(c.given))
+		}
+	}
+}
+
 // TestDamagedConsents: a server whose file is damaged does not start, and says which it is and what to do.
 func TestDamagedConsents(t *testing.T) {
 	for text, want := range map[string]string{
