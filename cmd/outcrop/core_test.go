@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
+	"outcrop/internal/auth"
 	"outcrop/internal/bedrock"
 	"outcrop/internal/config"
 	"outcrop/internal/fetch"

@@ -154,7 +154,7 @@ func (o operations) ConfigHealth() gateway.ConfigHealth     { return o.health }
 func TestAdministration(t *testing.T) {
 	h := core(t, gateway.Options{Operations: operations{merged: map[string]any{"models": 1}}})
 	answers(t, h, "POST /v1/ops/config/reload admin", `200 {"models":1}`)
-	answers(t, h, "GET /v1/admin/health/config admin", `200 {"status":"","skipped":[],"generation":0,"problems":[]}`)
+	answers(t, h, "GET /v1/admin/health/config admin", `200 {"status":"","skipped":[],"generation":0,"problems":[],"providers":[]}`)
 	for _, who := range []string{"user", "key", "nested", "app"} {
 		for _, what := range []string{"POST /v1/ops/config/reload ", "GET /v1/admin/health/config "} {
 			if w := call(t, h, what+who); w.Code != http.StatusForbidden {
@@ -170,7 +170,7 @@ func TestAdministration(t *testing.T) {
 		},
 	}})
 	answers(t, h, "POST /v1/ops/config/reload admin", `422 {"error":{"message":"The configuration was not loaded: the last good one is still served. See problems.","type":"invalid_request_error","param":null,"code":"invalid_configuration","problems":["aidial.config.json:1:1: error: broken"]}}`)
-	answers(t, h, "GET /v1/admin/health/config admin", `200 {"status":"failed","skipped":[{"id":"models.x","reason":"no endpoint"}],"generation":3,"loadedAt":"2023-11-14T22:13:20Z","problems":["p"]}`)
+	answers(t, h, "GET /v1/admin/health/config admin", `200 {"status":"failed","skipped":[{"id":"models.x","reason":"no endpoint"}],"generation":3,"loadedAt":"2023-11-14T22:13:20Z","problems":["p"],"providers":[]}`)
 	if w := call(t, core(t, gateway.Options{}), "POST /v1/ops/config/reload admin"); w.Code != http.StatusNotImplemented {
 		t.Errorf("without a configuration: %d", w.Code)
 	}
