@@ -51,6 +51,9 @@ The exit status is 1 when there is an error; warnings leave it at 0.`,
 				cfg, problems = config.Load(files, options)
 			}
 			problems = append(problems, policyProblems(cfg, options.SkipInvalid)...)
+			if options.SkipInvalid {
+				problems = append(problems, leaveOutDefaults(cfg)...)
+			}
 			problems = append(problems, cfg.ExpiryProblems(time.Now())...)
 			catalogue, err := loadCatalogue(file)
 			if err != nil {

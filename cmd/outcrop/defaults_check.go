@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 
 	"outcrop/internal/config"
@@ -16,15 +17,12 @@ import (
 func defaultsProblems(ctx context.Context, cfg *config.Config, catalogue *models.Catalogue) []config.Problem {
 	var out []config.Problem
 	for _, m := range cfg.Models {
-		if m.NotServed() != "" || len(m.Defaults) == 0 || m.Bedrock == "" {
+		m.Defaults = ownDefaults(m)
+		if len(m.Defaults) == 0 {
 			continue
 		}
 		found := config.Problem{Severity: config.Warning}
-		check := gateway.CheckDefaults
-		if m.Type == config.TypeEmbedding {
-			check = gateway.CheckEmbedDefaults
-		}
-		switch ignored, err := check(m.Defaults); {
+		switch ignored, err := checkDefaults(m); {
 		case err != nil:
 			found.Severity, found.Message = config.Error, strings.TrimSuffix(llm.AsError(err).Message, ".")
 		case len(ignored) > 0:
@@ -39,6 +37,39 @@ func defaultsProblems(ctx context.Context, cfg *config.Config, catalogue *models
 			out = append(out, cfg.AtDefaults(m, found))
 		}
 	}
+	return out
+}
+
+// ownDefaults are those of a model in the interface that this process answers; nil when it does not.
+func ownDefaults(m config.Model) []byte {
+	if m.NotServed() != "" || m.Bedrock == "" {
+		return nil
+	}
+	return m.DefaultsOf(ownInterface(m))
+}
+
+func checkDefaults(m config.Model) (ignored []string, err error) {
+	if m.Type == config.TypeEmbedding {
+		return gateway.CheckEmbedDefaults(ownDefaults(m))
+	}
+	return gateway.CheckDefaults(ownDefaults(m))
+}
+
+// leaveOutDefaults takes the models out whose defaults no request can have, and says so.
+func leaveOutDefaults(cfg *config.Config) (out []config.Problem) {
+	cfg.Models = slices.DeleteFunc(cfg.Models, func(m config.Model) bool {
+		if len(ownDefaults(m)) == 0 {
+			return false
+		}
+		_, err := checkDefaults(m)
+		if err == nil {
+			return false
+		}
+		reason := "defaults: " + strings.TrimSuffix(llm.AsError(err).Message, ".")
+		cfg.Skipped = append(cfg.Skipped, config.Skipped{ID: "models." + m.Name, Reason: reason})
+		out = append(out, cfg.AtDefaults(m, config.Problem{Severity: config.Warning, Message: "the model is left out: " + reason}))
+		return true
+	})
 	return out
 }
 

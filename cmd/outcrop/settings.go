@@ -119,6 +119,9 @@ func (l *live) load() (*config.Config, []config.Problem, error) {
 		return nil, nil, err
 	}
 	problems = append(problems, policyProblems(cfg, l.source.merge.SkipInvalid)...)
+	if l.source.merge.SkipInvalid {
+		problems = append(problems, leaveOutDefaults(cfg)...)
+	}
 	return cfg, append(problems, cfg.ExpiryProblems(time.Now())...), nil
 }
 

@@ -73,6 +73,9 @@ func (m Model) modelIDAt(u Upstream) place {
 func (c *Config) AtDefaults(m Model, p Problem) Problem {
 	hide := c.redactor()
 	p.File, p.Line, p.Col = m.defaultsAt.file, m.defaultsAt.line, m.defaultsAt.col
-	p.Path, p.Message = hide.clean(m.defaultsAt.path), hide.clean(p.Message)
+	if p.Path = m.defaultsAt.path; p.Path == "" { // of an interface
+		p.Path = modelsSection + segment(m.Name) + ".interfaces"
+	}
+	p.Path, p.Message = hide.clean(p.Path), hide.clean(p.Message)
 	return p
 }
