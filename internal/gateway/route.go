@@ -74,7 +74,7 @@ func (g *Gateway) handleRoute(x *exchange, r *http.Request, t *Route) error {
 	if err != nil {
 		return x.refuse(refusal(err))
 	}
-	if x.project = caller.Project; t.Roles != nil && !caller.HasAny(t.Roles) {
+	if x.project, x.user = caller.Project, caller.LogName; t.Roles != nil && !caller.HasAny(t.Roles) {
 		return x.refuse(&llm.Error{Kind: llm.KindForbidden, Message: "Forbidden route"})
 	}
 	if t.Canned == nil && t.Server == nil {
