@@ -115,7 +115,7 @@ func (o coreOperations) Reload(context.Context) (merged any, problems []string) 
 	if err != nil {
 		return nil, []string{err.Error()}
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(dir, "aidial.config.json")
 	if err := os.WriteFile(file, o.changed, 0o600); err != nil {
 		return nil, []string{err.Error()}
