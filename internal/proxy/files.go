@@ -11,7 +11,7 @@ import (
 // FirstFile finds the first file of DIAL's storage that a request names: at is its field, "" and "" when there is
 // none. What is no JSON has none; whoever answers will say so.
 func FirstFile(body []byte) (at, url string) {
-	for _, member := range [...]string{`"attachments"`, `"image_url"`, `"custom_input"`} {
+	for _, member := range [...]string{`"attachments"`, `"image_url"`, `"custom_input"`, `"skills"`} {
 		if bytes.Contains(body, []byte(member)) {
 			f := files{s: jsonscan.New(body)}
 			f.object(f.request)
@@ -63,6 +63,9 @@ func (f *files) request(name string) bool {
 		return f.array(name, f.message)
 	case "custom_input":
 		return f.array(name, f.input)
+	case "custom_fields":
+		f.object(func(name string) bool { return name == "skills" && f.array("custom_fields.skills", f.attachment) })
+		return true
 	default:
 		return false
 	}
