@@ -11,6 +11,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/proxy"
+	"outcrop/internal/usage"
 )
 
 // Route is a path that is none of the API's own and goes to another server, or has an answer that is always the
@@ -38,6 +39,9 @@ type Canned struct {
 
 // WholePath is an expression of DIAL's for a path, which it has to match from end to end.
 func WholePath(expression string) (*regexp.Regexp, error) {
+	if _, err := regexp.Compile(expression); err != nil { // a parenthesis too many would undo those around it
+		return nil, err
+	}
 	return regexp.Compile(`^(?:` + expression + `)$`)
 }
 
@@ -69,7 +73,7 @@ func (g *Gateway) dynamic(r *http.Request) *Route {
 
 // handleRoute answers by a route of the configuration.
 func (g *Gateway) handleRoute(x *exchange, r *http.Request, t *Route) error {
-	x.route = t.Name
+	x.route, x.operation = t.Name, usage.Route
 	caller, err := g.auth.Authenticate(r)
 	if err != nil {
 		return x.refuse(refusal(err))

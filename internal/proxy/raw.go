@@ -97,7 +97,8 @@ func (r *Raw) Serve(w http.ResponseWriter, request *http.Request, set http.Heade
 // outgoing makes the request to the server: what goes on of the client's is what goes on to a deployment.
 func (r *Raw) outgoing(p *httputil.ProxyRequest, set http.Header) {
 	header := carried(p.In.Header, len(r.header)+len(set)+2)
-	if upgrade := p.Out.Header.Get("Upgrade"); upgrade != "" { // which the proxy has seen to
+	// Only a WebSocket's: in HTTP/2 on the same connection a client could ask for paths that are not the route's.
+	if upgrade := p.Out.Header.Get("Upgrade"); strings.EqualFold(upgrade, "websocket") {
 		header["Connection"], header["Upgrade"] = []string{"Upgrade"}, []string{upgrade}
 	}
 	maps.Copy(header, set)

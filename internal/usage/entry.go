@@ -42,6 +42,7 @@ const (
 	ImageGeneration
 	CountTokens
 	TruncatePrompt
+	Route      // of the configuration, to another server
 	Operations // how many there are
 )
 
@@ -60,6 +61,8 @@ func (o Operation) String() string {
 		return "count_tokens"
 	case TruncatePrompt:
 		return "truncate_prompt"
+	case Route:
+		return "route"
 	default:
 		return "other"
 	}

@@ -20,7 +20,7 @@ func TestOperationsHaveNames(t *testing.T) {
 			t.Errorf("%s costs nothing", o)
 		}
 	}
-	for _, o := range []usage.Operation{usage.Other, usage.CountTokens, usage.TruncatePrompt} {
+	for _, o := range []usage.Operation{usage.Other, usage.CountTokens, usage.TruncatePrompt, usage.Route} {
 		if o.Generates() {
 			t.Errorf("%s costs tokens", o)
 		}
