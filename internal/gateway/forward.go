@@ -104,6 +104,7 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 	begun := false
 	for piece, err := range a.Pieces() {
 		if err != nil {
+			f.settle(&piece)
 			return f.breakOff(err, begun)
 		}
 		data := piece.Bytes
@@ -167,14 +168,18 @@ func (f *forwarding) write(data []byte) error {
 	return f.left
 }
 
-// settle notes what the answer cost. A translator's is the bill of the call that it makes for it.
+// settle notes what the answer cost, or the part of it that came. That of a translator, or of an interceptor, is
+// the bill of the call that it makes for it.
 func (f *forwarding) settle(last *proxy.Piece) {
 	f.tally.model = last.Model
 	if last.Usage == nil || f.to.beside { // what it cost has been told with the answer
 		return
 	}
+	if f.to.Kind == catalog.Interceptor || f.to.Translated[f.to.api] {
+		return
+	}
 	f.tally.usage = *last.Usage
-	if f.isModel() && !f.to.Translated[f.to.api] {
+	if f.isModel() {
 		f.bill.own(f.to.Name, *last.Usage)
 	}
 }

@@ -150,8 +150,10 @@ func TestWhoeverLeaves(t *testing.T) {
 		{"a client from a model", catalog.Model, whole, false, 1500 * time.Millisecond, 0, 0, 4 * time.Second, paid, true},
 		{"before the first event of a model", catalog.Model, whole, false, 500 * time.Millisecond, 0, 0, 4 * time.Second, paid, true},
 		{"a client from an application", catalog.Application, whole, false, 1500 * time.Millisecond, 0, 1, 1500 * time.Millisecond, llm.Usage{}, true},
+		{"nobody, from an interceptor: the call that it comes back with has the usage", catalog.Interceptor, whole, false, 0, 0, 0, 4 * time.Second, llm.Usage{}, false},
+		{"nobody, from a model that breaks off behind its usage", catalog.Model, whole[:3], true, 0, 0, 0, 3 * time.Second, paid, true},
 		{"a client from an interceptor's place", catalog.Interceptor, whole, false, 1500 * time.Millisecond, 0, 1, 1500 * time.Millisecond, llm.Usage{}, true},
-		{"a client from a model that breaks off", catalog.Model, whole[:3], true, 1500 * time.Millisecond, 0, 0, 3 * time.Second, llm.Usage{}, true},
+		{"a client from a model that breaks off", catalog.Model, whole[:3], true, 1500 * time.Millisecond, 0, 0, 3 * time.Second, paid, true},
 		{"a client from a model that never ends", catalog.Model, slowly(2000), false, 1500 * time.Millisecond, 0, 1, 1500*time.Millisecond + drainTimeout, llm.Usage{}, true},
 		{"a client from a model with a timeout", catalog.Model, slowly(2000), false, 1500 * time.Millisecond, time.Minute, 1, time.Minute, llm.Usage{}, true},
 	} {
@@ -312,7 +314,7 @@ func TestRoutesCarryWebSockets(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		g, _ := over(t, Options{Routes: []Route{{Name: "live", Paths: []*regexp.Regexp{path}, Server: server}}})
+		g, entries := over(t, Options{Routes: []Route{{Name: "live", Paths: []*regexp.Regexp{path}, Server: server}}})
 		front := memnet.Serve(t, g)
 		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://gateway/live", nil)
 		if err != nil {
@@ -335,5 +337,19 @@ func TestRoutesCarryWebSockets(t *testing.T) {
 		if string(said) != "you said hello\n" {
 			t.Errorf("%q, %v", said, err)
 		}
+		_ = resp.Body.Close()
+		if synctest.Wait(); len(*entries) != 1 || (*entries)[0].Operation != usage.Route {
+			t.Errorf("%+v", *entries)
+		}
 	})
+}
+
+// TestAPathOfARouteIsWhole: no expression undoes what stands around it.
+func TestAPathOfARouteIsWhole(t *testing.T) {
+	if re, err := WholePath(`/a)|(/b`); err == nil {
+		t.Errorf("%v", re)
+	}
+	if re, err := WholePath(`/a|/b`); err != nil || re.MatchString("/a/c") || !re.MatchString("/b") {
+		t.Errorf("%v, %v", re, err)
+	}
 }

@@ -34,6 +34,7 @@ type Answer struct {
 
 	document bool // it is one JSON document, of which something is to be read
 	wire     Wire
+	id       string    // of the request
 	body     io.Reader // as it is without an encoding
 	clock    *clock
 	resp     *http.Response
@@ -78,7 +79,7 @@ func newAnswer(resp *http.Response, wire Wire) *Answer {
 		}
 	}
 	readable := true
-	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" {
+	if encoding := resp.Header.Get("Content-Encoding"); encoding != "" && resp.Body != http.NoBody { // as of HEAD
 		if a.body, readable = inflated(resp.Body, encoding); readable {
 			delete(a.Header, "Content-Encoding") // nobody asked for it, so the client need not understand it
 		}
@@ -106,7 +107,8 @@ func (a *Answer) Close() {
 	a.clock.stop()
 }
 
-// Pieces are the answer as it comes. The last has Last; an error instead means that it broke off.
+// Pieces are the answer as it comes. The last has Last; an error instead means that it broke off, and comes with
+// a piece that has what the answer has told until then of its model and usage.
 func (a *Answer) Pieces() iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		defer a.Close()
@@ -186,7 +188,7 @@ func (a *Answer) whole(buffer []byte, yield func(Piece, error) bool) {
 
 // events passes a stream on as it comes, but for its last event, which is a piece of its own.
 func (a *Answer) events(buffer []byte, yield func(Piece, error) bool) {
-	s, held := scan{wire: a.wire}, 0
+	s, held := scan{wire: a.wire, id: a.id}, 0
 	for {
 		n, err := a.clock.read(a.body, buffer[held:])
 		window := buffer[:held+n]
@@ -222,7 +224,7 @@ func (s *scan) close(rest []byte, err error, to yieldTo) {
 	case err == io.EOF && s.complete: //nolint:errorlint // as above
 		to.yield(s.last(nil), nil)
 	default:
-		to.yield(Piece{}, to.broken(err))
+		to.yield(s.facts.piece(nil), to.broken(err))
 	}
 }
 

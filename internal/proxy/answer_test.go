@@ -129,10 +129,10 @@ func TestStatisticsHaveTheirPlace(t *testing.T) {
 		{"its own", proxy.Chats, false, `{"statistics":{"x":1,"usage_per_model":[{"model":"other"}],"y":2},"b":1}`, `{"statistics":{"x":1,"usage_per_model":[{"model":"m"}],"y":2},"b":1}`},
 		{"vectors", proxy.Embeddings, false, `{"data":[]}`, `{"data":[]}`},
 		{"no object", proxy.Chats, false, `[1]`, `[1]`},
-		{"a stream", proxy.Chats, true, "data: {}\n\ndata:[DONE]\n\n", "data: {}\n\ndata: {\"object\":\"chat.completion.chunk\",\"choices\":[],\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\ndata:[DONE]\n\n"},
+		{"a stream", proxy.Chats, true, "data: {\"id\":\"i\",\"created\":1}\n\ndata:[DONE]\n\n", "data: {\"id\":\"i\",\"created\":1}\n\ndata: {\"id\":\"i\",\"created\":1,\"object\":\"chat.completion.chunk\",\"choices\":[],\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\ndata:[DONE]\n\n"},
 		{"a stream whose chunks have names", proxy.Chats, true, "data: {\"id\":\"a\\\"b\",\"created\":7,\"model\":\"x\",\"choices\":[{}]}\n\ndata: [DONE]\n\n", "data: {\"id\":\"a\\\"b\",\"created\":7,\"model\":\"x\",\"choices\":[{}]}\n\ndata: {\"id\":\"a\\\"b\",\"created\":7,\"model\":\"x\",\"object\":\"chat.completion.chunk\",\"choices\":[],\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\ndata: [DONE]\n\n"},
-		{"a stream with its own", proxy.Chats, true, "data: {}\n\ndata: {\"choices\":[],\"statistics\":{\"usage_per_model\":[{}]}}\n\ndata: [DONE]\n\n", "data: {}\n\ndata: {\"object\":\"chat.completion.chunk\",\"choices\":[],\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\ndata: [DONE]\n\n"},
-		{"a stream with its own, and more", proxy.Chats, true, "data: {\"choices\":[],\"statistics\":{\"usage_per_model\":[{}]}}\n\ndata: {}\n\ndata: [DONE]\n\n", "data: {\"choices\":[],\"statistics\":{\"usage_per_model\":[{}]}}\n\ndata: {}\n\ndata: {\"object\":\"chat.completion.chunk\",\"choices\":[],\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\ndata: [DONE]\n\n"},
+		{"a stream with its own", proxy.Chats, true, "data: {\"id\":\"i\",\"created\":1}\n\ndata: {\"choices\":[],\"statistics\":{\"usage_per_model\":[{}]}}\n\ndata: [DONE]\n\n", "data: {\"id\":\"i\",\"created\":1}\n\ndata: {\"id\":\"i\",\"created\":1,\"object\":\"chat.completion.chunk\",\"choices\":[],\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\ndata: [DONE]\n\n"},
+		{"a stream with its own, and more", proxy.Chats, true, "data: {\"id\":\"i\",\"created\":1,\"choices\":[],\"statistics\":{\"usage_per_model\":[{}]}}\n\ndata: {\"id\":\"i\",\"created\":1}\n\ndata: [DONE]\n\n", "data: {\"id\":\"i\",\"created\":1,\"choices\":[],\"statistics\":{\"usage_per_model\":[{}]}}\n\ndata: {\"id\":\"i\",\"created\":1}\n\ndata: {\"id\":\"i\",\"created\":1,\"object\":\"chat.completion.chunk\",\"choices\":[],\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\ndata: [DONE]\n\n"},
 		{"messages", proxy.Messages, true, "event: message_delta\ndata: {\"type\":\"message_delta\"}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n", "event: message_delta\ndata: {\"type\":\"message_delta\"}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\",\"statistics\":{\"usage_per_model\":[{\"model\":\"m\"}]}}\n\n"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -162,7 +162,8 @@ func TestNothingIsHeldBackButTheEnd(t *testing.T) {
 func TestWhateverIsCutIsBroken(t *testing.T) {
 	chat := strings.Join(chunks(3), "")
 	messages := "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{}}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n"
-	for wire, body := range map[proxy.Wire]string{proxy.Chats: chat, proxy.Messages: messages} {
+	response := "event: response.completed\ndata: {\"type\":\"response.completed\",\"response\":{\"output\":[]}}\n\n"
+	for wire, body := range map[proxy.Wire]string{proxy.Chats: chat, proxy.Messages: messages, proxy.Responses: response} {
 		whole := len(body) - 2
 		if wire == proxy.Messages {
 			whole -= len("}") // of which nobody looks at the last

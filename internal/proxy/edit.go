@@ -46,21 +46,19 @@ func (e *edit) apply(body []byte) ([]byte, error) {
 	if len(e.defaults) == 0 && e.model == "" {
 		return body, nil
 	}
-	missing, model, end, err := e.look(body)
+	missing, models, end, err := e.look(body)
 	if err != nil {
 		return nil, err
 	}
-	if len(missing) == 0 && (e.model == "" || model.to == 0) {
+	if len(missing) == 0 && len(models) == 0 {
 		return body, nil
 	}
-	out := make([]byte, 0, len(body)+64)
-	if e.model != "" && model.to > 0 {
-		out = append(out, body[:model.from]...)
-		out = jsonscan.AppendString(out, e.model)
-		out = append(out, body[model.to:end]...)
-	} else {
-		out = append(out, body[:end]...)
+	out, at := make([]byte, 0, len(body)+64), 0
+	for _, model := range models {
+		out = jsonscan.AppendString(append(out, body[at:model.from]...), e.model)
+		at = model.to
 	}
+	out = append(out, body[at:end]...)
 	for _, m := range missing {
 		if out[len(out)-1] != '{' {
 			out = append(out, ',')
@@ -70,8 +68,9 @@ func (e *edit) apply(body []byte) ([]byte, error) {
 	return append(out, body[end:]...), nil
 }
 
-// look finds the defaults that the body lacks, where its model is, and where its members end.
-func (e *edit) look(body []byte) (missing []member, model span, end int, err error) {
+// look finds the defaults that the body lacks, where its model is that gets another name, and where its members
+// end. One that names a model twice means either to some reader: both get it.
+func (e *edit) look(body []byte) (missing []member, models []span, end int, err error) {
 	given := map[string]bool{}
 	s := jsonscan.New(body)
 	s.Object()
@@ -79,14 +78,14 @@ func (e *edit) look(body []byte) (missing []member, model span, end int, err err
 		given[name] = true
 		at := s.Offset()
 		raw := s.Raw()
-		if end = at + len(raw); name == "model" {
-			model = span{at, end}
+		if end = at + len(raw); name == "model" && e.model != "" {
+			models = append(models, span{at, end})
 		}
 	}
 	s.End()
 	if scan, ok := errors.AsType[*jsonscan.Error](s.Err()); ok {
 		line, col := jsonscan.Position(body, scan.Offset)
-		return nil, span{}, 0, llm.Invalid("", fmt.Sprintf("The body is not a JSON object: line %d, column %d: %s.", line, col, scan.Reason))
+		return nil, nil, 0, llm.Invalid("", fmt.Sprintf("The body is not a JSON object: line %d, column %d: %s.", line, col, scan.Reason))
 	}
 	if len(given) == 0 { // right behind the brace
 		for end < len(body) && body[end] != '{' {
@@ -99,5 +98,5 @@ func (e *edit) look(body []byte) (missing []member, model span, end int, err err
 			missing = append(missing, m)
 		}
 	}
-	return missing, model, end, nil
+	return missing, models, end, nil
 }

@@ -133,7 +133,7 @@ func (r *Remote) Call(ctx context.Context, c *Call) (*Answer, error) {
 		return nil, clock.explain(err, "Failed to connect to upstream server")
 	}
 	a := newAnswer(resp, c.Wire)
-	a.clock, a.quiet = clock, r.silence
+	a.clock, a.quiet, a.id = clock, r.silence, c.Set.Get("X-Request-Id")
 	if resp.StatusCode < http.StatusOK || resp.StatusCode/100 == 3 {
 		a.Close()
 		return nil, misled(resp.StatusCode)

@@ -31,6 +31,7 @@ func TestOnlyDIALsEditsChangeABody(t *testing.T) {
 		{"another name", "", `o"p`, `{"a":"model","model": "m" ,"b":1}`, `{"a":"model","model": "o\"p" ,"b":1}`},
 		{"another name and defaults", defaults, "o", `{"model":1,"max_tokens":1}`, `{"model":"o","max_tokens":1,"custom_fields":{"a": [1, 2]}}`},
 		{"a name where there is none", "", "o", `{"b":1}`, `{"b":1}`},
+		{"two names", "", "o", `{"model":"m","b":1,"model":"n"}`, `{"model":"o","b":1,"model":"o"}`},
 		{"the name last", `{"z":1}`, "o", `{"b":1,"model":"m"}`, `{"b":1,"model":"o","z":1}`},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -1,6 +1,11 @@
 package proxy
 
-import "bytes"
+import (
+	"bytes"
+	"slices"
+
+	"outcrop/internal/jsonscan"
+)
 
 // scan looks at the lines of a stream of events while they pass, for what it cost and for its end. A stream that
 // only stops is cut: where the other server's connection marks no end, or its process gave up between two
@@ -8,11 +13,13 @@ import "bytes"
 type scan struct {
 	facts
 	wire Wire
+	id   string // of the request
 	line []byte // of the line that has passed in part, as much of it as is looked at
 	part bool   // there is one
 	// complete says that the last event was one that nothing comes after: an error, or that of a wire whose last
 	// event is not held back.
 	complete bool
+	stopping bool // the event whose lines come is named as one that nothing comes after
 	named    bool // the first line with data has been looked at for what every chunk says
 	end      int  // where the last line begins in what is held back, behind a chunk of statistics or an event's name
 }
@@ -35,7 +42,7 @@ func (s *scan) take(window []byte) (pass int, ended bool) {
 			return len(window), false
 		}
 		s.keep(window[:i])
-		s.look(s.line)
+		_ = s.kind(s.line)
 		s.part, s.line, at = false, s.line[:0], i+1
 	}
 	held := -1 // where what is held back begins
@@ -113,13 +120,17 @@ const (
 // kind looks at a whole line.
 func (s *scan) kind(line []byte) lineKind {
 	switch {
-	case len(line) == 0 || line[0] == '\r' || line[0] == ':':
+	case len(line) == 0 || line[0] == '\r':
+		s.stopping = false
 		return lineEmpty
-	case s.wire == Messages && begins(line, stopEvent) == whole:
+	case line[0] == ':':
+		return lineEmpty
+	case s.isNameOfFinal(line):
+		s.stopping = true
 		return lineMaybe
 	case !bytes.HasPrefix(line, []byte("data")):
 		return lineOther
-	case s.wire == Messages && begins(line, stopLine) == whole:
+	case s.wire == Messages && (begins(line, stopLine) == whole || s.stopping && isObject(line)):
 		return lineEnd
 	case s.wire != Messages && s.wire != Responses && begins(line, doneLine) == whole:
 		return lineEnd
@@ -136,9 +147,9 @@ func (s *scan) look(line []byte) (told bool) {
 	if !ok {
 		return false
 	}
-	s.complete = s.isFinal(line)
+	s.complete = s.isFinal(line) || s.wire == Responses && s.stopping
 	if s.wire == Chats && !s.named {
-		s.named, s.head = true, headOf(data)
+		s.named, s.head = true, headOf(data, s.id)
 	}
 	usage := false
 	for rest := data; ; {
@@ -176,11 +187,39 @@ func (s *scan) isFinal(line []byte) bool {
 	}
 }
 
+// isNameOfFinal says whether a line names an event that nothing comes after: its data may have its type anywhere.
+func (s *scan) isNameOfFinal(line []byte) bool {
+	switch s.wire {
+	case Messages:
+		return begins(line, stopEvent) == whole
+	case Responses:
+		name, ok := bytes.CutPrefix(line, []byte("event:"))
+		return ok && slices.Contains(finalNames[:], string(bytes.TrimSpace(name)))
+	default:
+		return false
+	}
+}
+
+// finalNames are the events of Responses that nothing comes after.
+var finalNames = [...]string{"response.completed", "response.incomplete", "response.failed", "response.cancelled", "error"}
+
+// isObject says whether a line has the whole of its data, a JSON object.
+func isObject(line []byte) bool {
+	data, ok := bytes.CutPrefix(line, []byte("data:"))
+	s := jsonscan.New(data)
+	s.Object()
+	for _, more := s.Member(); more; _, more = s.Member() {
+		s.Skip()
+	}
+	s.End()
+	return ok && s.Err() == nil
+}
+
 // mayEnd says whether a line of which this is the beginning may be the end.
 func (s *scan) mayEnd(line []byte) bool {
 	switch s.wire {
 	case Messages:
-		return begins(line, stopEvent) != not || begins(line, stopLine) != not
+		return s.stopping || begins(line, stopEvent) != not || begins(line, stopLine) != not
 	case Responses:
 		return false
 	default:
@@ -191,12 +230,17 @@ func (s *scan) mayEnd(line []byte) bool {
 // endsWith says whether what is held back when the connection ends is the end, that only lacks its line break.
 func (s *scan) endsWith(rest []byte) bool {
 	at := bytes.LastIndexByte(rest, '\n') + 1
+	line := rest[at:]
 	if s.part {
-		s.look(s.line)
+		line = s.line
+	}
+	if len(line) == 0 {
 		return false
 	}
+	end := s.kind(line) == lineEnd && !s.part
+	s.complete = s.complete && isObject(line) // it may be cut within
 	s.end = at
-	return len(rest) > at && s.kind(rest[at:]) == lineEnd
+	return end
 }
 
 // last is the piece that ends the stream: what was held back of it, up to the line that says so.
@@ -214,7 +258,9 @@ func (s *scan) last(held []byte) Piece {
 	last.Bytes, last.end, last.head = held, s.end, s.head
 	switch s.wire {
 	case Chats:
-		last.form = chatEnd
+		if last.form = chatEnd; !s.named {
+			last.head = headOf(nil, s.id)
+		}
 	case Messages:
 		last.form = messagesEnd
 	}

@@ -3,7 +3,9 @@ package proxy
 import (
 	"bytes"
 	"slices"
+	"strconv"
 	"strings"
+	"time"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
@@ -19,8 +21,9 @@ type facts struct {
 }
 
 // headOf is what a chunk has alike with all chunks of its stream. DIAL's own client takes none without.
-func headOf(chunk []byte) []byte {
-	head := []byte{}
+// One that lacks its id or time gets that of the request.
+func headOf(chunk []byte, id string) []byte {
+	head, hasID, hasTime := []byte{}, false, false
 	s := jsonscan.New(chunk)
 	s.Object()
 	for name, ok := s.Member(); ok; name, ok = s.Member() {
@@ -29,7 +32,14 @@ func headOf(chunk []byte) []byte {
 		if s.Err() == nil && ((name == "id" || name == "model") && kind == '"' || name == "created" && kind == '0') {
 			head = append(append(append(append(head, '"'), name...), `":`...), raw...)
 			head = append(head, ',')
+			hasID, hasTime = hasID || name == "id", hasTime || name == "created"
 		}
+	}
+	if !hasID {
+		head = append(jsonscan.AppendString(append(head, `"id":`...), id), ',')
+	}
+	if !hasTime {
+		head = append(strconv.AppendInt(append(head, `"created":`...), time.Now().Unix(), 10), ',')
 	}
 	return head
 }
@@ -39,7 +49,14 @@ type counts struct{ prompt, output, cached, written, written1h, reasoning int }
 
 // last is the piece that ends an answer of which that is known.
 func (f *facts) last(data []byte) Piece {
-	p := Piece{Bytes: data, Last: true, Model: f.model, Told: f.told}
+	p := f.piece(data)
+	p.Last = true
+	return p
+}
+
+// piece has what is known so far.
+func (f *facts) piece(data []byte) Piece {
+	p := Piece{Bytes: data, Model: f.model, Told: f.told}
 	if f.spent {
 		p.Usage = &llm.Usage{
 			Input: f.counts.prompt, Output: f.counts.output, CacheRead: f.counts.cached, CacheWrite: f.counts.written,
