@@ -26,7 +26,7 @@ type Entry struct {
 	// FirstToken is when the model said the first thing that a client can see, Finished when the reply had
 	// ended; both after Began, and FirstToken is 0 when it said nothing.
 	FirstToken, Finished time.Duration
-	// Usage is zero when nobody tells, as of a reply that broke off.
+	// Usage is zero when nobody tells; of a reply that broke off it is what had been told.
 	Usage llm.Usage
 }
 
