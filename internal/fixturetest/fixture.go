@@ -72,10 +72,11 @@ func (a *Archive) Play(t *testing.T, handler http.Handler, u *Upstream, log *byt
 		log.Reset()
 		reply := names.out(exchange(t, handler, names.in(a.Section(numbered("request", i)))))
 		synctest.Wait() // for an upstream that was left
-		if want := u.expected(); want != u.calls {
-			t.Errorf("request %d: the upstream was called %d times instead of %d", i, u.calls, want)
+		calls, got := u.end()
+		if want := u.expected(); want != calls {
+			t.Errorf("request %d: the upstream was called %d times instead of %d", i, calls, want)
 		}
-		a.Compare(t, numbered("upstream request", i), names.out(u.got))
+		a.Compare(t, numbered("upstream request", i), names.out(got))
 		a.Compare(t, numbered("reply", i), reply)
 		a.Compare(t, numbered("log", i), formatLog(log.String()))
 	}

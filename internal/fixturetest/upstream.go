@@ -38,7 +38,18 @@ type Upstream struct {
 }
 
 // begin starts an exchange.
-func (u *Upstream) begin(script []byte) { u.script, u.calls, u.got = script, 0, "" }
+func (u *Upstream) begin(script []byte) {
+	u.turn.Lock()
+	defer u.turn.Unlock()
+	u.script, u.calls, u.got = script, 0, ""
+}
+
+// end is how often it was called in the exchange, and what it was called with.
+func (u *Upstream) end() (calls int, got string) {
+	u.turn.Lock()
+	defer u.turn.Unlock()
+	return u.calls, u.got
+}
 
 // parts are the replies of a script, which stand between lines "next": the first is for the first call,
 // and so on, the last for all that follow.
