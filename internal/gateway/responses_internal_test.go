@@ -277,3 +277,26 @@ func TestKeptResponsesAreBounded(t *testing.T) {
 		t.Errorf("%d bytes in %d responses", s.bytes, len(s.kept))
 	}
 }
+
+// TestNamesOfAnAnswerAreBounded: another server's stream does not fill the memory.
+func TestNamesOfAnAnswerAreBounded(t *testing.T) {
+	s, err := newResponses(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	n := &responseNames{responses: s, deployment: "m", known: map[string]string{}}
+	stream := &proxy.Answer{Stream: true}
+	for i := range 2 * maxNames {
+		_, err = n.rename(fmt.Appendf(nil, "data: {\"response\":{\"id\":\"resp_%d\"}}\n\n", i), stream, false)
+		if (err != nil) != (i >= maxNames) {
+			t.Fatalf("name %d: %v", i, err)
+		}
+	}
+	n = &responseNames{responses: s, deployment: "m", known: map[string]string{}}
+	for err = nil; err == nil && len(n.line) <= maxNamedLine; {
+		_, err = n.rename(make([]byte, 8<<20), stream, false)
+	}
+	if err == nil {
+		t.Error("a line without an end")
+	}
+}

@@ -2,8 +2,10 @@ package gateway
 
 import (
 	"bytes"
+	"strings"
 
 	"outcrop/internal/auth"
+	"outcrop/internal/llm"
 	"outcrop/internal/openai"
 	"outcrop/internal/proxy"
 )
@@ -19,14 +21,31 @@ type responseNames struct {
 	last       openai.ResponseState // of a document, with the other server's id
 }
 
+const (
+	// maxNames is how many responses an answer may be about: it is one, and another server's mistakes.
+	maxNames = 16
+	// maxNamedLine is the longest line of a stream, in bytes: as long as a document may be.
+	maxNamedLine = 64 << 20
+)
+
+var (
+	errManyNames = &llm.Error{Kind: llm.KindUpstream, Message: "The answer of the deployment's server is about too many responses."}
+	errLongLine  = &llm.Error{Kind: llm.KindUpstream, Message: "The answer of the deployment's server has a line that is too long."}
+)
+
 // name is the caller's id for a response of the other server.
 func (n *responseNames) name(theirs string) string {
 	ours, ok := n.known[theirs]
-	if !ok {
+	switch {
+	case ok:
+	case len(n.known) >= maxNames:
+		n.failed = errManyNames
+		return ""
+	default:
 		if ours, n.failed = n.responses.sealID(n.caller, remoteResponse{n.deployment, theirs}); n.failed != nil {
 			return ""
 		}
-		n.known[theirs] = ours
+		n.known[strings.Clone(theirs)] = ours // it aliases the line
 	}
 	return ours
 }
@@ -44,7 +63,10 @@ func (n *responseNames) rename(data []byte, a *proxy.Answer, last bool) ([]byte,
 		data = openai.RenameResponse(data, n.name)
 		return data, n.failed
 	}
-	n.line = append(n.line, data...)
+	if n.line = append(n.line, data...); len(n.line) > maxNamedLine {
+		n.failed = errLongLine
+		return nil, n.failed
+	}
 	end := bytes.LastIndexByte(n.line, '\n') + 1
 	if last {
 		end = len(n.line)
