@@ -3,8 +3,6 @@
 package e2e
 
 import (
-	"encoding/json"
-	"path/filepath"
 	"testing"
 )
 
@@ -32,18 +30,10 @@ func serveChats(t *testing.T, ids map[string]string) *server {
 // serveConfig starts outcrop serve --config with these models; those of Bedrock are a sandbox's.
 func serveConfig(t *testing.T, models map[string]deployment, args ...string) *server {
 	t.Helper()
-	text, err := json.Marshal(deployment{
+	return serveWhole(t, deployment{
 		"models": models, "roles": deployment{"default": deployment{}},
 		"keys": deployment{testKey: deployment{"project": "p", "roles": []string{"default"}}},
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	path := filepath.Join(t.TempDir(), "aidial.config.json")
-	writeFile(t, path, string(text))
-	aws := serveAWS(t).url
-	env := []string{"AWS_ENDPOINT_URL=" + aws, "AWS_ENDPOINT_URL_BEDROCK_MANTLE=" + aws, "AWS_ACCESS_KEY_ID=sandbox", "AWS_SECRET_ACCESS_KEY=sandbox"}
-	return start(t, configReady, env, append([]string{"serve", "--config", path, "--listen", "127.0.0.1:0"}, args...)...)
+	}, args...)
 }
 
 // serveAdapter starts outcrop adapter --sandbox at a free port.
