@@ -32,11 +32,11 @@ func (l *live) Reload(ctx context.Context) (merged any, problems []string) {
 }
 
 // compiled is what the configuration that is served comes to, without secrets.
-func (l *live) compiled() config.Compiled {
+func (l *live) compiled() mergedConfig {
 	if cfg := l.current.Load().config; cfg != nil {
-		return cfg.Compile()
+		return mergedOf(cfg)
 	}
-	return config.Compiled{}
+	return mergedConfig{}
 }
 
 // ConfigHealth implements gateway.Operations.
@@ -93,4 +93,17 @@ func (l *live) note(problems []config.Problem, err error) {
 		last.problems = append(last.problems, err.Error())
 	}
 	l.last.Store(last)
+}
+
+// mergedConfig is what a configuration comes to, without secrets.
+type mergedConfig struct {
+	config.Compiled
+	// Deployments are all that can be called, those of Compiled too, and who answers.
+	Deployments []config.CompiledDeployment `json:"deployments"`
+	// Skipped are the entities that are left out for their mistakes.
+	Skipped []config.Skipped `json:"skipped,omitempty"`
+}
+
+func mergedOf(cfg *config.Config) mergedConfig {
+	return mergedConfig{Compiled: cfg.Compile(), Deployments: cfg.CompileDeployments(), Skipped: cfg.Skipped}
 }

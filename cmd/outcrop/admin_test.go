@@ -33,7 +33,7 @@ func TestAReloadOnRequest(t *testing.T) {
 		if err != nil || len(problems) > 0 || !strings.Contains(string(text), `"name":"b"`) || strings.Contains(string(text), "a-key-of-a-team") {
 			t.Errorf("%s %q %v", text, problems, err)
 		}
-		if _, ok := merged.(config.Compiled); !ok {
+		if _, ok := merged.(mergedConfig); !ok {
 			t.Errorf("%T", merged)
 		}
 		health(t, r, gateway.ConfigHealth{Status: "ok", Generation: 2, LoadedAt: began.Add(time.Minute)})

@@ -109,7 +109,7 @@ type coreOperations struct {
 // Reload implements gateway.Operations.
 func (o coreOperations) Reload(context.Context) (merged any, problems []string) {
 	if o.changed == nil {
-		return o.cfg.Compile(), nil
+		return mergedOf(o.cfg), nil
 	}
 	dir, err := os.MkdirTemp("", "core")
 	if err != nil {
@@ -122,7 +122,7 @@ func (o coreOperations) Reload(context.Context) (merged any, problems []string) 
 	}
 	cfg, found := config.Load([]string{file}, config.Options{})
 	if !config.HasErrors(found) {
-		return cfg.Compile(), nil
+		return mergedOf(cfg), nil
 	}
 	for _, p := range found {
 		problems = append(problems, strings.ReplaceAll(p.String(), dir+string(filepath.Separator), ""))
