@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"bytes"
+	"encoding/json"
 	"io"
 	"log/slog"
 	"net/http"
@@ -140,5 +141,60 @@ func TestWhoMayGoFurther(t *testing.T) {
 				t.Errorf("%d %s", w.Code, w.Body)
 			}
 		})
+	}
+}
+
+// TestAnInterceptorMayGoOnMoreThanOnce, also side by side, as one that compares answers does; and not after it has
+// answered.
+func TestAnInterceptorMayGoOnMoreThanOnce(t *testing.T) {
+	var h *house
+	late := make(chan string, 2)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		body, err := io.ReadAll(r.Body)
+		if err != nil {
+			t.Error(err)
+		}
+		key := r.Header.Get("Api-Key")
+		answers := make(chan *httptest.ResponseRecorder, 4)
+		for range cap(answers) {
+			go func() {
+				answers <- h.ask(t, "/openai/deployments/interceptor/chat/completions", key, string(body))
+			}()
+		}
+		for range cap(answers) {
+			if answer := <-answers; answer.Code != http.StatusOK {
+				t.Errorf("%d %s", answer.Code, answer.Body)
+			}
+		}
+		late <- key
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = io.WriteString(w, `{"id":"1","object":"chat.completion","choices":[]}`)
+	}))
+	defer server.Close()
+	remote, err := proxy.New(proxy.Options{URL: server.URL, Transport: proxy.NewTransport()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	h = newHouse(t, nil, &catalog.Deployment{Name: "model", Chat: llmtest.Echo{}, Interceptors: []string{"many"}},
+		&catalog.Deployment{Name: "many", Kind: catalog.Interceptor, Remotes: [catalog.Interfaces]*proxy.Remote{catalog.Chats: remote}})
+	const chat = `{"messages":[{"role":"user","content":"text"}]}`
+	w := h.ask(t, "/openai/deployments/model/chat/completions", "key-a", chat)
+	var reply struct {
+		Statistics struct {
+			PerModel []struct {
+				Model string `json:"model"`
+				Total int    `json:"total_tokens"`
+			} `json:"usage_per_model"`
+		}
+	}
+	if err := json.Unmarshal(w.Body.Bytes(), &reply); err != nil {
+		t.Fatal(err)
+	}
+	alone := h.ask(t, "/openai/deployments/model/chat/completions", "key-a", chat) // the same again, for the same sum
+	if lines := reply.Statistics.PerModel; len(lines) != 1 || lines[0].Model != "model" || lines[0].Total == 0 || lines[0].Total%4 != 0 || alone.Body.String() != w.Body.String() {
+		t.Errorf("%s, then %s", w.Body, alone.Body)
+	}
+	if w := h.ask(t, "/openai/deployments/interceptor/chat/completions", <-late, chat); w.Code != http.StatusUnauthorized {
+		t.Errorf("after its answer: %d %s", w.Code, w.Body)
 	}
 }
