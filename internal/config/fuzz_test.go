@@ -197,6 +197,7 @@ func FuzzLoadSettings(f *testing.F) {
 		f.Add([]byte(seed), "proxy.encryption", `{"salt": "`+canary+`"}`)
 		f.Add([]byte(seed), "aidial.identityProviders.a.loggingSalt", `"`+canary+`"`)
 		f.Add([]byte(seed), "aidial..a", "")
+		f.Add([]byte(seed), "aidial.a\rb", "")
 	}
 	f.Fuzz(func(t *testing.T, file []byte, name, value string) {
 		if strings.HasSuffix(name, fileSuffix) || bytes.Contains(file, []byte("File\"")) {

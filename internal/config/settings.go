@@ -3,8 +3,10 @@ package config
 import (
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
+	"unicode"
 )
 
 // What the environment says of the settings.
@@ -68,6 +70,12 @@ func (l *loader) settingsOf(environ []string) (root *node, files []string) {
 	for _, variable := range environ {
 		name, value, _ := strings.Cut(variable, "=")
 		at := pos{file: "variable " + name}
+		if unreadable(name) {
+			at.file = "variable " + strconv.QuoteToASCII(name)
+			files = append(files, at.file)
+			l.report(Problem{Severity: Error, File: at.file, Message: "the name of the variable has a character that cannot be seen", Remedy: "write it again"})
+			continue
+		}
 		path, current := strings.CutPrefix(name, settingsPrefix)
 		if !current {
 			var old bool
@@ -96,6 +104,12 @@ func (l *loader) settingsOf(environ []string) (root *node, files []string) {
 		root = merge(root, nested(strings.Split(path, "."), stated[path]), true)
 	}
 	return root, files
+}
+
+// unreadable says whether a variable of the settings has a name that no message can have.
+func unreadable(name string) bool {
+	ours := strings.HasPrefix(name, settingsPrefix) || strings.HasPrefix(name, oldSettingsPrefix)
+	return ours && strings.ContainsFunc(name, func(c rune) bool { return !unicode.IsPrint(c) })
 }
 
 // variable is a variable's path and value, nil with a problem reported.
