@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"context"
+	"crypto/sha256"
+	"encoding/base64"
 	"fmt"
 	"io"
 	"iter"
@@ -241,6 +243,22 @@ func TestIDsOfResponsesAreTheirCallers(t *testing.T) {
 		if got, err := s.openID(mine, changed); err == nil && got != at {
 			t.Errorf("changed at %d: %+v", i, got)
 		}
+	}
+	theirs, err := s.sealID(other, at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	data := func(id string) []byte {
+		out, err := base64.RawURLEncoding.DecodeString(strings.TrimPrefix(id, responsePrefix))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return out
+	}
+	head := sha256.Size + s.aead.Overhead()
+	spliced := responsePrefix + base64.RawURLEncoding.EncodeToString(append(data(id)[:head:head], data(theirs)[head:]...))
+	if got, err := s.openID(mine, spliced); err == nil {
+		t.Errorf("half of mine and half of another's is %+v", got)
 	}
 	sealed := s.sealer(mine, "m").Seal([]byte("thinking"))
 	if plain, err := same.sealer(mine, "m").Open(sealed); err != nil || string(plain) != "thinking" {

@@ -182,7 +182,7 @@ func (s *responses) finish(caller auth.Caller, id string, object []byte) {
 	}
 }
 
-// elsewhere is a response that another server keeps.
+// remoteResponse is a response that another server keeps.
 type remoteResponse struct {
 	Deployment string `json:"d"`
 	ID         string `json:"i"` // that server's
@@ -194,8 +194,8 @@ func (s *responses) sealID(caller auth.Caller, at remoteResponse) (string, error
 	if err != nil {
 		return "", err
 	}
-	sealed := s.aead.Seal(nil, nil, text, nil)
 	owner := sha256.Sum256([]byte(caller.ID()))
+	sealed := s.aead.Seal(nil, nil, text, owner[:]) // or half of one id would go with half of another's
 	return responsePrefix + base64.RawURLEncoding.EncodeToString(append(s.aead.Seal(nil, nil, owner[:], text[:0]), sealed...)), nil
 }
 
@@ -211,7 +211,7 @@ func (s *responses) openID(caller auth.Caller, id string) (at remoteResponse, er
 	if bad != nil {
 		return at, noResponse()
 	}
-	plain, bad := s.aead.Open(nil, nil, data[head:], nil)
+	plain, bad := s.aead.Open(nil, nil, data[head:], owner)
 	if bad != nil || json.Unmarshal(plain, &at) != nil {
 		return at, noResponse()
 	}
