@@ -8,6 +8,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/llm"
 	"outcrop/internal/proxy"
+	"outcrop/internal/usage"
 )
 
 // Deployment is a name under which something can be called. A nil member of what it does means that
@@ -57,12 +58,23 @@ type Deployment struct {
 	Timeouts      Timeouts
 	// Region is the upstream's, "" when it has none of AWS's. It is for the operator alone.
 	Region string
+	// Price is what it costs, at the deployment's own prices or the catalogue's; nil is not known.
+	Price *usage.Price
+	// Fallback names the deployments that are asked in its place when it cannot answer.
+	Fallback Fallback
 	// Destinations are the regions in which its prompts may be processed; nil is not known. It is for the
 	// operator alone.
 	Destinations []string
 	// Barred are the roles that state where prompts may run, and out of whose regions its prompts may go: who has
 	// one of them may not use it, whatever his other roles are.
 	Barred []string
+}
+
+// Fallback are names of deployments, by why another is needed; "" is none.
+type Fallback struct {
+	ContextLength string // the prompt is too long
+	ContentFilter string // the request was refused for its content
+	Outage        string // no upstream answers, or all of them refuse for their rate
 }
 
 // Beside are the servers that have a deployment, by operation: those of the Messages and of the Responses API that

@@ -73,6 +73,7 @@ type Model struct {
 	Defaults  json.RawMessage
 	Timeouts  Timeouts
 	Upstreams []Upstream
+	Fallback  Fallback
 	Serving
 
 	endpointAt, overrideNameAt, defaultsAt place
@@ -156,6 +157,8 @@ type Upstream struct {
 	Endpoint string
 	Weight   int // at most 0 is disabled
 	Tier     int
+	// Quota is what AWS lets this account use of the model in a minute. Outcrop's own.
+	Quota Quota
 	ModelID  string
 	// BaseModel is the foundation model behind an ARN that does not name it, "" when it does.
 	BaseModel string
@@ -193,6 +196,17 @@ type Upstream struct {
 	Network                     Network
 
 	modelIDAt, baseModelAt place
+}
+
+// Quota bounds an upstream; 0 is not stated.
+type Quota struct {
+	TokensPerMinute, RequestsPerMinute int64
+}
+
+// Fallback names the deployments that are asked when a model cannot answer: its prompt is too long, it was refused
+// for its content, no upstream answers. "" is none. Outcrop's own.
+type Fallback struct {
+	ContextLength, ContentFilter, Outage string
 }
 
 // ModelID is the id or ARN that AWS sees: the upstream's modelId, else the
@@ -281,6 +295,9 @@ type Role struct {
 	// AllowedRegions and AllowedGeographies are where prompts of its holders may run; nil is everywhere. Outcrop's
 	// own.
 	AllowedRegions, AllowedGeographies []string
+	// Concurrent is how many requests one holder may have running (maxConcurrentRequests); 0 is not stated. Outcrop's
+	// own.
+	Concurrent int
 }
 
 // RoleLimit bounds what one project may use of one deployment: tokens per

@@ -12,6 +12,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
 	"outcrop/internal/fetch"
+	"outcrop/internal/limit"
 	"outcrop/internal/llm"
 	"outcrop/internal/proxy"
 	"outcrop/internal/usage"
@@ -41,6 +42,9 @@ type Options struct {
 	// Record gets the Entry of every request that has ended, but for probes, in the request's goroutine; nil
 	// for nobody.
 	Record func(usage.Entry)
+	// Limits admit requests and count what they use, by Rules; nil for no limits.
+	Limits *limit.Limiter
+	Rules  *limit.Rules
 	// Passes are the per-request keys, which Auth knows too; nil for a gateway that calls no other server of DIAL's.
 	Passes *auth.Passes
 	// Consents know who has agreed to what; nil for nobody to anything.

@@ -27,8 +27,11 @@ func table() []row {
 		{floor: 1, pkg: "internal/fetch"},
 		{floor: 1, pkg: "internal/iam"},
 		{floor: 1, pkg: "internal/jsonscan"},
+		{floor: 1, pkg: "internal/journal"},
+		{floor: 1, pkg: "internal/kv"},
 		{floor: 1, pkg: "internal/llm"},
 		{floor: 1, pkg: "internal/models"},
+		{floor: 1, pkg: "internal/money"},
 		{floor: 1, pkg: "internal/secret"},
 		{floor: 1, pkg: "internal/sse"},
 		{
@@ -39,7 +42,7 @@ func table() []row {
 		{floor: 1, pkg: "internal/memnet", testOnly: true},
 		{floor: 2, pkg: "internal/llm/llmtest", internal: []string{"llm"}, testOnly: true},
 		{floor: 2, pkg: "internal/anthropic", internal: []string{"jsonscan", "llm", "sse"}},
-		{floor: 2, pkg: "internal/auth", internal: []string{"secret"}, external: []string{"github.com/go-jose/go-jose/v4/..."}},
+		{floor: 2, pkg: "internal/auth", internal: []string{"kv", "secret"}, external: []string{"github.com/go-jose/go-jose/v4/..."}},
 		{
 			floor: 2, pkg: "internal/bedrock",
 			internal: []string{"jsonscan", "llm", "models", "secret", "sse"},
@@ -55,10 +58,17 @@ func table() []row {
 			floor: 2, pkg: "internal/sandbox", internal: []string{"iam", "models"},
 			external: []string{awsSDK + "/aws", awsSDK + "/aws/protocol/eventstream", awsSDK + "/aws/signer/v4", "github.com/golang-jwt/jwt/v5"},
 		},
-		{floor: 2, pkg: "internal/usage", internal: []string{"llm"}},
-		{floor: 3, pkg: "internal/catalog", internal: []string{"auth", "llm", "proxy"}},
+		{floor: 2, pkg: "internal/balance", internal: []string{"kv", "llm"}},
+		{floor: 2, pkg: "internal/limit", internal: []string{"journal", "money"}},
+		{floor: 2, pkg: "internal/usage", internal: []string{"llm", "money"}},
+		{
+			floor: 3, pkg: "internal/ledger", internal: []string{"journal", "money", "usage"},
+			external: []string{"github.com/jackc/pgx/v5/...", "modernc.org/sqlite"},
+		},
+		{floor: 3, pkg: "internal/redis", internal: []string{"journal", "kv", "limit", "money"}, external: []string{"github.com/redis/rueidis"}},
+		{floor: 4, pkg: "internal/catalog", internal: []string{"auth", "llm", "proxy", "usage"}},
 		{floor: 3, pkg: "internal/client", internal: []string{"llm", "openai", "sse"}},
-		{floor: 2, pkg: "internal/proxy", internal: []string{"jsonscan", "llm", "secret"}},
+		{floor: 3, pkg: "internal/proxy", internal: []string{"balance", "jsonscan", "llm", "secret"}},
 		{
 			floor: 3, pkg: "internal/onboard", internal: []string{"bedrock", "config", "iam", "models", "secret"},
 			external: []string{
@@ -74,12 +84,15 @@ func table() []row {
 			floor: 3, pkg: "internal/helm", internal: []string{"bedrock", "config", "models"},
 			external: []string{"go.yaml.in/yaml/v3", "github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
-		{floor: 3, pkg: "internal/telemetry", internal: []string{"llm", "usage"}, external: []string{"github.com/prometheus/client_golang/..."}},
 		{
-			floor: 4, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "llm", "openai", "proxy", "usage"},
+			floor: 3, pkg: "internal/telemetry", internal: []string{"llm", "money", "usage"},
+			external: []string{"github.com/prometheus/client_golang/...", "go.opentelemetry.io/otel/..."},
+		},
+		{
+			floor: 5, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "kv", "limit", "llm", "money", "openai", "proxy", "usage"},
 			external: []string{"github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
-		{floor: 5, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "client", "fetch", "gateway", "llm", "usage"}},
+		{floor: 6, pkg: "internal/adapter", internal: []string{"auth", "bedrock", "catalog", "client", "fetch", "gateway", "llm", "usage"}},
 		{
 			floor: 4, pkg: "internal/grant", internal: []string{"iam", "onboard", "secret"},
 			external: []string{
@@ -93,7 +106,7 @@ func table() []row {
 				"github.com/aws/smithy-go",
 			},
 		},
-		{floor: 6, pkg: "cmd/outcrop", everything: true},
+		{floor: 7, pkg: "cmd/outcrop", everything: true},
 		{floor: 5, pkg: "bench"},
 		{floor: 5, pkg: "bench/coldstart"},
 		{floor: 5, pkg: "e2e"},

@@ -24,6 +24,7 @@ type EmbedRequest struct {
 	Config []byte
 	// Metadata is for the upstream's own bill, as in ChatRequest.
 	Metadata map[string]string
+	Wish     Wish // as in ChatRequest
 }
 
 // EmbedInput is what one vector is of: a text, a file, or both together.
@@ -42,6 +43,7 @@ type Embeddings struct {
 	// Usage has the tokens in Input, and the images in Images.
 	Usage            Usage
 	Ignored, Changed []string // as in Start
+	Via              Via
 }
 
 // RerankModel puts documents into the order of how well they answer a query.
@@ -57,6 +59,7 @@ type RerankRequest struct {
 	// MaxTokensPerDoc is where a document is cut; 0 leaves it to the model.
 	MaxTokensPerDoc int
 	Metadata        map[string]string
+	Wish            Wish // as in ChatRequest
 }
 
 // Reranking is the documents that were asked for, the best first.
@@ -68,6 +71,7 @@ type Reranking struct {
 	Units            int
 	Usage            Usage
 	Ignored, Changed []string // as in Start
+	Via              Via
 }
 
 // Ranked is a document and how relevant it is.

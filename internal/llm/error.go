@@ -51,6 +51,10 @@ type Error struct {
 	Param      string        // the request's field, "messages[2].content[0].image_url.url", or ""
 	RetryAfter time.Duration // when to try again; 0 when unknown
 	Err        error
+	// Via is which upstream failed, when a balancer asked it.
+	Via Via
+	// Display is what a user may read in place of Message, or "" (DIAL's display_message).
+	Display string
 }
 
 func (e *Error) Error() string {

@@ -17,6 +17,24 @@ type Start struct {
 	Cached string
 	// CachedFor is how long the longest of the client's breakpoints lives.
 	CachedFor time.Duration
+	// Via is which upstream answers.
+	Via Via
+}
+
+// Via is which of a model's upstreams answered, or failed last.
+type Via struct {
+	Upstream string        // its id, "" when there is only one without
+	Region   string        // AWS's, or ""
+	Attempts int           // upstreams that were asked, this one included; 0 when that was not counted
+	Waited   time.Duration // from the first question to the first word of this one
+}
+
+// Wish is which upstream a client wants.
+type Wish struct {
+	Upstream string // the id of the only one to ask (X-UPSTREAM-ID), or ""
+	// CacheFirst asks the upstream that has the prompt in its cache again, rather than others
+	// (X-DIAL-CACHE-POLICY: cache-priority).
+	CacheFirst bool
 }
 
 // Choice says that the events after it belong to the choice with that index, until the next Choice.

@@ -23,6 +23,7 @@ type MessagesRequest struct {
 	Whole bool     // the client wants no stream
 	// Metadata is for the upstream's own bill, as in ChatRequest.
 	Metadata map[string]string
+	Wish     Wish // as in ChatRequest
 }
 
 // MessagesPiece is an event of a streamed reply, or the whole of one that is not.
@@ -38,4 +39,8 @@ type MessagesPiece struct {
 	ID string
 	// Ignored are, in the first piece, the client's betas and fields that the upstream does not take.
 	Ignored []string
+	// Via is, in the first piece, which upstream answers.
+	Via Via
+	// Tier is, in the last piece, the service tier that served it, or "".
+	Tier string
 }

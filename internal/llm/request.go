@@ -70,6 +70,8 @@ type ChatRequest struct {
 	// Picture says that the reply is to be an image, and which; nil for a chat. A model that makes no
 	// images refuses it, at "model".
 	Picture *Picture
+	// Wish is which upstream is wanted. It is for a balancer.
+	Wish Wish
 }
 
 // Picture is what a client wants of the images that it gets, in the words of OpenAI's Images API, whose

@@ -1,0 +1,2 @@
+// Package money is amounts of US dollars, exactly.
+package money

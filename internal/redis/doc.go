@@ -1,0 +1,2 @@
+// Package redis is what replicas share, in Redis or Valkey.
+package redis
