@@ -158,8 +158,8 @@ type Upstream struct {
 	Weight   int // at most 0 is disabled
 	Tier     int
 	// Quota is what AWS lets this account use of the model in a minute. Outcrop's own.
-	Quota Quota
-	ModelID  string
+	Quota   Quota
+	ModelID string
 	// BaseModel is the foundation model behind an ARN that does not name it, "" when it does.
 	BaseModel string
 	// Foreign is extraData and secretExtraData for another server, as it is to read them; of a model of
