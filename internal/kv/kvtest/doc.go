@@ -1,0 +1,2 @@
+// Package kvtest is what every kv.Store, kv.Lists and kv.Bus keeps to.
+package kvtest
