@@ -90,6 +90,13 @@ type Pricing struct {
 	// Unit is token, char_without_whitespace or none.
 	Unit                                      string
 	Prompt, Completion, CacheRead, CacheWrite string
+	// CacheReadTree and CacheWriteTree are decision trees in place of CacheRead and CacheWrite, or nil. They are
+	// checked, and written in one form: {"test":{"field":…,"operator":…,"value":…},"ifTrue":rate,"ifFalse":rate}, where
+	// a rate is a decimal in a string, or a tree again; a branch that is missing is the price of the prompt.
+	CacheReadTree, CacheWriteTree json.RawMessage
+	// CacheWrite1h is for tokens that are kept for an hour, Image for an image made, Query for a search or a reranking.
+	// Outcrop's own.
+	CacheWrite1h, Image, Query string
 }
 
 // Features are what listings say of a model. [DefaultFeatures] has DIAL's

@@ -123,6 +123,49 @@ type Settings struct {
 	MaxUpload       int64         // storage.maxUploadedFileSize; 0 is not stated
 	BackgroundTTL   time.Duration // backgroundJob.defaultJobTtlMs; 0 is not stated
 	BackgroundPoll  time.Duration // backgroundJob.pollIntervalMs; 0 is not stated
+	MetricsPort     int           // vertx.metricsOptions.prometheusOptions.embeddedServerOptions.port; 0 is not stated
+	// Redis is the URL of a Redis that replicas share: redis://user:password@host:port/database; zero is none. RedisPrefix
+	// begins the names of its keys (storage.prefix).
+	Redis       secret.String
+	RedisPrefix string
+	Postgres    secret.String // postgres.url; zero is none
+	Limits      LimitSettings
+	PromptLog   PromptLogSettings
+	Tracing     TracingSettings
+}
+
+// LimitSettings say how limits are kept. Outcrop's own.
+type LimitSettings struct {
+	// AdmitWhenDown admits requests while the store of the counters cannot be asked; else they are refused.
+	AdmitWhenDown bool
+	// Loose reserves nothing, as DIAL does: a burst may go beyond a limit.
+	Loose bool
+	// Slack is how far use may go beyond a limit, as a part of it, 0 … 1.
+	Slack float64
+	// Concurrent is how many requests a caller may have running whose roles do not say; 0 is without bound.
+	Concurrent int
+	// StoreTimeout is how long the store of the counters may take for one answer; 0 is not stated.
+	StoreTimeout time.Duration
+}
+
+// PromptLogSettings say what the prompt log is given.
+type PromptLogSettings struct {
+	File    string // AIDIAL_LOG_FILE; "" is none
+	Bodies  bool   // promptLog.bodies: bodies too, but never those of secured keys
+	MaxBody int64  // promptLog.maxBody: where a body is cut, in bytes
+	Claims  bool   // analytics.collectClaims
+	Headers bool   // analytics.collectHeaders
+	// HeadersBlacklist and HeadersAllowlist are regular expressions (RE2) that a header's whole name matches in either
+	// case; without an allowlist (nil) all headers that are not blacklisted are collected.
+	HeadersBlacklist, HeadersAllowlist []string
+}
+
+// TracingSettings say what is told of a request in traces.
+type TracingSettings struct {
+	GenAIAttributes bool // tracing.genAiSpanAttributes
+	ResponseHeaders bool // tracing.responseTraceHeaders
+	// ConversationHeaders are the headers whose first present one is the conversation's id.
+	ConversationHeaders []string
 }
 
 // Encryption is what the names of buckets are made with; both or neither are given.
