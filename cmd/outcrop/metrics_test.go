@@ -25,6 +25,7 @@ import (
 // TestEntries: what is recorded of each kind of request.
 func TestEntries(t *testing.T) {
 	var entries []usage.Entry
+	ids := map[string]bool{}
 	p := newParts(inMemory(t), nil, slog.New(slog.DiscardHandler))
 	p.record = func(e usage.Entry) { entries = append(entries, e) }
 	handler, _, err := build(demoConfig(), p)
@@ -73,6 +74,17 @@ func TestEntries(t *testing.T) {
 		if tt.name == "a wrong request" {
 			tt.want.Kind = llm.KindInvalid
 		}
+		if ids[got.ID] || got.ID == "" || got.RequestID == "" {
+			t.Errorf("%s: the entry %q of the request %q", tt.name, got.ID, got.RequestID)
+		}
+		ids[got.ID] = true
+		if known := got.Deployment != ""; known != (got.Caller == "Keys/demo/") {
+			t.Errorf("%s: charged to %q", tt.name, got.Caller)
+		}
+		if ranked := tt.name == "a ranking"; ranked != (got.Terms.Queries == 1) {
+			t.Errorf("%s: %d queries", tt.name, got.Terms.Queries)
+		}
+		tt.want.ID, tt.want.RequestID, tt.want.Caller, tt.want.Terms = got.ID, got.RequestID, got.Caller, got.Terms
 		tt.want.Project, tt.want.Began, tt.want.FirstToken, tt.want.Finished, tt.want.Usage = got.Project, got.Began, got.FirstToken, got.Finished, got.Usage
 		if got != tt.want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", tt.name, got, tt.want)

@@ -199,6 +199,7 @@ func (g *Gateway) callOf(x *exchange, a asked, to *step, d decoded) (*call, erro
 		return nil, doesNotChat(s)
 	}
 	c := g.complete(s, a.caller, req, shape)
+	req.Wish = x.wish
 	c.dial, c.tally, x.stream = a.name != "", g.tally(x), shape.Stream
 	c.perModel = c.dial && !g.behind
 	var err error
@@ -296,6 +297,11 @@ func (c *call) one(ctx context.Context, i int) iter.Seq2[llm.Event, error] {
 			}
 		}
 	}
+}
+
+// need is what the call may use; the body tells what the prompt does.
+func (c *call) need(body []byte) need {
+	return need{body: body, output: c.req.MaxTokens * max(1, c.shape.N)}
 }
 
 // alone is the sequence of one choice, metered when it is all that there is.

@@ -43,6 +43,9 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 	if err != nil {
 		return x.refuse(err)
 	}
+	if err := g.claim(r.Context(), x, c.need(body)); err != nil {
+		return x.refuse(err)
+	}
 	if err := g.attach(r, linksOf(c.req), newBudget()); err != nil {
 		return x.refuse(err)
 	}

@@ -38,6 +38,9 @@ func (g *Gateway) embeddings(x *exchange, r *http.Request, caller auth.Caller, n
 	if err != nil {
 		return x.refuse(err)
 	}
+	if err := g.claim(r.Context(), x, need{body: body}); err != nil {
+		return x.refuse(err)
+	}
 	if err := g.attach(r, linksOfInputs(e.req), newBudget()); err != nil {
 		return x.refuse(err)
 	}
@@ -46,7 +49,7 @@ func (g *Gateway) embeddings(x *exchange, r *http.Request, caller auth.Caller, n
 		x.tally.fail(err)
 		return x.refuse(err)
 	}
-	x.tally.whole(out.Model, out.Usage)
+	x.tally.whole(out.Model, out.Usage, out.Via)
 	return e.write(x, out)
 }
 
@@ -73,7 +76,7 @@ func (g *Gateway) decodeEmbedding(x *exchange, a asked, to *step, body []byte) (
 		return nil, llm.Invalid("model", "The deployment "+s.Name+" does not embed. GET /openai/models says which do (capabilities.embeddings).")
 	}
 	s.embedDefaults.Apply(req, &shape)
-	req.Metadata = g.metadata(s, a.caller)
+	req.Metadata, req.Wish = g.metadata(s, a.caller), x.wish
 	return &embedding{s, req, shape}, nil
 }
 

@@ -40,7 +40,11 @@ type exchange struct {
 	deployment string
 	region     string // of the deployment's upstream
 	operation  usage.Operation
+	charge     charge
 	stream     bool // the client wants one
+	wish       llm.Wish
+	trace      trace  // that the client says it belongs to
+	span       string // of the call to another server, or ""
 	tally      tally
 	fail       func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
 	routine    bool                             // nobody reads the log line of such a request unless it fails
@@ -51,10 +55,12 @@ type exchange struct {
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, control: http.NewResponseController(w), method: r.Method, began: time.Now(), fail: openai.WriteError}
-	x.tally.began = x.began
+	x.tally.began, x.tally.header = x.began, w.Header()
 	if x.id = r.Header.Get(headerRequestID); !isRequestID(x.id) {
 		x.id = rand.Text()
 	}
+	x.wish = wishOf(r.Header)
+	x.trace = traceOf(r.Header)
 	return x
 }
 

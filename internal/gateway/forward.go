@@ -26,8 +26,14 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	if err := refuseFiles(body); err != nil {
 		return x.refuse(err)
 	}
+	if !to.beside {
+		if err := g.claim(r.Context(), x, need{body: body}); err != nil {
+			return x.refuse(err)
+		}
+	}
 	set := http.Header{headerRequestID: {x.id}} // one request, one id in both logs
-	traceOf(r.Header).enter(to.pass, set)
+	x.trace.enter(to.pass, set)
+	x.span = to.pass.Span
 	f := &forwarding{exchange: x, to: to, client: r.Context(), bill: g.bills.start(to.pass.Span, x.tally.bill), names: names}
 	defer g.bills.end(to.pass.Span)
 	to.key = g.passes.Issue(to.pass)

@@ -3,10 +3,12 @@ package gateway
 import (
 	"cmp"
 	"context"
+	"crypto/rand"
 	"log/slog"
 	"net/http"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"outcrop/internal/auth"
@@ -124,6 +126,11 @@ type Gateway struct {
 	maxBody     int64
 	maxUpload   int64
 	record      func(usage.Entry)
+	limits      *limit.Limiter
+	rules       *limit.Rules
+	outputs     *outputs
+	idPrefix    string // of entries
+	ids         atomic.Uint64
 	tell        bool   // Options.Metadata
 	behind      bool   // a Core: it is the one that accounts for what is asked here
 	chatRoutes  string // where chats go, for who has lost the way
@@ -173,7 +180,8 @@ func newGateway(o Options) (*Gateway, error) {
 	if g.passes == nil {
 		g.passes = auth.NewPasses(passLifetime)
 	}
-	g.bills = newBills()
+	g.bills, g.outputs, g.idPrefix = newBills(), &outputs{}, rand.Text()[:13]+"-"
+	g.limits, g.rules = o.Limits, o.Rules
 	var err error
 	if g.buckets == nil {
 		if g.buckets, err = usualBuckets(); err != nil {
@@ -182,7 +190,7 @@ func newGateway(o Options) (*Gateway, error) {
 	}
 	g.bodies.New = func() any { return new([]byte) }
 	if o.Before != nil {
-		g.vault, g.bills, g.responses = o.Before.vault, o.Before.bills, o.Before.responses
+		g.vault, g.bills, g.responses, g.outputs = o.Before.vault, o.Before.bills, o.Before.responses, o.Before.outputs
 	} else if err = g.begin(o.Secret); err != nil {
 		return nil, err
 	}

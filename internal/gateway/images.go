@@ -70,6 +70,9 @@ func (g *Gateway) draw(x *exchange, a asked, req *llm.ChatRequest, shape openai.
 	if err != nil {
 		return x.refuse(err)
 	}
+	if err := g.claim(a.r.Context(), x, need{images: max(1, c.shape.N)}); err != nil {
+		return x.refuse(err)
+	}
 	if err := g.attach(a.r, linksOf(c.req), newBudget()); err != nil {
 		return x.refuse(err)
 	}

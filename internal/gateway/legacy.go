@@ -39,6 +39,9 @@ func (g *Gateway) completions(x *exchange, r *http.Request, caller auth.Caller, 
 	if err != nil {
 		return x.refuse(err)
 	}
+	if err := g.claim(r.Context(), x, c.need(body)); err != nil {
+		return x.refuse(err)
+	}
 	reply := c.format.checked(c.ask(r.Context()))
 	if c.shape.Stream {
 		return openai.WriteCompletionStream(x, reply, c.envelope(x))

@@ -104,6 +104,9 @@ func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Calle
 	if m.to.remote != nil {
 		return g.forward(x, r, m.to, m.body)
 	}
+	if err := g.claim(r.Context(), x, need{body: m.body}); err != nil {
+		return x.refuse(err)
+	}
 	if m.native != nil {
 		return g.passMessages(x, r, m)
 	}
@@ -111,7 +114,7 @@ func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Calle
 	if err != nil {
 		return x.refuse(err)
 	}
-	t.tally = g.tally(x)
+	t.tally, t.req.Wish = g.tally(x), x.wish
 	reply := t.ask(r.Context())
 	reply = g.vault.remember(t.owner, t.req, reply)
 	reply = t.format.checked(reply)
@@ -163,6 +166,7 @@ func (g *Gateway) nativeRequest(m *messages) *llm.MessagesRequest {
 // passMessages passes the request and the reply through.
 func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error {
 	req := g.nativeRequest(m)
+	req.Wish = x.wish
 	reply := g.piecesWithin(x, pieces{r.Context(), m.Timeouts, req.Whole}, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] {
 		return m.native.Messages(ctx, req)
 	})
@@ -189,7 +193,9 @@ func (g *Gateway) piecesWithin(x *exchange, p pieces, reply func(context.Context
 	model := timed{tally: g.tally(x), limits: p.limits, model: chatFunc(func(ctx context.Context, _ *llm.ChatRequest) iter.Seq2[llm.Event, error] {
 		return func(yield func(llm.Event, error) bool) {
 			for piece, err := range reply(ctx) {
-				current = piece
+				if current = piece; piece.Via != (llm.Via{}) {
+					x.tally.reach(piece.Via)
+				}
 				if !yield(standIn(&piece), err) {
 					return
 				}
@@ -202,6 +208,7 @@ func (g *Gateway) piecesWithin(x *exchange, p pieces, reply func(context.Context
 				current = llm.MessagesPiece{}
 			}
 			if current.Last {
+				x.tally.terms.Tier = current.Tier
 				x.tally.charge(current.Usage)
 			}
 			if !yield(current, err) {

@@ -40,12 +40,16 @@ func (g *Gateway) rerank(x *exchange, a asked, version string) error {
 	if err != nil {
 		return x.refuse(err)
 	}
+	if err := g.claim(a.r.Context(), x, need{body: body}); err != nil {
+		return x.refuse(err)
+	}
 	out, err := c.ask(a.r.Context())
 	if err != nil {
 		x.tally.fail(err)
 		return x.refuse(err)
 	}
-	x.tally.whole(out.Model, out.Usage)
+	x.tally.terms.Queries = out.Units
+	x.tally.whole(out.Model, out.Usage, out.Via)
 	return c.write(x, out, version)
 }
 
@@ -69,7 +73,7 @@ func (g *Gateway) decodeRerank(x *exchange, a asked, body []byte) (*reranking, e
 	if s.Rerank == nil {
 		return nil, llm.Invalid("model", "The deployment "+s.Name+" does not rerank. GET /openai/models says which do (capabilities.rerank).")
 	}
-	req.Metadata = g.metadata(s, a.caller)
+	req.Metadata, req.Wish = g.metadata(s, a.caller), x.wish
 	return &reranking{s, req, shape}, nil
 }
 

@@ -43,6 +43,9 @@ func (g *Gateway) handleResponses(x *exchange, r *http.Request, caller auth.Call
 	if err != nil {
 		return x.refuse(err)
 	}
+	if err := g.claim(r.Context(), x, need{body: body}); err != nil {
+		return x.refuse(err)
+	}
 	if peek.Background {
 		return g.background(x, p)
 	}
@@ -74,7 +77,7 @@ func (g *Gateway) readResponse(x *exchange, a asked, to *step, body []byte, peek
 	if to.NativeResponses != nil {
 		if p.native = to.NativeResponses(); p.native != nil {
 			p.call = &call{served: to.served, tally: g.tally(x)}
-			p.req = &llm.MessagesRequest{Body: body, Whole: !peek.Stream || peek.Background, Metadata: g.metadata(to.served, a.caller)}
+			p.req = &llm.MessagesRequest{Body: body, Whole: !peek.Stream || peek.Background, Metadata: g.metadata(to.served, a.caller), Wish: x.wish}
 			return p, nil
 		}
 	}
@@ -94,7 +97,7 @@ func (g *Gateway) readResponse(x *exchange, a asked, to *step, body []byte, peek
 // which are in the body already.
 func (g *Gateway) prepareResponse(x *exchange, a asked, p *response, s *served, d decoded) (err error) {
 	c := &call{served: s, req: d.req, shape: d.shape, owner: owner{a.caller.ID(), s.Name}, tally: g.tally(x)}
-	d.req.Metadata = g.metadata(s, a.caller)
+	d.req.Metadata, d.req.Wish = g.metadata(s, a.caller), x.wish
 	if c.format, err = newFormat(d.req.Format, d.shape.Stream); err != nil {
 		return err
 	}

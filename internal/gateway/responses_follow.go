@@ -42,7 +42,8 @@ func (g *Gateway) forwardResponse(x *exchange, a asked, to *step, body []byte, b
 		job.end()
 		return err
 	}
-	x.operation = usage.Other // the job is what costs
+	job.charge, job.span = x.charge, x.span
+	x.operation, x.charge = usage.Other, charge{} // the job is what costs
 	job.release = g.hold()
 	go job.run()
 	return nil

@@ -28,7 +28,7 @@ func (g *Gateway) background(x *exchange, p *response) error {
 	ctx, cancel := context.WithCancel(context.Background())
 	g.responses.keep(&keptResponse{id: p.env.ID, owner: p.caller.ID(), object: queued, cancel: cancel})
 	job := &responseJob{exchange: x.apart(), p: p, ctx: ctx, release: g.hold()}
-	x.operation = usage.Other // the job is what costs
+	x.operation, x.charge = usage.Other, charge{} // the job is what costs
 	go job.run(cancel)
 	return openai.WriteResponse(x, queued, p.env, nil)
 }
@@ -45,7 +45,8 @@ type responseJob struct {
 func (x *exchange) apart() *exchange {
 	return &exchange{
 		method: x.method, began: time.Now(), id: x.id, route: x.route, project: x.project, user: x.user, deployment: x.deployment,
-		region: x.region, operation: x.operation, tally: tally{began: time.Now()}, status: http.StatusOK,
+		region: x.region, operation: x.operation, charge: x.charge, wish: x.wish, trace: x.trace, span: x.span,
+		tally: tally{began: time.Now()}, status: http.StatusOK,
 	}
 }
 

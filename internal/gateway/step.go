@@ -104,6 +104,7 @@ func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string)
 	if len(s.Interceptors) > 0 && !passed {
 		return g.intercept(x, a.caller, api, &auth.Pass{Target: s.Name, Chain: s.Interceptors})
 	}
+	x.charge = charges(a.caller, s, api)
 	next := &step{served: s, api: api, remote: s.Remotes[api], pass: a.caller.Next(s.Name), asked: name}
 	if s.Translated[api] {
 		next.pass.Translated = s.Name

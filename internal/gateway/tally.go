@@ -2,6 +2,8 @@ package gateway
 
 import (
 	"net/http"
+	"strconv"
+	"strings"
 	"time"
 
 	"outcrop/internal/llm"
@@ -15,6 +17,9 @@ type tally struct {
 	model     string
 	usage     llm.Usage
 	throttled bool
+	via       llm.Via
+	header    http.Header // of the reply; nil when there is none
+	terms     usage.Terms
 	bill      *bill  // that it is put on as well; nil for none
 	payer     string // the deployment whose line that is
 }
@@ -33,25 +38,59 @@ func (t *tally) see(event llm.Event, visible bool, err error) {
 			t.first = max(time.Since(t.began), 1)
 		}
 		if end, ok := event.(llm.Finish); ok {
+			t.terms.Tier = end.Tier
 			t.charge(end.Usage)
 		}
 		return
 	}
 	if start, ok := event.(llm.Start); ok {
 		t.model = start.Model
+		t.reach(start.Via)
 	}
 }
 
 // fail takes the error of an upstream.
 func (t *tally) fail(err error) {
-	if llm.AsError(err).Kind == llm.KindRateLimited {
+	e := llm.AsError(err)
+	if e.Kind == llm.KindRateLimited {
 		t.throttled = true
+	}
+	t.reach(e.Via)
+}
+
+// Headers of DIAL Core's, and of its requests.
+const (
+	headerUpstreamID       = "X-Upstream-Id"
+	headerUpstreamAttempts = "X-Upstream-Attempts"
+	headerCachePolicy      = "X-Dial-Cache-Policy"
+)
+
+// reach notes which upstream answers, or failed last, and tells the client, whose reply has not begun.
+func (t *tally) reach(v llm.Via) {
+	if v == (llm.Via{}) {
+		return
+	}
+	t.via = v
+	if t.header == nil {
+		return
+	}
+	if v.Upstream != "" {
+		t.header[headerUpstreamID] = []string{v.Upstream}
+	}
+	if v.Attempts > 0 {
+		t.header[headerUpstreamAttempts] = []string{strconv.Itoa(v.Attempts)}
 	}
 }
 
+// wishOf is which upstream the client of a request wants.
+func wishOf(h http.Header) llm.Wish {
+	return llm.Wish{Upstream: h.Get(headerUpstreamID), CacheFirst: strings.EqualFold(h.Get(headerCachePolicy), "cache-priority")}
+}
+
 // whole takes a reply that comes in one piece.
-func (t *tally) whole(model string, u llm.Usage) {
+func (t *tally) whole(model string, u llm.Usage, via llm.Via) {
 	t.first, t.model = time.Since(t.began), model
+	t.reach(via)
 	t.charge(u)
 }
 
@@ -63,22 +102,18 @@ func (t *tally) charge(u llm.Usage) {
 
 // tally is the exchange's, nil when nobody wants its Entry or pays for it.
 func (g *Gateway) tally(x *exchange) *tally {
-	if g.record == nil && x.tally.bill == nil {
+	if g.record == nil && g.limits == nil && x.tally.bill == nil {
 		return nil
 	}
 	return &x.tally
 }
 
-// account hands over the one Entry of a request. Probes are not requests of anybody.
+// account settles a request with its one Entry, and hands that over. Probes are not requests of anybody.
 func (g *Gateway) account(x *exchange) {
-	if g.record == nil || x.routine {
+	if g.record == nil && g.limits == nil || x.routine {
 		return
 	}
-	e := usage.Entry{
-		Project: x.project, Deployment: x.deployment, Model: x.tally.model, Region: x.region, Operation: x.operation,
-		Status: x.status, Stream: x.stream, Failed: x.err != nil, Throttled: x.tally.throttled,
-		Began: x.began, FirstToken: x.tally.first, Finished: time.Since(x.began), Usage: x.tally.usage,
-	}
+	e := g.entry(x)
 	switch {
 	case e.Failed:
 		e.Kind = llm.AsError(x.err).Kind
@@ -86,7 +121,39 @@ func (g *Gateway) account(x *exchange) {
 		e.Failed, e.Kind = true, kindOf(x.status)
 		e.Throttled = e.Kind == llm.KindRateLimited
 	}
-	g.record(e)
+	e.Throttled = e.Throttled && !e.Limited
+	g.settle(x, &e)
+	if g.record != nil {
+		g.record(e)
+	}
+}
+
+// entry is what is known of a request now.
+func (g *Gateway) entry(x *exchange) usage.Entry {
+	t, c := &x.tally, &x.charge
+	e := usage.Entry{
+		ID: g.entryID(), RequestID: x.id, Trace: x.trace.id, Parent: x.trace.parent, Call: x.span,
+		Project: x.project, User: x.user, Deployment: x.deployment, Model: t.model, Upstream: t.via.Upstream, Region: x.region,
+		Attempts: t.via.Attempts, Operation: x.operation, Status: x.status, Stream: x.stream, Failed: x.err != nil,
+		Throttled: t.throttled, Limited: c.limited, Began: x.began, FirstToken: t.first, Waited: t.via.Waited, Finished: time.Since(x.began),
+		Usage: t.usage, Terms: t.terms,
+	}
+	if t.via.Region != "" {
+		e.Region = t.via.Region
+	}
+	if c.name == "" {
+		return e
+	}
+	if e.Caller = c.caller.ID(); c.asked != "" {
+		e.Deployment, e.Instead = c.asked, c.name
+	}
+	if pass := c.caller.Pass; pass != nil {
+		e.Nested, e.Calling, e.Trace, e.Parent = true, pass.Holder, pass.Trace, pass.Span
+	}
+	if c.counted {
+		e.Cost, e.Saved, e.Priced = c.price.Cost(e.Usage, e.Terms)
+	}
+	return e
 }
 
 // kindOf is the kind of failure that another server's status stands for.

@@ -14,22 +14,26 @@ var errNoFiles = errors.New("the request names a file of DIAL's storage, which t
 
 // trace is what a request says of the trace that it belongs to (https://www.w3.org/TR/trace-context/).
 type trace struct {
-	id    string // 32 hex digits, or "" when it says nothing that can be believed
-	flags string // 2 hex digits
-	state []string
+	id     string // 32 hex digits, or "" when it says nothing that can be believed
+	parent string // the span of who asks, 16 hex digits
+	flags  string // 2 hex digits
+	state  []string
 }
 
 // traceOf reads the header traceparent.
 func traceOf(h http.Header) trace {
 	none := trace{flags: "01"} // or servers that sample as their callers do would see nothing
 	value := h.Get("Traceparent")
+	if value == "" {
+		return none
+	}
 	parts := strings.Split(value, "-")
 	if len(value) > 256 || len(parts) < 4 || parts[0] == "ff" || parts[0] == "00" && len(parts) != 4 ||
 		!isHex(parts[0], 2) || !isHex(parts[1], 32) || !isHex(parts[2], 16) || !isHex(parts[3], 2) ||
 		strings.Trim(parts[1], "0") == "" || strings.Trim(parts[2], "0") == "" {
 		return none
 	}
-	return trace{id: parts[1], flags: parts[3], state: h["Tracestate"]}
+	return trace{id: parts[1], parent: parts[2], flags: parts[3], state: h["Tracestate"]}
 }
 
 // enter gives a call its place in the trace, and says so in its headers.

@@ -70,6 +70,10 @@ func WriteError(w http.ResponseWriter, err error) {
 	_, _ = w.Write(append(appendError(nil, e), '\n'))
 }
 
+// codeLimited is DIAL Core's code of a request that its caller's limits refuse, by which it is told from an upstream's
+// refusal.
+const codeLimited = "429"
+
 func appendError(dst []byte, e *llm.Error) []byte {
 	c := classify(e.Kind)
 	dst = append(dst, `{"error":{"message":`...)
@@ -79,10 +83,17 @@ func appendError(dst []byte, e *llm.Error) []byte {
 	dst = append(dst, `,"param":`...)
 	dst = appendNullable(dst, e.Param)
 	dst = append(dst, `,"code":`...)
+	display := e.Display
+	switch {
+	case display != "" && e.Kind == llm.KindRateLimited:
+		c.code = codeLimited
+	case display == "" && isForUsers(e):
+		display = e.Message
+	}
 	dst = appendNullable(dst, c.code)
-	if isForUsers(e) {
+	if display != "" {
 		dst = append(dst, `,"display_message":`...)
-		dst = jsonscan.AppendString(dst, e.Message)
+		dst = jsonscan.AppendString(dst, display)
 	}
 	return append(dst, "}}"...)
 }

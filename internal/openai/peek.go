@@ -1,6 +1,7 @@
 package openai
 
 import (
+	"bytes"
 	"strings"
 
 	"outcrop/internal/jsonscan"
@@ -22,4 +23,75 @@ func PeekModel(body []byte) string {
 		return ""
 	}
 	return ""
+}
+
+// Need is about what a request needs, for a server that reserves it.
+type Need struct {
+	Prompt int // tokens, by the length of the body without files: rather too many
+	Output int // the longest answer in tokens, of all choices; 0 when the request does not say
+}
+
+const (
+	// bytesPerToken is of a body: of English text it has more, of others fewer, and JSON has its signs.
+	bytesPerToken = 3
+	// longestText is how long a string may be that has no space near its beginning, in bytes, and is no file.
+	longestText = 4096
+	// fileTokens is what a file in a request counts, which is about a large image.
+	fileTokens = 1600
+)
+
+// PeekNeed is about what a body of any dialect needs. A body that is not what it should be needs what its bytes say.
+func PeekNeed(body []byte) Need {
+	n := Need{Prompt: promptTokens(body)}
+	choices := int64(1)
+	s := jsonscan.New(body)
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		switch key {
+		case "max_tokens", "max_completion_tokens", "max_output_tokens":
+			if s.Kind() == '0' {
+				n.Output = max(n.Output, tokensWithin(s.Int()))
+				continue
+			}
+		case "n":
+			if s.Kind() == '0' {
+				choices = min(max(1, s.Int()), 128)
+				continue
+			}
+		}
+		s.Skip()
+	}
+	n.Output *= int(choices)
+	return n
+}
+
+func tokensWithin(tokens int64) int { return int(min(max(tokens, 0), 1<<31)) }
+
+// promptTokens counts a body's bytes, but for the strings that are files.
+func promptTokens(body []byte) int {
+	text, files := len(body), 0
+	for rest := body; ; {
+		open := bytes.IndexByte(rest, '"')
+		if open < 0 {
+			break
+		}
+		rest = rest[open+1:]
+		end := bytes.IndexByte(rest, '"')
+		for end > 0 && rest[end-1] == '\\' { // or so: an escaped backslash before the end only makes the string longer
+			next := bytes.IndexByte(rest[end+1:], '"')
+			if next < 0 {
+				end = -1
+				break
+			}
+			end += next + 1
+		}
+		if end < 0 {
+			break
+		}
+		if end > longestText && bytes.IndexByte(rest[:longestText], ' ') < 0 && bytes.IndexByte(rest[:longestText], '\\') < 0 {
+			text, files = text-end, files+1
+		}
+		rest = rest[end+1:]
+	}
+	return text/bytesPerToken + files*fileTokens
 }

@@ -13,6 +13,7 @@ type Entry struct {
 	ID, RequestID string
 	// Trace, Span and Parent are its place in a trace, hex; "" when it has none.
 	Trace, Span, Parent string
+	Call                string // the span of the call to another server, "" for none
 	Project             string // who asked, "" when that is not known
 	User                string // of a token, as logs may have it; "" for a key
 	// Caller is auth.Caller.ID of who is charged: of a nested call who made the first request. "" is nobody.
