@@ -26,7 +26,7 @@ type charge struct {
 	// counted says that it is limited and paid for: a model, and no hop on the way to one.
 	counted bool
 	checked bool   // it is a hop to a model that is counted later: there has to be room
-	asked   string // the deployment in whose place this one answers as its fallback, or ""
+	instead string // the deployment in whose place this one answers as its fallback, or ""
 	embeds  bool   // its answers have no tokens
 	ticket  *limit.Ticket
 	limited bool // a limit refused it

@@ -33,30 +33,44 @@ func (g *Gateway) chat(x *exchange, r *http.Request, caller auth.Caller, name st
 	defer release()
 	a := asked{r, caller, name}
 	to, err := g.find(x, a, catalog.Chats, body)
-	switch {
-	case err != nil:
+	if err != nil {
 		return x.refuse(err)
-	case to != nil && to.remote != nil:
-		return g.forward(x, r, to, body)
 	}
+	return g.chatAt(x, a, to, body)
+}
+
+// chatAt is the rest of the path, at the deployment of the step or, when that is nil, the one that the body names.
+func (g *Gateway) chatAt(x *exchange, a asked, to *step, body []byte) error {
+	if to != nil && to.remote != nil {
+		return g.forward(x, a.r, to, body)
+	}
+	ctx := a.r.Context()
 	c, err := g.decodeCall(x, a, to, body)
 	if err != nil {
 		return x.refuse(err)
 	}
-	if err := g.claim(r.Context(), x, c.need(body)); err != nil {
+	if err := g.claim(ctx, x, c.need(body)); err != nil {
 		return x.refuse(err)
 	}
-	if err := g.attach(r, linksOf(c.req), newBudget()); err != nil {
+	if err := g.attach(a.r, linksOf(c.req), newBudget()); err != nil {
 		return x.refuse(err)
 	}
 	g.vault.recall(c.owner, c.req)
-	if err := c.truncate(r.Context()); err != nil {
+	if err := c.truncate(ctx); err != nil {
 		return x.refuse(err)
 	}
-	reply := c.ask(r.Context())
+	reply := c.ask(ctx)
+	if c.Fallback != (catalog.Fallback{}) {
+		if reply, err = held(reply, silentEvent); err != nil {
+			if next := g.instead(x, a, c.served, catalog.Chats, err); next != nil {
+				return g.again(x, a, next, body)
+			}
+			return x.refuse(err)
+		}
+	}
 	reply = g.vault.remember(c.owner, c.req, reply)
 	reply = c.format.checked(reply)
-	reply = g.stored(x, r, reply)
+	reply = g.stored(x, a.r, reply)
 	return c.write(x, reply)
 }
 

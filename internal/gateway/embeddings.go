@@ -28,25 +28,34 @@ func (g *Gateway) embeddings(x *exchange, r *http.Request, caller auth.Caller, n
 	defer release()
 	a := asked{r, caller, name}
 	to, err := g.find(x, a, catalog.Embeddings, body)
-	switch {
-	case err != nil:
+	if err != nil {
 		return x.refuse(err)
-	case to != nil && to.remote != nil:
-		return g.forward(x, r, to, body)
 	}
+	return g.embedAt(x, a, to, body)
+}
+
+// embedAt is the rest of the path, as chatAt.
+func (g *Gateway) embedAt(x *exchange, a asked, to *step, body []byte) error {
+	if to != nil && to.remote != nil {
+		return g.forward(x, a.r, to, body)
+	}
+	ctx := a.r.Context()
 	e, err := g.decodeEmbedding(x, a, to, body)
 	if err != nil {
 		return x.refuse(err)
 	}
-	if err := g.claim(r.Context(), x, need{body: body}); err != nil {
+	if err := g.claim(ctx, x, need{body: body}); err != nil {
 		return x.refuse(err)
 	}
-	if err := g.attach(r, linksOfInputs(e.req), newBudget()); err != nil {
+	if err := g.attach(a.r, linksOfInputs(e.req), newBudget()); err != nil {
 		return x.refuse(err)
 	}
-	out, err := e.ask(r.Context())
+	out, err := e.ask(ctx)
 	if err != nil {
 		x.tally.fail(err)
+		if next := g.instead(x, a, e.served, catalog.Embeddings, err); next != nil {
+			return g.again(x, a, next, body)
+		}
 		return x.refuse(err)
 	}
 	x.tally.whole(out.Model, out.Usage, out.Via)

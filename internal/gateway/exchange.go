@@ -41,6 +41,7 @@ type exchange struct {
 	region     string // of the deployment's upstream
 	operation  usage.Operation
 	charge     charge
+	fallbacks  int  // how many deployments were asked in another's place
 	stream     bool // the client wants one
 	wish       llm.Wish
 	trace      trace  // that the client says it belongs to

@@ -49,8 +49,12 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, ID: to.id, Wire: f.wire(), Set: set,
 		Private: to.pass.Caller.User == "", // an Authorization with a key of ours is nobody else's
 	})
+	a := asked{r, x.charge.caller, to.Name}
 	if err != nil {
-		return x.refuse(err)
+		return f.failed(g, a, err, body)
+	}
+	if done, err := f.refused(g, a, answer, body); done {
+		return err
 	}
 	return f.relay(answer)
 }

@@ -15,8 +15,8 @@ type laterRoutes struct {
 	paths   []string
 }
 
-// allLater are the routes of files and what is kept like them, of sharing and publishing, of programs and tools, of
-// the administration of entities, and of limits.
+// allLater are the routes of files and what is kept like them, of sharing and publishing, of programs and tools, and of
+// the administration of entities.
 func allLater() []laterRoutes {
 	const read, keep = "GET", "GET PUT DELETE"
 	return []laterRoutes{
@@ -47,7 +47,6 @@ func allLater() []laterRoutes {
 		{"client channels are", "POST", []string{"/v1/ops/client-channel/{operation}"}},
 		{"credentials for later are", read, []string{"/v1/user/offline-credentials"}},
 		{"credentials for later are", "POST", []string{"/v1/user/offline-credentials/signin", "/v1/user/offline-credentials/signout"}},
-		{"limits are", read, []string{"/v1/user/limits", "/v1/user/usage"}},
 		{configLater, read, []string{"/v1/admin/config/file/{type}", "/v1/admin/config/file/{type}/{name...}"}},
 		{configLater, "POST", []string{"/v1/admin/config/file/migrate", "/v1/admin/validate", "/v1/admin/apply"}},
 		{configLater, keep, []string{
@@ -72,9 +71,6 @@ func (g *Gateway) routeLater() {
 			}
 		}
 	}
-	g.named("GET /v1/deployments", "limits", func(x *exchange, _ *http.Request, _ auth.Caller, _ string) error {
-		return x.refuse(notYet("limits are"))
-	})
 }
 
 // notYet is the error of what a DIAL Core serves and this server does not.

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"iter"
@@ -67,6 +68,11 @@ func (g *Gateway) findMessages(x *exchange, r *http.Request, m *messages, name s
 		return err
 	}
 	m.served = m.to.served
+	return m.choose()
+}
+
+// choose finds out which model of this process answers, if one does.
+func (m *messages) choose() error {
 	if m.to.remote != nil {
 		return nil
 	}
@@ -101,6 +107,23 @@ func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Calle
 	}
 	defer release()
 	x.stream = m.head.Stream
+	return g.answerMessages(x, r, m)
+}
+
+// messagesAt answers at the deployment of a fallback.
+func (g *Gateway) messagesAt(x *exchange, a asked, to *step, body []byte) (err error) {
+	m := &messages{caller: a.caller, betas: betasOf(a.r.Header), body: body, to: to, served: to.served}
+	if m.head, err = anthropic.Peek(body); err == nil {
+		err = m.choose()
+	}
+	if err != nil {
+		return x.refuse(err)
+	}
+	return g.answerMessages(x, a.r, m)
+}
+
+// answerMessages is the rest of the path.
+func (g *Gateway) answerMessages(x *exchange, r *http.Request, m *messages) error {
 	if m.to.remote != nil {
 		return g.forward(x, r, m.to, m.body)
 	}
@@ -116,6 +139,11 @@ func (g *Gateway) handleMessages(x *exchange, r *http.Request, caller auth.Calle
 	}
 	t.tally, t.req.Wish = g.tally(x), x.wish
 	reply := t.ask(r.Context())
+	if m.Fallback != (catalog.Fallback{}) {
+		if reply, err = held(reply, silentEvent); err != nil {
+			return g.messagesElsewhere(x, r, m, err)
+		}
+	}
 	reply = g.vault.remember(t.owner, t.req, reply)
 	reply = t.format.checked(reply)
 	return t.write(x, t.renamed(reply))
@@ -170,6 +198,12 @@ func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error 
 	reply := g.piecesWithin(x, pieces{r.Context(), m.Timeouts, req.Whole}, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] {
 		return m.native.Messages(ctx, req)
 	})
+	if m.Fallback != (catalog.Fallback{}) {
+		var err error
+		if reply, err = held(reply, silentPiece); err != nil {
+			return g.messagesElsewhere(x, r, m, err)
+		}
+	}
 	return anthropic.WriteNative(x, reply, anthropic.Native{
 		Stream: m.head.Stream, Heartbeat: m.Timeouts.Heartbeat,
 		Header: func(h http.Header, first *llm.MessagesPiece) {
@@ -178,6 +212,21 @@ func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error 
 			})
 		},
 	})
+}
+
+// messagesElsewhere lets a fallback answer in place of a model that failed, or tells of the failure.
+func (g *Gateway) messagesElsewhere(x *exchange, r *http.Request, m *messages, err error) error {
+	a := asked{r, m.caller, m.Name}
+	if next := g.instead(x, a, m.served, catalog.Messages, err); next != nil {
+		return g.again(x, a, next, m.body)
+	}
+	return x.refuse(err)
+}
+
+// silentPiece says that nothing of a piece has to be seen by a client. The piece lasts, whatever comes after it.
+func silentPiece(p *llm.MessagesPiece) bool {
+	p.JSON = bytes.Clone(p.JSON)
+	return !p.Last && !isVisible(standIn(p))
 }
 
 // pieces is how a native reply is bounded.

@@ -32,7 +32,12 @@ func (g *Gateway) handleResponses(x *exchange, r *http.Request, caller auth.Call
 		return x.refuse(err)
 	}
 	x.stream = peek.Stream
-	a := asked{r, caller, to.Name}
+	return g.respondAt(x, asked{r, caller, to.Name}, to, body)
+}
+
+// respondAt is the rest of the path, as chatAt.
+func (g *Gateway) respondAt(x *exchange, a asked, to *step, body []byte) error {
+	r, peek := a.r, openai.PeekResponses(body)
 	switch {
 	case to.remote != nil:
 		return g.forwardResponse(x, a, to, body, peek.Background)
@@ -49,7 +54,7 @@ func (g *Gateway) handleResponses(x *exchange, r *http.Request, caller auth.Call
 	if peek.Background {
 		return g.background(x, p)
 	}
-	return p.answer(r.Context(), x)
+	return p.answer(r.Context(), x, a, body)
 }
 
 // response is a request of the Responses API that this process answers.
@@ -116,21 +121,35 @@ func (p *response) events(ctx context.Context) iter.Seq2[llm.Event, error] {
 }
 
 // answer answers while the client waits.
-func (p *response) answer(ctx context.Context, x *exchange) error {
+func (p *response) answer(ctx context.Context, x *exchange, a asked, body []byte) (err error) {
 	if p.native != nil {
-		return p.pass(ctx, x)
+		return p.pass(ctx, x, a, body)
+	}
+	reply := p.events(ctx)
+	if p.call.Fallback != (catalog.Fallback{}) {
+		if reply, err = held(reply, silentEvent); err != nil {
+			return p.elsewhere(x, a, body, err)
+		}
 	}
 	if p.stream {
-		final, err := openai.WriteResponsesStream(x, p.events(ctx), p.env)
+		final, err := openai.WriteResponsesStream(x, reply, p.env)
 		p.keep(final)
 		return err
 	}
-	object, head, err := openai.CollectResponse(p.events(ctx), p.env)
+	object, head, err := openai.CollectResponse(reply, p.env)
 	if err != nil {
 		return x.refuse(err)
 	}
 	p.keep(object)
 	return openai.WriteResponse(x, object, p.env, head)
+}
+
+// elsewhere lets a fallback answer in place of a model that failed, or tells of the failure.
+func (p *response) elsewhere(x *exchange, a asked, body []byte, err error) error {
+	if next := p.g.instead(x, a, p.call.served, catalog.Responses, err); next != nil {
+		return p.g.again(x, a, next, body)
+	}
+	return x.refuse(err)
 }
 
 // keep remembers a response that the client may want again.

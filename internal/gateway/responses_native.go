@@ -4,6 +4,7 @@ import (
 	"context"
 	"iter"
 
+	"outcrop/internal/catalog"
 	"outcrop/internal/llm"
 	"outcrop/internal/openai"
 )
@@ -35,8 +36,14 @@ func (p *response) renamed(text []byte) []byte {
 }
 
 // pass passes the model's own reply through.
-func (p *response) pass(ctx context.Context, x *exchange) error {
-	final, err := openai.WriteNativeResponse(x, p.pieces(ctx, x), p.env, p.stream)
+func (p *response) pass(ctx context.Context, x *exchange, a asked, body []byte) (err error) {
+	reply := p.pieces(ctx, x)
+	if p.call.Fallback != (catalog.Fallback{}) {
+		if reply, err = held(reply, silentPiece); err != nil {
+			return p.elsewhere(x, a, body, err)
+		}
+	}
+	final, err := openai.WriteNativeResponse(x, reply, p.env, p.stream)
 	p.keep(final)
 	return err
 }

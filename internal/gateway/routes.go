@@ -39,6 +39,7 @@ func (g *Gateway) routeGateway() {
 	g.admin("POST /v1/ops/config/reload", g.handleReload)
 	g.admin("GET /v1/admin/health/config", g.handleConfigHealth)
 	g.open("GET /.well-known/oauth-protected-resource/{path...}", g.handleNoMetadata)
+	g.routeLimits()
 	g.routeLater()
 	g.routeFeedback()
 

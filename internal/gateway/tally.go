@@ -87,6 +87,13 @@ func wishOf(h http.Header) llm.Wish {
 	return llm.Wish{Upstream: h.Get(headerUpstreamID), CacheFirst: strings.EqualFold(h.Get(headerCachePolicy), "cache-priority")}
 }
 
+// restart forgets the upstreams of a deployment in whose place another is asked.
+func (t *tally) restart() {
+	t.model, t.via, t.throttled = "", llm.Via{}, false
+	delete(t.header, headerUpstreamID)
+	delete(t.header, headerUpstreamAttempts)
+}
+
 // whole takes a reply that comes in one piece.
 func (t *tally) whole(model string, u llm.Usage, via llm.Via) {
 	t.first, t.model = time.Since(t.began), model
@@ -144,8 +151,8 @@ func (g *Gateway) entry(x *exchange) usage.Entry {
 	if c.name == "" {
 		return e
 	}
-	if e.Caller = c.caller.ID(); c.asked != "" {
-		e.Deployment, e.Instead = c.asked, c.name
+	if e.Caller = c.caller.ID(); c.instead != "" {
+		e.Deployment, e.Instead = c.instead, c.name
 	}
 	if pass := c.caller.Pass; pass != nil {
 		e.Nested, e.Calling, e.Trace, e.Parent = true, pass.Holder, pass.Trace, pass.Span
