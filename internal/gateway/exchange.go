@@ -61,6 +61,7 @@ func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 		x.id = rand.Text()
 	}
 	x.wish = wishOf(r.Header)
+	x.tally.tells = r.Header.Get(headerCost) == "include"
 	x.trace = traceOf(r.Header)
 	return x
 }

@@ -189,6 +189,7 @@ func (f *forwarding) settle(last *proxy.Piece) {
 		return
 	}
 	f.tally.usage = *last.Usage
+	f.tally.told()
 	if f.isModel() {
 		f.bill.own(f.to.Name, *last.Usage)
 	}

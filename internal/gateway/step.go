@@ -105,6 +105,7 @@ func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string)
 		return g.intercept(x, a.caller, api, &auth.Pass{Target: s.Name, Chain: s.Interceptors})
 	}
 	x.charge = charges(a.caller, s, api)
+	x.tally.price = s.Price
 	next := &step{served: s, api: api, remote: s.Remotes[api], pass: a.caller.Next(s.Name), asked: name}
 	if s.Translated[api] {
 		next.pass.Translated = s.Name

@@ -20,18 +20,20 @@ type tally struct {
 	via       llm.Via
 	header    http.Header // of the reply; nil when there is none
 	terms     usage.Terms
+	price     *usage.Price
+	tells     bool // the client asks what the reply cost
 	bill      *bill  // that it is put on as well; nil for none
 	payer     string // the deployment whose line that is
 }
 
-// see takes an event, or the error instead of one.
-func (t *tally) see(event llm.Event, visible bool, err error) {
+// see takes an event, or the error instead of one. The event goes on, with what the client asks for.
+func (t *tally) see(event llm.Event, visible bool, err error) llm.Event {
 	if t == nil {
-		return
+		return event
 	}
 	if err != nil {
 		t.fail(err)
-		return
+		return event
 	}
 	if visible {
 		if t.first == 0 {
@@ -39,14 +41,17 @@ func (t *tally) see(event llm.Event, visible bool, err error) {
 		}
 		if end, ok := event.(llm.Finish); ok {
 			t.terms.Tier = end.Tier
-			t.charge(end.Usage)
+			if end.Cost = t.charge(end.Usage); end.Cost != "" {
+				return end
+			}
 		}
-		return
+		return event
 	}
 	if start, ok := event.(llm.Start); ok {
 		t.model = start.Model
 		t.reach(start.Via)
 	}
+	return event
 }
 
 // fail takes the error of an upstream.
@@ -63,6 +68,8 @@ const (
 	headerUpstreamID       = "X-Upstream-Id"
 	headerUpstreamAttempts = "X-Upstream-Attempts"
 	headerCachePolicy      = "X-Dial-Cache-Policy"
+	// headerCost asks for what a request cost with the value include, and tells it: decimal USD.
+	headerCost = "X-Outcrop-Cost"
 )
 
 // reach notes which upstream answers, or failed last, and tells the client, whose reply has not begun.
@@ -101,10 +108,29 @@ func (t *tally) whole(model string, u llm.Usage, via llm.Via) {
 	t.charge(u)
 }
 
-// charge adds what the reply cost.
-func (t *tally) charge(u llm.Usage) {
+// charge adds what the reply used, and says what it cost as told does.
+func (t *tally) charge(u llm.Usage) (cost string) {
 	t.usage = t.usage.Add(u)
 	t.bill.add(t.payer, u)
+	if u == (llm.Usage{}) {
+		return ""
+	}
+	return t.told()
+}
+
+// told is what the reply cost, decimal USD, if the client asks for that and it is known, else "". It is told in the head
+// too, unless that has been written.
+func (t *tally) told() (cost string) {
+	if !t.tells {
+		return ""
+	}
+	amount, _, known := t.price.Cost(t.usage, t.terms)
+	if !known || t.header == nil {
+		return ""
+	}
+	cost = amount.String()
+	t.header[headerCost] = []string{cost}
+	return cost
 }
 
 // tally is the exchange's, nil when nobody wants its Entry or pays for it.

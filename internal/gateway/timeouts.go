@@ -47,7 +47,7 @@ func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Eve
 		for event, err := range m.model.Chat(inner, req) {
 			visible := isVisible(event)
 			w.pause(visible)
-			m.tally.see(event, visible, err)
+			event = m.tally.see(event, visible, err)
 			if inner.Err() != nil && ctx.Err() == nil && !isFinish(event) {
 				yield(nil, context.Cause(inner))
 				return

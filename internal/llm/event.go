@@ -102,6 +102,8 @@ type Finish struct {
 	Usage Usage
 	// Tier is the service tier that served the reply, in the upstream's word, or "".
 	Tier string
+	// Cost is what Usage cost, decimal USD, for clients that ask for it; "" is not told. Adapters leave it empty.
+	Cost string
 	// Custom is one JSON object of what the upstream told beside its answer, such as a guardrail's
 	// trace, or nil. It holds nothing of the operator's account, and no members attachments or state,
 	// which are a dialect's.

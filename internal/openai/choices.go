@@ -150,6 +150,9 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 	s.finalDelta(e.Custom)
 	s.choice.finished, s.choice.tier = true, e.Tier
 	s.usage = s.usage.Add(e.Usage)
+	if e.Cost != "" {
+		s.cost = e.Cost
+	}
 	s.unfinished--
 	last = s.unfinished == 0
 
@@ -171,7 +174,7 @@ func (s *stream) finish(e llm.Finish) (last bool) {
 		s.out.Buf = appendUsage(s.out.Buf, s.usage)
 	}
 	if last {
-		s.out.Buf = appendEnd(s.out.Buf, ending{s.tier(), s.usage, true}, s.env)
+		s.out.Buf = appendEnd(s.out.Buf, ending{s.tier(), s.usage, s.cost, true}, s.env)
 	}
 	s.out.Buf = append(s.out.Buf, "}"+sse.End...)
 	if last {

@@ -30,7 +30,7 @@ func WriteCompletion(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env
 		}
 	}
 	dst = appendUsage(append(dst, `],"usage":`...), total)
-	*buf = append(appendEnd(dst, ending{tier, total, false}, &env), "}\n"...)
+	*buf = append(appendEnd(dst, ending{tier, total, choices[len(choices)-1].Finish.Cost, false}, &env), "}\n"...)
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
 	h.Set("Content-Length", strconv.Itoa(len(*buf)))
@@ -162,7 +162,7 @@ func (s *completionStream) finish(e llm.Finish) {
 	if s.env.IncludeUsage {
 		s.out.Buf = append(append(s.out.Buf, s.head...), `[],"usage":`...)
 		s.out.Buf = appendUsage(s.out.Buf, s.usage)
-		s.out.Buf = append(appendEnd(s.out.Buf, ending{s.tier, s.usage, true}, s.env), '}')
+		s.out.Buf = append(appendEnd(s.out.Buf, ending{s.tier, s.usage, e.Cost, true}, s.env), '}')
 		s.out.Buf = append(s.out.Buf, sse.End...)
 	}
 	s.out.Buf = append(s.out.Buf, sse.Data+"[DONE]"+sse.End...)

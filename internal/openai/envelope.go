@@ -145,6 +145,7 @@ func appendHead(dst []byte, object string, env *Envelope) []byte {
 type ending struct {
 	tier   string
 	usage  llm.Usage
+	cost   string // decimal USD, "" for a client that has not asked
 	stream bool
 }
 
@@ -155,6 +156,10 @@ func appendEnd(dst []byte, end ending, env *Envelope) []byte {
 		dst = append(dst, `,"service_tier":`...)
 		dst = jsonscan.AppendString(dst, end.tier)
 	}
+	if end.cost != "" {
+		dst = append(dst, `,"cost":`...)
+		dst = appendCost(dst, end.cost)
+	}
 	if env.Statistics == nil && !env.PerModel {
 		return dst
 	}
@@ -164,9 +169,16 @@ func appendEnd(dst []byte, end ending, env *Envelope) []byte {
 	}
 	if env.PerModel {
 		dst = append(comma(dst), `"usage_per_model":`...)
-		dst = AppendUsagePerModel(dst, []ModelUsage{{env.Model, end.usage}}, end.stream)
+		dst = AppendUsagePerModel(dst, []ModelUsage{{env.Model, end.usage, end.cost}}, end.stream)
 	}
 	return append(dst, '}')
+}
+
+// appendCost appends what something cost, as no dialect has it: a decimal number in a string, which no reader rounds.
+func appendCost(dst []byte, usd string) []byte {
+	dst = append(dst, `{"amount":`...)
+	dst = jsonscan.AppendString(dst, usd)
+	return append(dst, `,"currency":"USD"}`...)
 }
 
 func appendDiscarded(dst []byte, s *Statistics) []byte {

@@ -77,7 +77,7 @@ func manyCalls() error {
 
 func appendReply(dst []byte, choices []*llm.Reply, env *Envelope) []byte {
 	var usage llm.Usage
-	tier := ""
+	tier, cost := "", ""
 	dst = appendHead(dst, "chat.completion", env)
 	dst = append(dst, `,"choices":[`...)
 	for i, r := range choices {
@@ -92,10 +92,13 @@ func appendReply(dst []byte, choices []*llm.Reply, env *Envelope) []byte {
 		if tier == "" {
 			tier = r.Finish.Tier
 		}
+		if r.Finish.Cost != "" {
+			cost = r.Finish.Cost
+		}
 	}
 	dst = append(dst, `],"usage":`...)
 	dst = appendUsage(dst, usage)
-	dst = appendEnd(dst, ending{tier, usage, false}, env)
+	dst = appendEnd(dst, ending{tier, usage, cost, false}, env)
 	return append(dst, '}')
 }
 

@@ -11,6 +11,7 @@ import (
 type ModelUsage struct {
 	Model string // the deployment's name
 	Usage llm.Usage
+	Cost  string // decimal USD, for a client that asks for it; "" is not told
 }
 
 // AppendUsagePerModel appends DIAL's statistics.usage_per_model, an array. DIAL's documentation has the tokens in
@@ -31,6 +32,9 @@ func AppendUsagePerModel(dst []byte, lines []ModelUsage, stream bool) []byte {
 		dst = append(dst, `,"total_tokens":`...)
 		dst = strconv.AppendInt(dst, int64(line.Usage.Total()+line.Usage.Images), 10)
 		dst = appendUsage(append(dst, `,"usage":`...), line.Usage)
+		if line.Cost != "" {
+			dst = appendCost(append(dst, `,"cost":`...), line.Cost)
+		}
 		dst = append(dst, '}')
 	}
 	return append(dst, ']')

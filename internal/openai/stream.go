@@ -63,6 +63,7 @@ type stream struct {
 	others     []*choice
 	unfinished int // how many choices have yet to finish
 	usage      llm.Usage
+	cost       string // decimal USD, or ""
 }
 
 func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
