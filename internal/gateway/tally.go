@@ -21,7 +21,7 @@ type tally struct {
 	header    http.Header // of the reply; nil when there is none
 	terms     usage.Terms
 	price     *usage.Price
-	tells     bool // the client asks what the reply cost
+	tells     bool   // the client asks what the reply cost
 	bill      *bill  // that it is put on as well; nil for none
 	payer     string // the deployment whose line that is
 }
