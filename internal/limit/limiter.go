@@ -2,7 +2,11 @@ package limit
 
 import (
 	"context"
-	"crypto/rand"
+	"fmt"
+	"log/slog"
+	"math"
+	"strconv"
+	"sync/atomic"
 	"time"
 
 	"outcrop/internal/money"
@@ -10,25 +14,51 @@ import (
 
 // Options make a Limiter.
 type Options struct {
-	Store    Store
-	Schedule Schedule
+	Store Store
 	// Loose admits what is below its limits, as DIAL Core does, and reserves nothing: a burst may go beyond them.
 	Loose bool
 	// Slack is how far beyond a limit use may go, as a part of it: 0.1 is a tenth.
 	Slack float64
 	// AdmitWhenDown admits requests while the store cannot be asked; else they are refused.
 	AdmitWhenDown bool
+	// ID is before the names of tickets, which are unique among all replicas then.
+	ID string
+	// Log is told when the store goes away and comes back; nil for nobody.
+	Log *slog.Logger
 	// Now is the time; nil is time.Now.
 	Now func() time.Time
 }
 
-// Limiter admits requests and counts what they use. A nil Limiter admits all and counts nothing.
+// Limiter admits requests and counts what they use. A nil Limiter admits all and counts nothing. It is safe for
+// concurrent use.
 type Limiter struct {
-	options Options
+	options  Options
+	schedule atomic.Pointer[Schedule]
+	moment   atomic.Pointer[Moment]
+	tickets  atomic.Uint64
+	down     atomic.Pointer[string] // why the store cannot be asked; nil while it can
 }
 
-// New returns a limiter.
-func New(o Options) *Limiter { return &Limiter{o} }
+// New returns a limiter whose days begin at midnight UTC.
+func New(o Options) *Limiter {
+	l := &Limiter{options: o}
+	l.Keep(Schedule{WeekStart: time.Monday})
+	return l
+}
+
+// Keep puts a schedule in the place of the one before.
+func (l *Limiter) Keep(s Schedule) {
+	l.schedule.Store(&s)
+	l.moment.Store(nil)
+}
+
+// Down is why the store cannot be asked, "" while it can.
+func (l *Limiter) Down() string {
+	if why := l.down.Load(); why != nil {
+		return *why
+	}
+	return ""
+}
 
 // Ask is a request that wants to be admitted.
 type Ask struct {
@@ -51,23 +81,134 @@ type Ticket struct {
 	id      string
 	account Account
 	held    Amounts
+	counted bool // its request has been
+	settled atomic.Bool
 }
 
-// Admit gives a request its place. The error is a *Refusal, or tells why the store could not be asked.
-func (l *Limiter) Admit(_ context.Context, a *Ask) (*Ticket, error) {
+// Admit gives a request its place. The error is a *Refusal or an *Unavailable.
+func (l *Limiter) Admit(ctx context.Context, a *Ask) (*Ticket, error) {
 	if l == nil {
 		return nil, nil //nolint:nilnil // no ticket is needed
 	}
-	return &Ticket{limiter: l, id: rand.Text(), account: a.Account, held: a.Estimate}, nil
+	if a.Limits.closed() {
+		return nil, &Refusal{Denied: true, Message: "Access denied"}
+	}
+	admission := Admission{
+		Account: a.Account, Moment: l.now(), Limits: l.slack(a.Limits), Loose: l.options.Loose, Need: a.Estimate, Concurrent: a.Concurrent, Note: a.Note,
+	}
+	admission.Need.Requests = 1
+	v, err := l.ask(ctx, &admission, a.Only)
+	switch {
+	case err != nil && ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil && l.options.AdmitWhenDown:
+		l.away(err)
+		if a.Only {
+			return nil, nil //nolint:nilnil // no ticket is needed
+		}
+		return &Ticket{limiter: l, account: a.Account}, nil
+	case err != nil:
+		l.away(err)
+		return nil, &Unavailable{err}
+	}
+	l.back()
+	if !v.Admitted {
+		return nil, refusal(a, &admission, &v)
+	}
+	if a.Only {
+		return nil, nil //nolint:nilnil // no ticket is needed
+	}
+	t := &Ticket{limiter: l, id: admission.Ticket, account: a.Account, held: admission.Need, counted: true}
+	if t.held.Requests = 0; l.options.Loose {
+		t.held = Amounts{}
+	}
+	return t, nil
+}
+
+// ask asks the store: whether there is room alone, or for a place.
+func (l *Limiter) ask(ctx context.Context, a *Admission, only bool) (v Verdict, err error) {
+	if !only {
+		a.Ticket = l.options.ID + strconv.FormatUint(l.tickets.Add(1), 36)
+		return l.options.Store.Admit(ctx, a)
+	}
+	used, err := l.options.Store.Read(ctx, a.Moment, []Account{a.Account})
+	if err != nil {
+		return v, err
+	}
+	v = Verdict{Admitted: true, Used: used[0], RetryAfter: soon}
+	v.judge(a)
+	for w := Day; w <= Month; w++ {
+		if v.Tokens[w] || v.Requests[w] || v.Cost[w] {
+			v.RetryAfter = a.Moment.End[w].Sub(a.Moment.Now)
+		}
+	}
+	return v, nil
+}
+
+// closed says whether a limit admits nothing.
+func (l *Limits) closed() bool {
+	for w := range Windows {
+		if l.Tokens[w] <= 0 || l.Requests[w] <= 0 || l.Cost[w] <= 0 {
+			return true
+		}
+	}
+	return false
+}
+
+// slack are the limits with what use may go beyond them.
+func (l *Limiter) slack(limits Limits) Limits {
+	if l.options.Slack <= 0 {
+		return limits
+	}
+	more := func(n int64) int64 {
+		part := float64(n) * l.options.Slack
+		if n == Unlimited || part >= math.MaxInt64/2 {
+			return n
+		}
+		return plus(n, int64(part))
+	}
+	for w := range Windows {
+		limits.Tokens[w], limits.Requests[w] = more(limits.Tokens[w]), more(limits.Requests[w])
+		limits.Cost[w] = money.Amount(more(int64(limits.Cost[w])))
+	}
+	return limits
+}
+
+// away notes that the store cannot be asked.
+func (l *Limiter) away(err error) {
+	why := err.Error()
+	if l.down.CompareAndSwap(nil, &why) && l.options.Log != nil {
+		policy := "refused"
+		if l.options.AdmitWhenDown {
+			policy = "admitted"
+		}
+		l.options.Log.Error("the store of limits cannot be asked: until it can, requests with limits are "+policy+" (limits.whenStoreDown)", "error", err)
+	}
+}
+
+// back notes that the store answers.
+func (l *Limiter) back() {
+	if l.down.Load() == nil {
+		return
+	}
+	if l.down.Swap(nil) != nil && l.options.Log != nil {
+		l.options.Log.Info("the store of limits answers again")
+	}
 }
 
 // Settle counts what a request used, once: tokens and money. The note goes into the outbox in the same step. It does
 // not wait. False is when the store can keep no more: what was used is then counted nowhere.
 func (t *Ticket) Settle(spent Amounts, note []byte) bool {
-	if t == nil {
+	if t == nil || !t.settled.CompareAndSwap(false, true) {
 		return true
 	}
-	return t.limiter.options.Store.Settle(&Settlement{Account: t.account, Ticket: t.id, Reserved: t.held, Spent: spent, Note: note})
+	spent.Requests = 0
+	if !t.counted { // it was admitted while the store was away
+		spent.Requests = 1
+	}
+	return t.limiter.options.Store.Settle(&Settlement{
+		Account: t.account, Ticket: t.id, Moment: t.limiter.now(), Reserved: t.held, Spent: spent, Note: note,
+	})
 }
 
 // Count is Settle for what had no ticket: nothing limits it.
@@ -75,60 +216,40 @@ func (l *Limiter) Count(a Account, spent Amounts, note []byte) bool {
 	if l == nil {
 		return true
 	}
-	return l.options.Store.Settle(&Settlement{Account: a, Spent: spent, Note: note})
+	return l.options.Store.Settle(&Settlement{Account: a, Moment: l.now(), Spent: spent, Note: note})
 }
 
 // Used is what accounts have used now, and when the windows end, in their order.
 func (l *Limiter) Used(ctx context.Context, accounts ...Account) ([]Used, Moment, error) {
-	at := l.options.Schedule.Moment(l.now())
+	at := l.now()
 	used, err := l.options.Store.Read(ctx, at, accounts)
-	return used, at, err
-}
-
-func (l *Limiter) now() time.Time {
-	if l.options.Now != nil {
-		return l.options.Now()
+	if err != nil {
+		return nil, at, &Unavailable{err}
 	}
-	return time.Now()
+	return used, at, nil
 }
 
-// Refusal is the error of a request that is over a limit.
-type Refusal struct {
-	// Denied says that a limit is 0 or below: nobody comes in (DIAL's 403). Else it is too much (429).
-	Denied bool
-	// Message is DIAL's, with the numbers; Display is for users, without.
-	Message, Display string
-	RetryAfter       time.Duration
-	// Concurrent says that the caller has too many requests running.
-	Concurrent bool
+// now is the moment. The windows are worked out anew when one of them ends.
+func (l *Limiter) now() Moment {
+	now := time.Now()
+	if l.options.Now != nil {
+		now = l.options.Now()
+	}
+	if known := l.moment.Load(); known != nil && !now.Before(known.Start[Day]) && now.Before(known.End[Day]) {
+		m := *known
+		m.Now = now
+		return m
+	}
+	m := l.schedule.Load().Moment(now)
+	l.moment.Store(&m)
+	return m
 }
 
-func (r *Refusal) Error() string { return r.Message }
+// Unavailable is the error of a store that cannot be asked, while the policy is to refuse.
+type Unavailable struct{ Err error }
 
-// Schedule says when the calendar's windows begin.
-type Schedule struct {
-	Zone      *time.Location // nil is UTC
-	WeekStart time.Weekday   // Sunday is the zero value: DIAL's default is Monday
-	Reset     time.Duration  // of the day, after midnight
+func (u *Unavailable) Error() string {
+	return fmt.Sprintf("the store of limits cannot be asked: %v", u.Err)
 }
 
-// Moment is that time in the windows of the schedule.
-func (s Schedule) Moment(now time.Time) Moment { return Moment{Now: now} }
-
-// Rules are the limits of roles. They never change.
-type Rules struct {
-	// Roles by name. "default" is of callers none of whose roles states anything for a deployment.
-	Roles map[string]Role
-}
-
-// Role is what one role states. What it does not state is not in Deployments, or Unlimited there.
-type Role struct {
-	Deployments map[string]Limits // tokens and requests, by deployment or route
-	Cost        [Windows]money.Amount
-	// Concurrent is how many requests one caller may have running; 0 is not stated.
-	Concurrent int
-}
-
-// For are the limits of a caller with these roles at a deployment that only some roles may use (nil: all): of each
-// window the most generous of the roles.
-func (r *Rules) For(_, _ []string, _ string) (Limits, int) { return None(), 0 }
+func (u *Unavailable) Unwrap() error { return u.Err }
