@@ -67,6 +67,7 @@ func table() []row {
 			external: []string{"github.com/jackc/pgx/v5/...", "modernc.org/sqlite"},
 		},
 		{floor: 3, pkg: "internal/redis", internal: []string{"journal", "kv", "limit", "money"}, external: []string{"github.com/redis/rueidis"}},
+		{floor: 1, pkg: "internal/redis/redistest", testOnly: true},
 		{floor: 4, pkg: "internal/catalog", internal: []string{"auth", "llm", "proxy", "usage"}},
 		{floor: 3, pkg: "internal/client", internal: []string{"llm", "openai", "sse"}},
 		{floor: 3, pkg: "internal/proxy", internal: []string{"balance", "jsonscan", "llm", "secret"}},

@@ -1,0 +1,2 @@
+// Package redistest is a real Redis for tests.
+package redistest
