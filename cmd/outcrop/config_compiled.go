@@ -26,8 +26,14 @@ func writeDeployments(w io.Writer, all []config.CompiledDeployment) error {
 		for i, u := range d.Upstreams {
 			fmt.Fprintf(&b, "      upstream %s: %s\n", plainLine(nameOf(u.ID, i)), shownUpstream(u))
 		}
+		if d.Attempts > 0 && asked(d.Upstreams) > 1 {
+			fmt.Fprintf(&b, "      at most %d upstreams per request\n", min(d.Attempts, asked(d.Upstreams)))
+		}
+		if d.Fallback != nil {
+			fmt.Fprintf(&b, "      fallback: %s\n", shownFallback(*d.Fallback))
+		}
 		for _, l := range d.Limits {
-			fmt.Fprintf(&b, "      limits of %s (not enforced yet): %s\n", plainLine(l.Role), shownLimit(l))
+			fmt.Fprintf(&b, "      limits of %s: %s\n", plainLine(l.Role), shownLimit(l))
 		}
 	}
 	_, err := io.WriteString(w, b.String())
@@ -63,13 +69,47 @@ func shownUpstream(u config.CompiledUpstream) string {
 	if u.Region != "" {
 		text += ", region " + plainLine(u.Region)
 	}
+	if u.TokensPerMinute > 0 {
+		text += fmt.Sprintf(", quota %d tokens a minute", u.TokensPerMinute)
+	}
+	if u.RequestsPerMinute > 0 {
+		text += fmt.Sprintf(", quota %d requests a minute", u.RequestsPerMinute)
+	}
 	switch {
-	case u.Asked:
+	case !u.Asked:
+		return text + ", disabled"
+	case !u.First:
+		text += ", asked when the lower tiers cannot answer"
+	case u.Share == 1:
 		text += ", asked"
-	case u.Weight <= 0:
-		text += ", disabled"
+	}
+	if u.Share < 1 {
+		text += fmt.Sprintf(", %.3g %% of its tier", 100*u.Share)
 	}
 	return text
+}
+
+// asked is how many upstreams are not disabled.
+func asked(all []config.CompiledUpstream) int {
+	n := 0
+	for _, u := range all {
+		if u.Asked {
+			n++
+		}
+	}
+	return n
+}
+
+func shownFallback(f config.CompiledFallback) string {
+	var parts []string
+	for _, one := range []struct{ name, when string }{
+		{f.ContextLength, "when the prompt is too long"}, {f.ContentFilter, "when the content is refused"}, {f.Outage, "when no upstream can answer"},
+	} {
+		if one.name != "" {
+			parts = append(parts, plainLine(one.name)+" "+one.when)
+		}
+	}
+	return strings.Join(parts, ", ")
 }
 
 func shownLimit(l config.CompiledLimit) string {

@@ -27,7 +27,7 @@ func writeConfig(t *testing.T, content string) {
 }
 
 const checkedConfig = `{
-  "models": {"nova": {"type": "chat", "endpoint": "bedrock:amazon.nova-lite-v1:0", "maxRetryAttempts": 2}},
+  "models": {"nova": {"type": "chat", "endpoint": "bedrock:amazon.nova-lite-v1:0", "maxRetryAttempt": 2}},
   "keys": {"hush-key-1": {"project": "team-a", "roles": ["default"]}}`
 
 func TestConfigCheckWithWarningsSucceeds(t *testing.T) {
@@ -50,7 +50,7 @@ deployments: 1
 where prompts may run:
   nova: the environment's region
 
-a.json:2:104: warning: models.nova.maxRetryAttempts: not enforced yet (one upstream is asked, once)
+a.json:2:84: warning: models.nova.maxRetryAttempt: unknown field, ignored (did you mean maxRetryAttempts?)
 0 errors, 1 warning
 `
 	if out != want {

@@ -68,7 +68,7 @@ func producedByEnvironment() []produced {
 	return []produced{
 		{"CONF-000", with(), nil},
 		{"CONF-001", chatting(`{"type": "chat", "endpoint": "bedrock:amazon.nova-lite-v1:0", "upstreams": [{"extraData": {"region": "mars"}}]}`, func(*account) {}), []string{"extraData.region", "us-east-1"}},
-		{"CONF-002", chatting(`{"type": "chat", "endpoint": "bedrock:amazon.nova-lite-v1:0", "maxRetryAttempts": 3}`, func(*account) {}), []string{"maxRetryAttempts"}},
+		{"CONF-002", chatting(`{"type": "chat", "endpoint": "bedrock:amazon.nova-lite-v1:0", "maxRetryAttempt": 3}`, func(*account) {}), []string{"maxRetryAttempts"}},
 		{"CONF-003", chatting(`{"type": "completion", "endpoint": "bedrock:amazon.nova-lite-v1:0"}`, func(*account) {}), []string{"completion"}},
 		{"CONF-004", chatting(`{"type": "chat", "endpoint": "bedrock:amazon.nova-light-v1:0"}`, func(*account) {}), []string{"amazon.nova-lite-v1:0"}},
 		{"CONF-005", func(a *account) []string {

@@ -108,11 +108,11 @@ func TestServeRefusesBadSettings(t *testing.T) {
 
 func TestConfigCheckOfSettings(t *testing.T) {
 	writeConfig(t, checkedConfig+"}")
-	if err := os.WriteFile("s.json", []byte(`{"config": {"files": ["a.json"]}, "redis": {"singleServerConfig": {}}}`), 0o600); err != nil {
+	if err := os.WriteFile("s.json", []byte(`{"config": {"files": ["a.json"]}, "kms": {"provider": "aws"}}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	out, errOut, code := runConfig(t, "check", "--settings", "s.json")
-	if code != 0 || !strings.Contains(out, "s.json:1:44: warning: redis: has no effect in Outcrop") || !strings.Contains(out, "a.json:2:104") {
+	if code != 0 || !strings.Contains(out, "s.json:1:42: warning: kms: has no effect in Outcrop") || !strings.Contains(out, "a.json:2:84") {
 		t.Errorf("exit status %d, %s\n%s", code, errOut, out)
 	}
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"math"
 	"net/url"
 	"slices"
 	"strings"
@@ -18,8 +19,19 @@ type CompiledDeployment struct {
 	Upstreams    []CompiledUpstream `json:"upstreams,omitempty"`
 	// Roles may call it: null is everyone with a key or a token, an empty list nobody.
 	Roles []string `json:"roles"`
-	// Limits are those of roles, by their names. They are not enforced yet.
+	// Attempts is how many of several upstreams are tried per request.
+	Attempts int `json:"maxRetryAttempts,omitempty"`
+	// Fallback is asked when a model cannot answer.
+	Fallback *CompiledFallback `json:"fallback,omitempty"`
+	// Limits are those of roles, by their names.
 	Limits []CompiledLimit `json:"limits,omitempty"`
+}
+
+// CompiledFallback names the deployments that are asked when a model cannot answer.
+type CompiledFallback struct {
+	ContextLength string `json:"contextLength,omitempty"`
+	ContentFilter string `json:"contentFilter,omitempty"`
+	Outage        string `json:"outage,omitempty"`
 }
 
 // CompiledInterface is who answers in an interface: this process, a translator or the host of another server.
@@ -28,13 +40,19 @@ type CompiledInterface struct {
 	Answers string    `json:"answers"`
 }
 
-// CompiledUpstream is an upstream; Asked says that it is the one that answers.
+// CompiledUpstream is an upstream. Asked says that it is not disabled, and First that its tier is the one that is
+// asked first; Share is its part of what its tier is asked, 0 to 1.
 type CompiledUpstream struct {
-	ID     string `json:"id,omitempty"`
-	Tier   int    `json:"tier"`
-	Weight int    `json:"weight"`
-	Region string `json:"region,omitempty"`
-	Asked  bool   `json:"asked"`
+	ID     string  `json:"id,omitempty"`
+	Tier   int     `json:"tier"`
+	Weight int     `json:"weight"`
+	Region string  `json:"region,omitempty"`
+	Asked  bool    `json:"asked"`
+	First  bool    `json:"first"`
+	Share  float64 `json:"share"`
+	// TokensPerMinute and RequestsPerMinute are its quota; 0 is not stated.
+	TokensPerMinute   int64 `json:"tokensPerMinute,omitempty"`
+	RequestsPerMinute int64 `json:"requestsPerMinute,omitempty"`
 }
 
 // CompiledLimit is the limit of one role; 0 of a window is not stated, and -1 is a limit of 0.
@@ -83,15 +101,40 @@ func (c *Config) compileDeployment(m Model, kind string, hide redactor) Compiled
 			out.Interfaces = append(out.Interfaces, CompiledInterface{asked.In, hide.clean(who)})
 		}
 	}
-	first := true
-	for _, u := range m.Upstreams {
-		one := CompiledUpstream{ID: hide.clean(u.ID), Tier: u.Tier, Weight: u.Weight}
+	out.Upstreams = compileUpstreams(m.Upstreams, hide)
+	for i, u := range m.Upstreams {
 		if m.Bedrock != "" {
-			one.Region = hide.clean(m.Region(u))
+			out.Upstreams[i].Region = hide.clean(m.Region(u))
 		}
-		one.Asked = first && u.Weight > 0
-		first = first && !one.Asked
-		out.Upstreams = append(out.Upstreams, one)
+	}
+	if len(m.Upstreams) > 1 {
+		out.Attempts = m.MaxRetryAttempts
+	}
+	if f := m.Fallback; f != (Fallback{}) {
+		out.Fallback = &CompiledFallback{hide.clean(f.ContextLength), hide.clean(f.ContentFilter), hide.clean(f.Outage)}
+	}
+	return out
+}
+
+// compileUpstreams tells who is asked, and how much of it.
+func compileUpstreams(all []Upstream, hide redactor) []CompiledUpstream {
+	weights, lowest := map[int]int{}, math.MaxInt
+	for _, u := range all {
+		if u.Weight > 0 {
+			weights[u.Tier] += u.Weight
+			lowest = min(lowest, u.Tier)
+		}
+	}
+	var out []CompiledUpstream
+	for _, u := range all {
+		one := CompiledUpstream{
+			ID: hide.clean(u.ID), Tier: u.Tier, Weight: u.Weight, Asked: u.Weight > 0, First: u.Weight > 0 && u.Tier == lowest,
+			TokensPerMinute: u.Quota.TokensPerMinute, RequestsPerMinute: u.Quota.RequestsPerMinute,
+		}
+		if one.Asked {
+			one.Share = float64(u.Weight) / float64(weights[u.Tier])
+		}
+		out = append(out, one)
 	}
 	return out
 }
@@ -142,8 +185,8 @@ func (c *Config) compileRoute(r Route, hide redactor) CompiledDeployment {
 	if who != "" {
 		out.Interfaces = append(out.Interfaces, CompiledInterface{Interface(hide.clean(strings.Join(r.Paths, " "))), hide.clean(who)})
 	}
-	for i, u := range r.Upstreams {
-		out.Upstreams = append(out.Upstreams, CompiledUpstream{ID: hide.clean(u.ID), Tier: u.Tier, Weight: u.Weight, Asked: i == asked})
+	if out.Upstreams = compileUpstreams(r.Upstreams, hide); len(r.Upstreams) > 1 {
+		out.Attempts = r.MaxRetryAttempts
 	}
 	return out
 }

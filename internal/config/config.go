@@ -76,6 +76,8 @@ type Model struct {
 	Fallback  Fallback
 	Serving
 
+	fallbackAt []spot // what Fallback states
+
 	endpointAt, overrideNameAt, defaultsAt place
 	policyAt                               place
 }
@@ -313,11 +315,6 @@ type RoleLimit struct {
 	Deployment               string
 	Minute, Day, Week, Month int64
 	RequestHour, RequestDay  int64
-}
-
-// closes reports whether a window admits nothing.
-func (l RoleLimit) closes() bool {
-	return min(l.Minute, l.Day, l.Week, l.Month, l.RequestHour, l.RequestDay) <= 0
 }
 
 // CostLimit bounds what one project may spend per window, over all models, in

@@ -14,8 +14,6 @@ const (
 	enforced use = iota
 	// listed: listings show it, it decides nothing.
 	listed
-	// notEnforced: read; DIAL acts on it, this version does not yet. A warning.
-	notEnforced
 	// notServed: read; what it configures does not exist here yet. A warning.
 	notServed
 	// meaningless: it has no effect where the models run in the same process.
@@ -26,7 +24,7 @@ const (
 
 // String is the word of docs/config.md.
 func (u use) String() string {
-	return [...]string{"yes", "listed", "not enforced yet", "not served yet", "no effect", "removed"}[u]
+	return [...]string{"yes", "listed", "not served yet", "no effect", "removed"}[u]
 }
 
 // A field is one row of a table: what docs/config.md prints and what
@@ -127,12 +125,7 @@ func (l *loader) twoNames(s spot, name string, first pos) {
 }
 
 func (l *loader) reportUse(s spot, u use, remedy string) {
-	if s.quiet {
-		return
-	}
 	switch u {
-	case notEnforced:
-		l.warn(s, "not enforced yet", remedy)
 	case notServed:
 		l.warn(s, "not served yet", remedy)
 	case removed:

@@ -2,7 +2,6 @@ package config
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -176,108 +175,5 @@ func (l *loader) checkKeyRoles(s spot, draft *keyDraft) {
 		draft.Roles = []string{draft.role}
 	case draft.role != "" && !slices.Contains(draft.Roles, draft.role):
 		l.warn(s, "role has no effect beside roles", "add it to the list")
-	}
-}
-
-func roleTable() table[Role] {
-	return table[Role]{fields: slices.Concat([]field[Role]{
-		{"limits", "object: deployment or route → limit", "{}", notEnforced, "see below", "no request is refused for its limits",
-			readRoleLimits},
-		{"costLimit", "object", "{}", notEnforced, "USD per window over all models, see below", "no request is refused for its cost",
-			func(l *loader, v spot, r *Role) {
-				v.quiet = true // reported as a whole
-				readObject(l, v, costTable(), &r.CostLimit)
-			}},
-		{"share", "object", "{}", notServed, "limits of sharing", "nothing can be shared",
-			nil},
-	}, policyRoleFields())}
-}
-
-func roleLimitTable() table[RoleLimit] {
-	row := func(name, about string, into func(*RoleLimit) *int64) field[RoleLimit] {
-		return field[RoleLimit]{name: name, kind: "integer, or a string that holds one", def: "unlimited", use: notEnforced, about: about,
-			read: func(l *loader, v spot, m *RoleLimit) { l.integer(v, math.MinInt64, into(m)) }}
-	}
-	return table[RoleLimit]{fields: []field[RoleLimit]{
-		row("minute", "tokens", func(m *RoleLimit) *int64 { return &m.Minute }),
-		row("day", "tokens", func(m *RoleLimit) *int64 { return &m.Day }),
-		row("week", "tokens", func(m *RoleLimit) *int64 { return &m.Week }),
-		row("month", "tokens", func(m *RoleLimit) *int64 { return &m.Month }),
-		row("requestHour", "requests", func(m *RoleLimit) *int64 { return &m.RequestHour }),
-		row("requestDay", "requests", func(m *RoleLimit) *int64 { return &m.RequestDay }),
-	}}
-}
-
-func costTable() table[CostLimit] {
-	row := func(name string, into func(*CostLimit) *string) field[CostLimit] {
-		return field[CostLimit]{name: name, kind: "decimal", def: "unlimited", use: notEnforced, about: "USD",
-			read: func(l *loader, v spot, m *CostLimit) { l.signed(v, into(m)) }}
-	}
-	return table[CostLimit]{fields: []field[CostLimit]{
-		row("minute", func(m *CostLimit) *string { return &m.Minute }),
-		row("day", func(m *CostLimit) *string { return &m.Day }),
-		row("week", func(m *CostLimit) *string { return &m.Week }),
-		row("month", func(m *CostLimit) *string { return &m.Month }),
-	}}
-}
-
-// readRoleLimits reads one role's limits by deployment. The limit as a whole
-// has been reported as not enforced; its windows are not reported again.
-func readRoleLimits(l *loader, s spot, r *Role) {
-	if !l.want(s, object) {
-		return
-	}
-	s.quiet = true
-	for i, m := range s.members {
-		v := s.member(i)
-		if !l.incomplete && !l.deployments[m.name] {
-			l.warn(v.namedAt(m.pos), "limits of a deployment that does not exist", closest(m.name, l.deployments))
-		}
-		limit := RoleLimit{Deployment: m.name, Minute: Unlimited, Day: Unlimited, Week: Unlimited, Month: Unlimited, RequestHour: Unlimited, RequestDay: Unlimited}
-		if v.kind != null {
-			readObject(l, v, roleLimitTable(), &limit)
-		}
-		if limit.closes() && l.served[m.name] {
-			l.err(v, "not enforced yet: a limit of 0 refuses every call in DIAL, here the model would stay open", "close it with the model's userRoles")
-		}
-		if !m.lost {
-			r.Limits = append(r.Limits, limit)
-		}
-	}
-}
-
-func readRoles(l *loader, s spot, cfg *Config) {
-	if !l.want(s, object) {
-		return
-	}
-	for i, m := range s.members {
-		v, role := s.member(i), Role{Name: m.name}
-		if m.name == "" {
-			l.err(v.namedAt(m.pos), "an empty role name", "")
-		}
-		if v.kind != null {
-			readObject(l, v, roleTable(), &role)
-			for version := range v.versions() {
-				l.checkCosts(version, m.name)
-			}
-		}
-		if !m.lost {
-			cfg.Roles = append(cfg.Roles, role)
-		}
-	}
-}
-
-// checkCosts reports a cost limit that admits nothing in DIAL (403), for a role
-// that may call a model served here.
-func (l *loader) checkCosts(s spot, role string) {
-	cost, ok := s.find("costLimit")
-	if !ok || !l.reaches(role) {
-		return
-	}
-	for i, m := range cost.members {
-		v := cost.member(i)
-		if costTable().has(m.name) && (v.kind == number || v.kind == text) && closes(v.text) {
-			l.err(v, "not enforced yet: a cost limit of 0 refuses every call in DIAL, here the models would stay open", "close them with their userRoles")
-		}
 	}
 }

@@ -42,6 +42,7 @@ func Load(files []string, o Options) (*Config, []Problem) {
 		for _, check := range l.checks {
 			check()
 		}
+		l.checkFallbacks(cfg)
 		if o.SkipInvalid {
 			l.leaveOut(spot{node: root}, cfg)
 		}
@@ -225,7 +226,7 @@ func (l *loader) checkPlaceholders(s spot) {
 	const remedy = "replace it before the file is read, for example with envsubst"
 	if s.kind == text && placeholder(s.text) {
 		severity := Warning
-		if s.entity != "" && !strings.HasPrefix(s.path, rolesSection) {
+		if s.entity != "" || strings.HasPrefix(s.path, "rateLimitSchedule") || strings.HasPrefix(s.path, "retriableErrorCodes") {
 			severity = Error
 		}
 		l.say(severity, s, message, remedy)

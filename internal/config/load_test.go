@@ -67,7 +67,8 @@ func TestEveryFieldIsRead(t *testing.T) {
 		OverrideName: "global.anthropic.claude-sonnet-4-5-20250929-v1:0",
 		UserRoles:    []string{"default", "power"},
 		Limits:       Limits{200000, 190000, 64000}, EmbeddingDimensions: 1024,
-		Pricing:  Pricing{Unit: "token", Prompt: "0.000003", Completion: "1.5e-05", CacheRead: "0.0000003"},
+		Pricing: Pricing{Unit: "token", Prompt: "0.000003", Completion: "1.5e-05", CacheRead: "0.0000003", CacheWrite1h: "0.000006", Image: "0.04", Query: "0.002",
+			CacheWriteTree: json.RawMessage(`{"test":{"field":"ttl","operator":"EQ","value":"1h"},"ifTrue":"6e-6"}`)},
 		Features: features, InputAttachmentTypes: []string{"image/*"}, MaxInputAttachments: &twenty,
 		MaxRetryAttempts: 3, TokenizerModel: "claude", Defaults: json.RawMessage(`{"max_tokens":4096,"temperature":0}`),
 		Timeouts: Timeouts{Connect: 3 * time.Second, FirstToken: 2 * time.Minute, InterToken: 90 * time.Second, InterTokenStated: true, Total: 30 * time.Minute},
@@ -96,7 +97,7 @@ func TestEveryFieldIsRead(t *testing.T) {
 		t.Errorf("key 1 = %+v", k)
 	}
 	roles := []Role{
-		{Name: "default", Limits: []RoleLimit{{"claude", 100000, 2000000, Unlimited, Unlimited, Unlimited, 5000}}, CostLimit: CostLimit{Month: "200"}},
+		{Name: "default", Limits: []RoleLimit{{"claude", 100000, 2000000, Unlimited, Unlimited, Unlimited, 5000}}, CostLimit: CostLimit{Month: "200"}, Concurrent: 8},
 		{Name: "power"},
 	}
 	if diff := cmp.Diff(roles, cfg.Roles); diff != "" {

@@ -60,8 +60,8 @@ func answeringFields() []field[modelDraft] {
 			}},
 		{"userRoles", "list of role names", "", enforced, "who may call it: absent or null is everyone with a key, an empty list is nobody", "",
 			func(l *loader, v spot, m *modelDraft) { m.UserRoles = l.userRoles(v) }},
-		{"maxRetryAttempts", "integer ≥ 1", "5", notEnforced, "upstreams tried per request", "one upstream is asked, once",
-			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.MaxRetryAttempts) }},
+		{"maxRetryAttempts", "integer ≥ 1", "5", enforced, "how many of the upstreams are tried per request", "",
+			func(l *loader, v spot, m *modelDraft) { l.int32(v, 1, &m.MaxRetryAttempts) }},
 		{"defaults", "object", "{}", enforced, "body fields added to a request that lacks them", "",
 			func(l *loader, v spot, m *modelDraft) {
 				if m.Defaults = l.object(v); m.Defaults != nil {
@@ -83,13 +83,15 @@ func modelFields() []field[modelDraft] {
 				m.typeSeen = true
 				l.oneOf(v, &m.Type, TypeChat, typeCompletion, TypeEmbedding, TypeRerank)
 			}},
-		{"upstreams", "list of upstreams", "", enforced, "accounts and regions; without any: the environment's region and credentials", "",
+		{"upstreams", "list of upstreams", "", enforced, "accounts and regions, among which requests are balanced; without any: the environment's region and credentials", "",
 			func(_ *loader, v spot, m *modelDraft) { m.upstreams = v }},
 		{"tokenizerModel", "string", "", listed, "which tokenizer clients should use", "",
 			func(l *loader, v spot, m *modelDraft) { l.str(v, &m.TokenizerModel) }},
 		{"limits", "object", "", listed, "token limits, see below; shown, never enforced, as in DIAL", "",
 			func(l *loader, v spot, m *modelDraft) { readObject(l, v, limitsTable(), &m.Limits) }},
-		{"pricing", "object", "", listed, "see below", "",
+		{"fallback", "object", "", enforced, "deployments that are asked when this one cannot answer, see below. Outcrop's own field", "",
+			func(l *loader, v spot, m *modelDraft) { m.fallbackAt = l.fallback(v, &m.Fallback) }},
+		{"pricing", "object", "", enforced, "what it costs, see below; without it the catalogue's prices count", "",
 			func(l *loader, v spot, m *modelDraft) { readObject(l, v, pricingTable(), &m.Pricing) }},
 		{"embeddingDimensions", "integer ≥ 1", "", listed, "length of the vectors", "",
 			func(l *loader, v spot, m *modelDraft) { l.count(v, 1, &m.EmbeddingDimensions) }},
@@ -194,33 +196,6 @@ func timeoutsTable() table[Timeouts] {
 		}),
 		row("total", "for the whole answer", def.Total, func(t *Timeouts) *time.Duration { return &t.Total }),
 		row("heartbeat", "after so much silence a stream gets a comment, so that no proxy closes it; `0s` is never", def.Heartbeat, func(t *Timeouts) *time.Duration { return &t.Heartbeat }),
-	}}
-}
-
-func pricingTable() table[Pricing] {
-	price := func(name, about string, into func(*Pricing) *string) field[Pricing] {
-		return field[Pricing]{name: name, kind: "decimal, as a string or a number", use: listed, about: about,
-			read: func(l *loader, v spot, p *Pricing) { l.decimal(v, into(p)) }}
-	}
-	rate := func(name, about string, into func(*Pricing) *string) field[Pricing] {
-		return field[Pricing]{name: name, kind: "decimal, as a string or a number; or a decision tree", use: listed, about: about,
-			read: func(l *loader, v spot, p *Pricing) {
-				if v.kind == object {
-					l.warn(v, "a decision tree of rates is not enforced yet", "nothing is listed for it; a plain decimal is")
-					return
-				}
-				l.decimal(v, into(p))
-			}}
-	}
-	return table[Pricing]{fields: []field[Pricing]{
-		{"unit", "`token`, `char_without_whitespace`, `none`", "", listed, "what the prices are for", "",
-			func(l *loader, v spot, p *Pricing) {
-				l.oneOf(v, &p.Unit, "token", "char_without_whitespace", "none")
-			}},
-		price("prompt", "USD per unit sent", func(p *Pricing) *string { return &p.Prompt }),
-		price("completion", "USD per unit received", func(p *Pricing) *string { return &p.Completion }),
-		rate("cacheRead", "USD per token read from the prompt cache", func(p *Pricing) *string { return &p.CacheRead }),
-		rate("cacheWrite", "USD per token written to it", func(p *Pricing) *string { return &p.CacheWrite }),
 	}}
 }
 

@@ -5,7 +5,6 @@ import (
 	"iter"
 	"maps"
 	"slices"
-	"strings"
 )
 
 const (
@@ -25,17 +24,12 @@ type names struct {
 	global       map[string]bool // the global interceptors
 	held         map[string]bool // roles that roles or a key names: what userRoles may name
 	asked        map[string]bool // roles that roles or a userRoles names: what a key may name
-	served       map[string]bool // the deployments that a client can reach through this process
-	// opened are the roles that the deployments served here name in userRoles;
-	// openToAll is one without userRoles.
-	opened    map[string]bool
-	openToAll bool
 }
 
 func collectNames(root *node) names {
 	n := names{
 		deployments: map[string]bool{}, callable: map[string]pos{}, interceptors: map[string]bool{}, translators: map[string]bool{}, global: map[string]bool{},
-		held: map[string]bool{}, asked: map[string]bool{}, served: map[string]bool{}, opened: map[string]bool{},
+		held: map[string]bool{}, asked: map[string]bool{},
 	}
 	for _, section := range root.members { // also of two of one name: both are checked
 		switch section.name {
@@ -74,33 +68,7 @@ func (n *names) addDeployments(section member) {
 		if _, known := n.callable[m.name]; !known || section.name == modelsSection {
 			n.callable[m.name] = m.pos
 		}
-		if section.name == modelsSection && !reachable(m.value) {
-			continue
-		}
-		n.served[m.name] = true
-		switch {
-		case ok && roles.kind != null:
-			collect(n.opened, roles.node)
-		default:
-			n.openToAll = true
-		}
 	}
-}
-
-// reachable says whether a model with these members is served, as far as can be told before it is read.
-func reachable(n *node) bool {
-	endpoint, kind := n.get("endpoint"), n.get("type")
-	here := endpoint != nil && strings.HasPrefix(endpoint.text, bedrockScheme)
-	if _, others := (spot{node: n}).find("interfaces"); !here && !others && (endpoint == nil || !isURL(endpoint.text)) {
-		return false
-	}
-	return kind == nil || kind.kind == null || isServedType(kind.text, !here)
-}
-
-// reaches reports whether what closes the role in DIAL would close a model that
-// is served here.
-func (n *names) reaches(role string) bool {
-	return n.openToAll || n.opened[role] || role == defaultRole && len(n.opened) > 0
 }
 
 // collect adds the names that an object, a list or a string holds.

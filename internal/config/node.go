@@ -157,8 +157,6 @@ func (n *node) moveTo(p pos) {
 type spot struct {
 	*node
 	path string
-	// quiet: say nothing of what is not enforced here, none of it is served.
-	quiet bool
 	// remote says that the value is of a deployment of another server, which alone knows what its upstreams'
 	// data mean.
 	remote bool
@@ -169,7 +167,7 @@ type spot struct {
 // member is the i-th member of an object.
 func (s spot) member(i int) spot {
 	m := s.members[i]
-	out := spot{node: m.value, quiet: s.quiet, remote: s.remote, entity: s.entity}
+	out := spot{node: m.value, remote: s.remote, entity: s.entity}
 	switch {
 	case s.path == "":
 		out.path = rootLabel(m, i)
@@ -204,7 +202,7 @@ func (s spot) find(name string) (spot, bool) {
 
 // item is the i-th item of a list.
 func (s spot) item(i int) spot {
-	return spot{node: s.items[i], path: fmt.Sprintf("%s[%d]", s.path, i), quiet: s.quiet, remote: s.remote, entity: s.entity}
+	return spot{node: s.items[i], path: fmt.Sprintf("%s[%d]", s.path, i), remote: s.remote, entity: s.entity}
 }
 
 // namedAt is the spot with the position of its name instead of its value's.

@@ -13,10 +13,9 @@ func rootTable() table[Config] {
 			{modelsSection, "object: name → model", "{}", enforced, "the order is that of listings", "", readModels},
 			{keysSection, "object: key → entry", "{}", enforced, "who may call; the name of an entry is the key itself", "", readKeys},
 			{rolesSection, "object: name → role", "{}", enforced, "", "", readRoles},
-			{"retriableErrorCodes", "list of integers", "[]", notEnforced, "statuses that make DIAL ask another upstream, besides 429, 502, 503, 504", "one upstream is asked, once", readErrorCodes},
-			{"rateLimitSchedule", "object", "", notEnforced, "when the days, weeks and months of limits begin", "no request is refused for its limits",
+			{"retriableErrorCodes", "list of integers", "[]", enforced, "statuses, 400 to 599, after which another upstream is asked, besides 429, 502, 503, 504", "", readErrorCodes},
+			{"rateLimitSchedule", "object", "", enforced, "when the days, weeks and months of limits begin, see below", "",
 				func(l *loader, v spot, cfg *Config) {
-					v.quiet = true
 					readObject(l, v, scheduleTable(), &cfg.RateLimitSchedule)
 				}},
 			{"globalInterceptors", "list of names", "[]", enforced, "interceptors that see every chat and embedding, before the deployment's own", "",
@@ -58,13 +57,13 @@ func staticSettings() []string {
 
 func scheduleTable() table[RateLimitSchedule] {
 	return table[RateLimitSchedule]{fields: []field[RateLimitSchedule]{
-		{"timezone", "IANA name", "UTC", notEnforced, "", "",
-			func(l *loader, v spot, r *RateLimitSchedule) { l.str(v, &r.Timezone) }},
-		{"weekStartDay", "`Mon` … `Sun`", "Mon", notEnforced, "", "",
+		{"timezone", "IANA name", "UTC", enforced, "whose calendar counts, for example `Europe/Berlin`; it knows of daylight-saving time", "",
+			func(l *loader, v spot, r *RateLimitSchedule) { l.timezone(v, &r.Timezone) }},
+		{"weekStartDay", "`Mon` … `Sun`", "Mon", enforced, "the day on which a week begins", "",
 			func(l *loader, v spot, r *RateLimitSchedule) {
 				l.oneOf(v, &r.WeekStartDay, "Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 			}},
-		{"resetTime", "`HH:mm`", "00:00", notEnforced, "", "",
+		{"resetTime", "`HH:mm`", "00:00", enforced, "the time at which a day begins, also the first of a week and of a month", "",
 			func(l *loader, v spot, r *RateLimitSchedule) {
 				if l.str(v, &r.ResetTime) && !isClock(v.text) {
 					l.err(v, "must be a time of day like 00:00", "put it in quotes in YAML")
@@ -90,6 +89,10 @@ func readErrorCodes(l *loader, s spot, cfg *Config) {
 			continue
 		}
 		l.count(v, 400, &code)
+		if code > 599 {
+			l.err(v, "must be a status from 400 to 599", "")
+			continue
+		}
 		if code > 0 {
 			cfg.RetriableErrorCodes = append(cfg.RetriableErrorCodes, code)
 		}

@@ -40,12 +40,12 @@ func routeTable() table[routeDraft] {
 				r.Response = &CannedResponse{Status: 200}
 				readObject(l, v, responseTable(), r.Response)
 			}},
-		{"upstreams", "list of upstreams", "[]", enforced, "the servers: `endpoint`, `key`, `authType`; the first that is not disabled is asked", "",
+		{"upstreams", "list of upstreams", "[]", enforced, "the servers: `endpoint`, `key`, `authType`, `weight`, `tier`; balanced as a model's are", "",
 			func(_ *loader, v spot, r *routeDraft) { r.upstreams = v }},
 		{"userRoles", "list of role names", "", enforced, "as a model's", "",
 			func(l *loader, v spot, r *routeDraft) { r.UserRoles = l.userRoles(v) }},
-		{"maxRetryAttempts", "integer ≥ 1", "1", notEnforced, "upstreams tried per request", "one upstream is asked, once",
-			func(l *loader, v spot, r *routeDraft) { l.count(v, 1, &r.MaxRetryAttempts) }},
+		{"maxRetryAttempts", "integer ≥ 1", "1", enforced, "how many of the upstreams are tried per request", "",
+			func(l *loader, v spot, r *routeDraft) { l.int32(v, 1, &r.MaxRetryAttempts) }},
 		{"permissions", "list of `READ`, `WRITE`", "[]", meaningless, "for routes of applications", "", nil},
 		{"attachmentPaths", "object", "{}", notServed, "where bodies have URLs of files", "files are not served, so none are checked", nil},
 		{"displayName", "string, or object of locales", "", meaningless, "for people", "", nil},

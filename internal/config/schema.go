@@ -16,16 +16,20 @@ func Schema() []byte {
 	d := definitions{}
 	define(d, "timeouts", timeoutsTable(), nil)
 	define(d, "limits", limitsTable(), nil)
-	define(d, "pricing", pricingTable(), nil)
+	define(d, "test", testTable(), nil)
+	define(d, "decisionTree", treeTable(), d.with("test", ref("test"), "ifTrue", rateSchema(), "ifFalse", rateSchema()))
+	define(d, "pricing", pricingTable(), d.with("cacheRead", rateSchema(), "cacheWrite", rateSchema()))
+	define(d, "quota", quotaTable(), nil)
+	define(d, "fallback", fallbackTable(), nil)
 	define(d, "features", featuresTable(), nil)
 	define(d, "guardrail", guardrailTable(), nil)
 	define(d, "upstreamInterface", upstreamInterfaceTable(), nil)
-	define(d, "upstream", upstreamTable(), d.with("guardrail", ref("guardrail"), "extraData", extraSchema(), "secretExtraData", extraSchema(), "interfaces", mapOf(ref("upstreamInterface"))))
+	define(d, "upstream", upstreamTable(), d.with("guardrail", ref("guardrail"), "quota", ref("quota"), "extraData", extraSchema(), "secretExtraData", extraSchema(), "interfaces", mapOf(ref("upstreamInterface"))))
 	define(d, "interface", interfaceTable(), d.with("features", ref("features")))
 	deployment := d.with("timeouts", ref("timeouts"), "limits", ref("limits"), "pricing", ref("pricing"), "features", ref("features"), "interfaces", mapOf(ref("interface")))
 	define(d, "application", applicationTable(), deployment)
 	define(d, "interceptor", interceptorTable(), deployment)
-	deployment["upstreams"] = listOf(ref("upstream"))
+	deployment["upstreams"], deployment["fallback"] = listOf(ref("upstream")), ref("fallback")
 	define(d, "model", modelTable(), deployment)
 	define(d, "translator", translatorTable(), nil)
 	define(d, "response", responseTable(), nil)
@@ -169,6 +173,11 @@ func defaultOf(def string) any {
 	return v
 }
 
+// rateSchema is a decimal, or a decision tree of them.
+func rateSchema() schema {
+	return schema{"anyOf": []schema{{"type": words("string number null")}, ref("decisionTree")}}
+}
+
 func ref(name string) schema { return schema{"$ref": "#/$defs/" + name} }
 
 func listOf(item schema) schema { return schema{"type": words("array null"), "items": item} }
@@ -231,11 +240,7 @@ func kindSchema(kind string) schema {
 	case strings.HasPrefix(kind, "integer"), strings.HasPrefix(kind, "milliseconds"), strings.HasPrefix(kind, "seconds"), strings.HasPrefix(kind, "bytes"):
 		return wholeSchema(kind)
 	case strings.HasPrefix(kind, "decimal"):
-		types := "string number null"
-		if strings.Contains(kind, "tree") {
-			types += " object"
-		}
-		return schema{"type": words(types)}
+		return schema{"type": words("string number null")}
 	case strings.HasPrefix(kind, "duration"), strings.HasPrefix(kind, "date"):
 		return schema{"type": words("string null")}
 	case kind == "URL":
@@ -244,7 +249,7 @@ func kindSchema(kind string) schema {
 		return schema{"type": words("string number object null")}
 	case first == "string" && alternatives && strings.Contains(kind, "list"):
 		return schema{"type": words("string array null"), "items": schema{"type": words("string null")}}
-	case kind == "string", kind == "secret string", kind == "path of a file", kind == "regular expression", kind == "IANA name", kind == "region":
+	case kind == "string", kind == "secret string", kind == "path of a file", kind == "regular expression", kind == "IANA name", kind == "region", kind == "name of a deployment", kind == "string or number":
 		return schema{"type": words("string number null")}
 	}
 	return schema{}

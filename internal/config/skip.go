@@ -48,6 +48,7 @@ func (l *loader) leaveOut(root spot, cfg *Config) {
 	out := func(section, name string) bool { _, bad := reasons[entityName(section, name)]; return bad }
 	cfg.Models = slices.DeleteFunc(cfg.Models, func(m Model) bool { return out(modelsSection, m.Name) })
 	cfg.Applications = slices.DeleteFunc(cfg.Applications, func(a Application) bool { return out(applicationsSection, a.Name) })
+	cfg.dropFallbacks()
 	cfg.Interceptors = slices.DeleteFunc(cfg.Interceptors, func(i Interceptor) bool { return out(interceptorsSection, i.Name) })
 	cfg.Translators = slices.DeleteFunc(cfg.Translators, func(t Translator) bool { return out(translatorsSection, t.Name) })
 	cfg.Routes = slices.DeleteFunc(cfg.Routes, func(r Route) bool { return out(routesSection, r.Name) && !l.bars(&r) })

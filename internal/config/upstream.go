@@ -10,8 +10,6 @@ import (
 	"outcrop/internal/secret"
 )
 
-const firstAnswers = "the first upstream that is not disabled answers all requests"
-
 // upstreamDraft is an upstream while its fields are read.
 type upstreamDraft struct {
 	Upstream
@@ -24,7 +22,7 @@ type upstreamDraft struct {
 func upstreamTable() table[upstreamDraft] {
 	return table[upstreamDraft]{
 		fields: slices.Concat([]field[upstreamDraft]{
-			{"id", "string", "", listed, "name of the upstream; nothing is chosen by it yet", "",
+			{"id", "string", "", enforced, "name of the upstream: in replies, logs and metrics, and what `X-UPSTREAM-ID` asks for; unique in its deployment", "",
 				func(l *loader, v spot, u *upstreamDraft) { l.str(v, &u.ID) }},
 			{"key", "secret string", "", enforced, "a Bedrock API key; not together with the keys and roles of `extraData`", "",
 				func(l *loader, v spot, u *upstreamDraft) { l.secret(v, &u.Key) }},
@@ -58,15 +56,17 @@ func upstreamTable() table[upstreamDraft] {
 				func(_ *loader, v spot, u *upstreamDraft) { u.extra = v }},
 			{"secretExtraData", "object, or a string that holds one", "", enforced, "the same fields as `extraData`, for a file that is kept apart; a field may stand in one of the two only", "",
 				func(_ *loader, v spot, u *upstreamDraft) { u.secretExtra = v }},
-			{"weight", "integer", "1", notEnforced, "share of the requests; at most 0 disables the upstream, which **is** enforced", firstAnswers,
+			{"weight", "integer", "1", enforced, "share of the requests of its tier; at most 0 disables the upstream", "",
 				func(l *loader, v spot, u *upstreamDraft) {
-					l.count(v, math.MinInt32, &u.Weight)
+					l.int32(v, math.MinInt32, &u.Weight)
 					if u.Weight <= 0 {
 						l.warn(v, "the upstream is disabled: its weight is not positive", "remove the upstream, or give it a weight of at least 1")
 					}
 				}},
-			{"tier", "integer", "0", notEnforced, "lower tiers are asked first", firstAnswers,
-				func(l *loader, v spot, u *upstreamDraft) { l.count(v, math.MinInt32, &u.Tier) }},
+			{"tier", "integer", "0", enforced, "the upstreams of a higher tier are asked when none of the lower ones can answer", "",
+				func(l *loader, v spot, u *upstreamDraft) { l.int32(v, math.MinInt32, &u.Tier) }},
+			{"quota", "object", "", enforced, "what the account may use of the model in a minute, see below. Outcrop's own field", "",
+				func(l *loader, v spot, u *upstreamDraft) { readObject(l, v, quotaTable(), &u.Quota) }},
 		}, toldFields()),
 		elsewhere: func(m member) string {
 			if extraTable().has(m.name) {
@@ -82,6 +82,7 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 		return nil
 	}
 	var out []Upstream
+	ids := map[string]spot{}
 	for i := range s.items {
 		v := s.item(i)
 		if l.isNull(v) || !l.want(v, object) {
@@ -91,10 +92,8 @@ func (l *loader) readUpstreams(s spot, m Model) []Upstream {
 		for version := range v.versions() {
 			upstream = l.readUpstream(version, m)
 		}
+		l.checkUpstreamID(v, upstream.ID, ids)
 		out = append(out, upstream)
-	}
-	if len(out) > 1 {
-		l.warn(s, fmt.Sprintf("balancing over %d upstreams is not enforced yet", len(out)), firstAnswers)
 	}
 	return out
 }
@@ -181,7 +180,7 @@ func (l *loader) checkRegions(parts []spot, u Upstream, m Model) {
 // extraObject is extraData or secretExtraData as an object, which may stand in
 // a string; an empty one when there is none.
 func (l *loader) extraObject(s spot) spot {
-	none := spot{node: &node{kind: object}, path: s.path, quiet: s.quiet, remote: s.remote, entity: s.entity}
+	none := spot{node: &node{kind: object}, path: s.path, remote: s.remote, entity: s.entity}
 	if s.node == nil || s.kind == text && s.text == "" {
 		return none
 	}

@@ -129,15 +129,6 @@ func (l *loader) decimal(s spot, into *string) {
 	*into = s.text
 }
 
-// signed is decimal for what may also be negative.
-func (l *loader) signed(s spot, into *string) {
-	if number, negative := strings.CutPrefix(s.text, "-"); negative && isDecimal(number) && !s.octal {
-		*into = s.text
-		return
-	}
-	l.decimal(s, into)
-}
-
 // isDecimal accepts what Java's BigDecimal reads, without a sign.
 func isDecimal(s string) bool {
 	mantissa, exponent, hasExponent := s, "", false
@@ -149,13 +140,6 @@ func isDecimal(s string) bool {
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	return isDigits(whole+fraction) && (!hasExponent || isDigits(exponent) && len(exponent) <= 3)
-}
-
-// closes reports whether a decimal is 0 or less, as a limit that admits nothing.
-func closes(s string) bool {
-	positive, negative := strings.CutPrefix(s, "-")
-	mantissa, _, _ := strings.Cut(strings.ToLower(positive), "e")
-	return isDecimal(positive) && (negative || strings.Trim(mantissa, "0.") == "")
 }
 
 func isDigits(s string) bool {

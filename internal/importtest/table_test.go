@@ -53,7 +53,7 @@ func table() []row {
 			},
 		},
 		{floor: 2, pkg: "internal/cohere", internal: []string{"jsonscan", "llm"}},
-		{floor: 2, pkg: "internal/config", internal: []string{"secret"}, external: []string{"go.yaml.in/yaml/v3"}},
+		{floor: 2, pkg: "internal/config", internal: []string{"money", "secret"}, external: []string{"go.yaml.in/yaml/v3"}},
 		{floor: 2, pkg: "internal/openai", internal: []string{"jsonscan", "llm", "sse"}},
 		{
 			floor: 2, pkg: "internal/sandbox", internal: []string{"iam", "models"},
