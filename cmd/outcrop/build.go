@@ -19,6 +19,7 @@ import (
 	"outcrop/internal/config"
 	"outcrop/internal/fetch"
 	"outcrop/internal/gateway"
+	"outcrop/internal/limit"
 	"outcrop/internal/models"
 	"outcrop/internal/proxy"
 	"outcrop/internal/sandbox"
@@ -42,6 +43,7 @@ type parts struct {
 	buckets    *gateway.Buckets   // nil for names that are not secret
 	settings   *config.Settings   // never nil
 	hold       func() (release func())
+	limits     *limit.Limiter
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -61,6 +63,7 @@ func (p *parts) settle(settings *config.Settings) {
 	p.settings = settings
 	p.remotes = proxy.NewTransportWithin(settings.ConnectTimeout)
 	p.passes = auth.NewPasses(cmp.Or(settings.PassLifetime, passLifetime))
+	p.limits = limit.New(limiterOptions(settings, limit.NewMemory(nil), p.log))
 }
 
 // bucketsOf gives buckets the names that the settings' secret makes; nil for names that are not secret.
@@ -88,12 +91,16 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 			return nil, nil, err
 		}
 	}
+	rules := rulesOf(cfg)
+	rules.Concurrent = p.settings.Limits.Concurrent
+	p.limits.Keep(scheduleOf(cfg))
 	routes, err := routesOf(cfg, p.remotes)
 	if err != nil {
 		return nil, nil, err
 	}
 	g, err := gateway.New(gateway.Options{
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
+		Limits: p.limits, Rules: rules,
 		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before, Passes: p.passes,
 		MaxBody: p.settings.MaxBody, MaxUpload: p.settings.MaxUpload,
 		Routes: routes, Consents: p.consents, Operations: p.operations, Buckets: p.buckets,

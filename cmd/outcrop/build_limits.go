@@ -1,6 +1,7 @@
 package main
 
 import (
+	"log/slog"
 	"slices"
 	"time"
 
@@ -35,7 +36,10 @@ func ruleOf(r config.Role) limit.Role {
 		limits.Requests[limit.Hour], limits.Requests[limit.Day] = l.RequestHour, l.RequestDay
 		out.Deployments[l.Deployment] = limits
 	}
-	out.Cost = limit.None().Cost
+	if r.CostLimit == (config.CostLimit{}) { // it says nothing: another role may
+		return out
+	}
+	cost := limit.None().Cost
 	for w, text := range map[limit.Window]string{
 		limit.Minute: r.CostLimit.Minute, limit.Day: r.CostLimit.Day, limit.Week: r.CostLimit.Week, limit.Month: r.CostLimit.Month,
 	} {
@@ -46,15 +50,16 @@ func ruleOf(r config.Role) limit.Role {
 		if err != nil { // config.Load has refused it: nobody is to spend what cannot be read
 			amount = 0
 		}
-		out.Cost[w] = amount
+		cost[w] = amount
 	}
+	out.Cost = &cost
 	return out
 }
 
 // closedRule admits nobody to anything.
 func closedRule(cfg *config.Config) limit.Role {
 	var none limit.Limits // every limit is 0
-	out := limit.Role{Deployments: map[string]limit.Limits{}}
+	out := limit.Role{Deployments: map[string]limit.Limits{}, Cost: new([limit.Windows]money.Amount)}
 	for _, m := range cfg.Models {
 		out.Deployments[m.Name] = none
 	}
@@ -83,4 +88,9 @@ func scheduleOf(cfg *config.Config) limit.Schedule {
 		s.Reset = time.Duration(at.Hour())*time.Hour + time.Duration(at.Minute())*time.Minute
 	}
 	return s
+}
+
+// limiterOptions are those of a limiter over a store, as the settings say.
+func limiterOptions(s *config.Settings, store limit.Store, log *slog.Logger) limit.Options {
+	return limit.Options{Store: store, Loose: s.Limits.Loose, Slack: s.Limits.Slack, AdmitWhenDown: s.Limits.AdmitWhenDown, Log: log}
 }

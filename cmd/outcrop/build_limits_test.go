@@ -43,27 +43,27 @@ func TestRulesOfRoles(t *testing.T) {
 	some.Requests[limit.Hour], some.Requests[limit.Day] = 5, 0
 	cost := none.Cost
 	cost[limit.Minute], cost[limit.Day], cost[limit.Month] = money.Dollar/2, -money.Dollar, 200*money.Dollar
-	closed := limit.Role{Deployments: map[string]limit.Limits{"nova": {}, "claude": {}, "app": {}, "r": {}}}
+	closed := limit.Role{Deployments: map[string]limit.Limits{"nova": {}, "claude": {}, "app": {}, "r": {}}, Cost: new([limit.Windows]money.Amount)}
 	for _, tt := range []struct {
 		name, roles string
 		skip        bool
 		want        map[string]limit.Role
 	}{
 		{"nothing stated is nothing limited", `"roles": {"power": {}, "none": null}`, false, map[string]limit.Role{
-			"power": {Deployments: map[string]limit.Limits{}, Cost: none.Cost}, "none": {Deployments: map[string]limit.Limits{}, Cost: none.Cost},
+			"power": {Deployments: map[string]limit.Limits{}}, "none": {Deployments: map[string]limit.Limits{}},
 		}},
 		{"every window", `"roles": {"power": {"maxConcurrentRequests": 4, "costLimit": {"minute": "0.50", "day": -1, "month": 2e2},
 			"limits": {"nova": {"minute": 100, "day": "200", "week": 300, "month": 400, "requestHour": 5, "requestDay": 0}, "claude": {}}}}`, false, map[string]limit.Role{
-			"power": {Deployments: map[string]limit.Limits{"nova": some, "claude": none}, Cost: cost, Concurrent: 4},
+			"power": {Deployments: map[string]limit.Limits{"nova": some, "claude": none}, Cost: &cost, Concurrent: 4},
 		}},
 		{"the largest limit is none", `"roles": {"power": {"limits": {"nova": {"minute": 9223372036854775807, "day": 9007199254740993}}}}`, false, map[string]limit.Role{
-			"power": {Deployments: map[string]limit.Limits{"nova": tokensLimit(limit.Day, 9007199254740993)}, Cost: none.Cost},
+			"power": {Deployments: map[string]limit.Limits{"nova": tokensLimit(limit.Day, 9007199254740993)}},
 		}},
 		{"who has a role with mistakes is refused elsewhere", `"roles": {"power": {}, "bad": {"limits": {"nova": {"minute": "much"}}}}`, true, map[string]limit.Role{
-			"power": {Deployments: map[string]limit.Limits{}, Cost: none.Cost},
+			"power": {Deployments: map[string]limit.Limits{}},
 		}},
 		{"a default role with mistakes leaves nobody without limits", `"roles": {"power": {}, "default": {"limits": {"nova": {"minute": "${LIMIT}"}}}}`, true, map[string]limit.Role{
-			"power": {Deployments: map[string]limit.Limits{}, Cost: none.Cost}, "default": closed,
+			"power": {Deployments: map[string]limit.Limits{}}, "default": closed,
 		}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -32,7 +32,7 @@ func refusal(a *Ask, asked *Admission, v *Verdict) *Refusal {
 	case v.Tokens != over:
 		over = v.Tokens
 		r.Message = "Hit token rate limit." + each(used.Tokens, a.Limits.Tokens, " tokens", plain, Minute, Day, Week, Month)
-		if need := asked.Need.Tokens; !asked.Loose && need > 0 {
+		if need := asked.Need.Tokens; !asked.Loose && short(over, used.Tokens, a.Limits.Tokens) {
 			r.Message += fmt.Sprintf(" This request may use %d tokens, the longest answer included: a lower max_tokens needs less.", need)
 		}
 	case v.Requests != over:
@@ -41,7 +41,7 @@ func refusal(a *Ask, asked *Admission, v *Verdict) *Refusal {
 	case v.Cost != over:
 		what, over = "cost", v.Cost
 		r.Message = "Hit cost rate limit." + each(used.Cost, a.Limits.Cost, "", dollars, Minute, Day, Week, Month)
-		if need := asked.Need.Cost; !asked.Loose && need > 0 {
+		if need := asked.Need.Cost; !asked.Loose && short(over, used.Cost, a.Limits.Cost) {
 			r.Message += fmt.Sprintf(" This request may cost $%s, the longest answer included: a lower max_tokens costs less.", need)
 		}
 	default:
@@ -52,6 +52,16 @@ func refusal(a *Ask, asked *Admission, v *Verdict) *Refusal {
 	}
 	r.Display = "You've exceeded your " + windowsOf(over) + " " + what + " limit"
 	return r
+}
+
+// short says whether there is room left in each window that is over: for a request that needs less.
+func short[N int64 | money.Amount](over [Windows]bool, used, limits [Windows]N) bool {
+	for w := range Windows {
+		if over[w] && used[w] >= limits[w] {
+			return false
+		}
+	}
+	return true
 }
 
 // each tells windows as DIAL Core does: " Minute limit: 120 / 100 tokens. Day limit: …".
