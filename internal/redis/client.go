@@ -28,7 +28,7 @@ type Client struct {
 	timeout time.Duration
 	log     *slog.Logger
 
-	append, take *rueidis.Lua
+	append, take script
 
 	down   atomic.Pointer[Down] // nil while it is up
 	late   atomic.Int32         // commands in a row that ran out of time
@@ -47,7 +47,7 @@ func Open(ctx context.Context, o Options) (*Client, error) {
 	c := &Client{
 		base: "{outcrop}" + o.Prefix + ":", address: option.InitAddress[0], hidden: option.Password, tls: option.TLSConfig != nil,
 		timeout: o.Timeout, log: o.Log, wake: make(chan struct{}, 1),
-		append: rueidis.NewLuaScript(appendScript), take: rueidis.NewLuaScript(takeScript),
+		append: newScript(appendScript), take: newScript(takeScript),
 	}
 	if c.timeout <= 0 {
 		c.timeout = DefaultTimeout
@@ -92,17 +92,6 @@ func (c *Client) do(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisRe
 	}
 	bounded, cancel := context.WithTimeout(ctx, c.timeout)
 	r := c.redis.Do(bounded, cmd)
-	cancel()
-	return r, c.judge(ctx, r.Error())
-}
-
-// script runs a script: by its hash, and by its text where the server does not know it yet.
-func (c *Client) script(ctx context.Context, s *rueidis.Lua, keys, args []string) (rueidis.RedisResult, error) {
-	if d := c.down.Load(); d != nil {
-		return rueidis.RedisResult{}, d
-	}
-	bounded, cancel := context.WithTimeout(ctx, c.timeout)
-	r := s.Exec(bounded, c.redis, keys, args)
 	cancel()
 	return r, c.judge(ctx, r.Error())
 }

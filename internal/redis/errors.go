@@ -19,6 +19,8 @@ type Down struct {
 	address, reason string
 	// answered says that the server is fine, but for this command.
 	answered bool
+	// refused says that the server answered: the command was not carried out, and will not be.
+	refused bool
 }
 
 func (d *Down) Error() string { return "Redis at " + d.address + ": " + d.reason }
@@ -28,6 +30,7 @@ func (c *Client) explain(err error) *Down {
 	d := &Down{address: c.address}
 	if answer, ok := rueidis.IsRedisErr(err); ok {
 		d.reason, d.answered = explainAnswer(answer.Error())
+		d.refused = true
 	} else {
 		d.reason = explainNetwork(err, c.tls)
 	}

@@ -50,13 +50,13 @@ func (c *Client) Delete(ctx context.Context, key string) error {
 
 // Append is kv.Lists'.
 func (c *Client) Append(ctx context.Context, key string, value []byte, lifetime time.Duration) error {
-	_, err := c.script(ctx, c.append, []string{c.base + "l:" + key}, []string{rueidis.BinaryString(value), decimal(milliseconds(lifetime))})
+	_, err := c.script(ctx, &c.append, []string{c.base + "l:" + key}, []string{rueidis.BinaryString(value), decimal(milliseconds(lifetime))})
 	return err
 }
 
 // Take is kv.Lists'.
 func (c *Client) Take(ctx context.Context, key string) ([][]byte, error) {
-	r, err := c.script(ctx, c.take, []string{c.base + "l:" + key}, nil)
+	r, err := c.script(ctx, &c.take, []string{c.base + "l:" + key}, nil)
 	if err != nil {
 		return nil, err
 	}
