@@ -60,6 +60,14 @@ func TestDocsShowTheFieldTables(t *testing.T) {
 		{"settings.resources", markdown(resourcesTable())},
 		{"settings.storage", markdown(storageTable())},
 		{"settings.backgroundJob", markdown(backgroundTable())},
+		{"settings.redis", markdown(redisTable())},
+		{"settings.redis.singleServerConfig", markdown(redisServerTable())},
+		{"settings.postgres", markdown(postgresTable())},
+		{"settings.limits", markdown(limitsSettingsTable())},
+		{"settings.promptLog", markdown(promptLogTable())},
+		{"settings.analytics", markdown(analyticsTable())},
+		{"settings.tracing", markdown(tracingTable())},
+		{"settings.vertx.metricsOptions", markdown(metricsTable())},
 	} {
 		open, end := "<!-- table "+table.name+" -->\n", "<!-- end "+table.name+" -->"
 		before, rest, ok := strings.Cut(want, open)

@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 )
 
@@ -209,6 +210,13 @@ func placeholder(s string) bool {
 	return false
 }
 
+// bounds says whether a value, of no entity, decides what may be used: of the configuration or of the settings.
+func bounds(path string) bool {
+	section, _, _ := strings.Cut(path, ".")
+	section, _, _ = strings.Cut(section, "[")
+	return slices.Contains([]string{"rateLimitSchedule", "retriableErrorCodes", "redis", "postgres", "limits"}, section)
+}
+
 func isVariable(name string) bool {
 	name, _, _ = strings.Cut(name, ":") // ${NAME:-default}
 	for i, c := range name {
@@ -226,7 +234,7 @@ func (l *loader) checkPlaceholders(s spot) {
 	const remedy = "replace it before the file is read, for example with envsubst"
 	if s.kind == text && placeholder(s.text) {
 		severity := Warning
-		if s.entity != "" || strings.HasPrefix(s.path, "rateLimitSchedule") || strings.HasPrefix(s.path, "retriableErrorCodes") {
+		if s.entity != "" || bounds(s.path) {
 			severity = Error
 		}
 		l.say(severity, s, message, remedy)

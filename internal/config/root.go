@@ -50,7 +50,7 @@ func rootTable() table[Config] {
 func staticSettings() []string {
 	return []string{
 		"access", "analytics", "apiKeyValidation", "applicationsSettings", "asyncTaskExecutor", "client", "codeInterpreter",
-		"config", "encryption", "identityProviders", "invitations", "kms", "perRequestApiKey", "redis", "resources",
+		"config", "encryption", "identityProviders", "invitations", "kms", "limits", "perRequestApiKey", "postgres", "promptLog", "redis", "resources",
 		"server", "storage", "vertx", "webSocketClient",
 	}
 }

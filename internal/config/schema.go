@@ -61,8 +61,20 @@ func SettingsSchema() []byte {
 	define(d, "resources", resourcesTable(), nil)
 	define(d, "storage", storageTable(), nil)
 	define(d, "backgroundJob", backgroundTable(), nil)
+	define(d, "redisServer", redisServerTable(), nil)
+	define(d, "redisCluster", redisClusterTable(), nil)
+	define(d, "redis", redisTable(), d.with("singleServerConfig", ref("redisServer"), "clusterServersConfig", ref("redisCluster")))
+	define(d, "postgres", postgresTable(), nil)
+	define(d, "limits", limitsSettingsTable(), nil)
+	define(d, "promptLog", promptLogTable(), nil)
+	define(d, "analytics", analyticsTable(), nil)
+	define(d, "tracing", tracingTable(), nil)
+	define(d, "metricsPort", metricsPortTable(), nil)
+	define(d, "prometheus", prometheusTable(), d.with("embeddedServerOptions", ref("metricsPort")))
+	define(d, "metrics", metricsTable(), d.with("prometheusOptions", ref("prometheus")))
+	define(d, "vertx", vertxTable(), d.with("metricsOptions", ref("metrics")))
 	nested := d.with("identityProviders", mapOf(ref("provider")))
-	for _, section := range []string{"config", "server", "client", "perRequestApiKey", "apiKeyValidation", "access", "encryption", "resources", "storage", "backgroundJob"} {
+	for _, section := range []string{"redis", "postgres", "limits", "promptLog", "analytics", "tracing", "vertx", "config", "server", "client", "perRequestApiKey", "apiKeyValidation", "access", "encryption", "resources", "storage", "backgroundJob"} {
 		nested[section] = ref(section)
 	}
 	define(d, "root", settingsTable(), nested)
@@ -223,6 +235,8 @@ func kindSchema(kind string) schema {
 	switch {
 	case strings.HasPrefix(kind, "`sha256:`"):
 		return schema{"type": words("string null"), "pattern": `^(?i:sha256:[0-9a-f]{64})$`}
+	case kind == "number, 0 to 1":
+		return schema{"type": words("number string null"), "minimum": 0, "maximum": 1}
 	case kind == "boolean":
 		return schema{"enum": []any{true, false, "true", "false", nil}}
 	case kind == "list of integers":

@@ -28,7 +28,7 @@ const (
 // never nil.
 func LoadSettings(file string, environ []string) (*Settings, []Problem) {
 	l := &loader{placeholders: map[*node]bool{}}
-	settings := defaultSettings()
+	settings := defaultSettings(environ)
 	stated, files := l.settingsOf(environ)
 	if file == "" {
 		file = valueOf(environ, settingsVariable)
@@ -46,8 +46,8 @@ func LoadSettings(file string, environ []string) (*Settings, []Problem) {
 }
 
 // defaultSettings are what DIAL has built in, of what means something here.
-func defaultSettings() *Settings {
-	return &Settings{Admins: defaultAdmins()}
+func defaultSettings(environ []string) *Settings {
+	return &Settings{Admins: defaultAdmins(), PromptLog: defaultPromptLog(environ), Tracing: defaultTracing()}
 }
 
 // defaultAdmins are DIAL's rules of who is an admin.

@@ -28,8 +28,17 @@ func settingsTable() table[Settings] {
 			func(l *loader, v spot, s *Settings) { readSection(l, v, storageTable(), s) }},
 		{"backgroundJob", "object", "", enforced, "answers in the background of the Responses API, see below", "",
 			func(l *loader, v spot, s *Settings) { readSection(l, v, backgroundTable(), s) }},
-		without("redis", "Redis", "no Redis is needed: what DIAL keeps there is in the memory of this process"),
-		without("vertx", "the Java program's own threads and metrics", "metrics are at --metrics"),
+		{"redis", "object", "", enforced, "a Redis or Valkey that replicas share, see below. DIAL needs one; here one process needs none", "", readRedis},
+		{"postgres", "object", "", enforced, "the PostgreSQL of the usage ledger that replicas share, see below. Outcrop's own field", "", readPostgres},
+		{"limits", "object", "", enforced, "how limits are kept, see below. Outcrop's own field", "",
+			func(l *loader, v spot, s *Settings) { readSection(l, v, limitsSettingsTable(), s) }},
+		{"promptLog", "object", "", enforced, "what is in the prompt log, see below. Outcrop's own field", "",
+			func(l *loader, v spot, s *Settings) { readSection(l, v, promptLogTable(), s) }},
+		{"analytics", "object", "", enforced, "what else is in the prompt log, see below", "",
+			func(l *loader, v spot, s *Settings) { readSection(l, v, analyticsTable(), s) }},
+		{"tracing", "object", "", enforced, "what traces have, see below", "",
+			func(l *loader, v spot, s *Settings) { readSection(l, v, tracingTable(), s) }},
+		{"vertx", "object", "", enforced, "the port of the metrics, see below", "", readVertx},
 		without("webSocketClient", "WebSockets", "no WebSocket is served"),
 		without("asyncTaskExecutor", "the Java program's own threads", ""),
 		without("complexResource", "skills", "resources are not served yet"),
@@ -40,8 +49,6 @@ func settingsTable() table[Settings] {
 		without("codeInterpreter", "the code interpreter", "it is not served"),
 		without("toolsets", "MCP servers", "they are not served"),
 		without("kms", "encryption of stored credentials", "no credentials are stored"),
-		without("analytics", "the prompt log", "prompts are never logged"),
-		without("tracing", "traces", "no traces are sent"),
 	}, elsewhere: func(m member) string {
 		if rootTable().has(m.name) {
 			return "it belongs to the configuration files (aidial.config.json), which config.files names"
@@ -178,13 +185,7 @@ func serverTable() table[idleDraft] {
 		exact: true,
 		fields: append([]field[idleDraft]{
 			{"port", "integer ≥ 1", "8080", enforced, "where requests are taken, on every address; `--listen` goes before", "",
-				func(l *loader, v spot, s *idleDraft) {
-					l.count(v, 1, &s.Port)
-					if s.Port > 65535 {
-						l.err(v, "must be a port: 1 to 65535", "")
-						s.Port = 0
-					}
-				}},
+				func(l *loader, v spot, s *idleDraft) { l.port(v, &s.Port) }},
 			idle[idleDraft]("acceptBacklog", "integer", "4096", "the system's own counts"),
 			idle[idleDraft]("compressionSupported", "boolean", "true", "answers are not compressed"),
 		}, idleFields("how long an idle connection of a client is kept")...),
@@ -237,7 +238,8 @@ func storageTable() table[Settings] {
 			func(l *loader, v spot, _ *Settings) { l.hide(v.node) }},
 		idle[Settings]("bucket", "string", "dial", ""),
 		idle[Settings]("createBucket", "boolean", "true", ""),
-		idle[Settings]("prefix", "string", "", ""),
+		{"prefix", "string", "", enforced, "begins the names of the keys in Redis, so that several servers can share one", "",
+			func(l *loader, v spot, s *Settings) { l.given(v, &s.RedisPrefix) }},
 		idle[Settings]("overrides", "object", "", ""),
 	}}
 }

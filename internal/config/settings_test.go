@@ -102,3 +102,19 @@ func TestASecretIsNotADevice(t *testing.T) {
 		t.Error(problems)
 	}
 }
+
+// The address, user, password and number of a Redis come to one URL.
+func TestRedisURL(t *testing.T) {
+	for _, tt := range []struct{ variables, want string }{
+		{`aidial.redis.singleServerConfig.address=redis://redis:6379`, "redis://redis:6379"},
+		{`aidial.redis.singleServerConfig={"address":"rediss://redis:6379","username":"u","password":"p@/:","database":2}`, "rediss://u:p%40%2F%3A@redis:6379/2"},
+		{`aidial.redis.singleServerConfig={"address":"valkey://redis","password":"p"}`, "redis://:p@redis"},
+		{`aidial.redis.singleServerConfig.address=valkeys://u:p@redis:6379/1`, "rediss://u:p@redis:6379/1"},
+		{`aidial.redis.clusterServersConfig={"nodeAddresses":["redis://a:1","redis://b:2"],"password":"p"}`, "redis://:p@a:1"},
+	} {
+		settings, problems := LoadSettings("", []string{tt.variables})
+		if got := settings.Redis.Reveal(); got != tt.want || HasErrors(problems) {
+			t.Errorf("%s: %s, want %s (%v)", tt.variables, got, tt.want, problems)
+		}
+	}
+}
