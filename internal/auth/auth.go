@@ -132,8 +132,8 @@ func (a *Authenticator) Authenticate(r *http.Request) (Caller, error) {
 	case c.key == "" || c.key == c.token:
 		return a.byToken(r, c.token)
 	}
-	if caller, ok := a.passes.find(Digest(c.key)); ok {
-		return caller, nil
+	if caller, ok, err := a.passes.find(r.Context(), c.key, Digest(c.key)); ok || err != nil {
+		return caller, err
 	}
 	return Caller{}, &Error{Reason: Ambiguous}
 }
@@ -144,8 +144,8 @@ func (a *Authenticator) byKey(r *http.Request, key string) (Caller, error) {
 	if h, ok := a.keys[sum]; ok {
 		return a.admit(r, h)
 	}
-	if caller, ok := a.passes.find(sum); ok {
-		return caller, nil
+	if caller, ok, err := a.passes.find(r.Context(), key, sum); ok || err != nil {
+		return caller, err
 	}
 	return Caller{}, &Error{Reason: Unknown}
 }
@@ -157,8 +157,8 @@ func (a *Authenticator) byToken(r *http.Request, token string) (Caller, error) {
 		return a.admit(r, h)
 	}
 	if len(token) == passLength {
-		if caller, ok := a.passes.find(sum); ok {
-			return caller, nil
+		if caller, ok, err := a.passes.find(r.Context(), token, sum); ok || err != nil {
+			return caller, err
 		}
 	}
 	if a.tokens == nil {

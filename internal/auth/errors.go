@@ -15,7 +15,7 @@ const (
 	Expired                           // a key that has ended
 	BadToken                          // a token that is not good, or no more
 	UnknownProvider                   // a token of nobody who is trusted
-	Unreachable                       // nobody can tell now whether the token is good
+	Unreachable                       // nobody can tell now whether the token, or the key, is good
 )
 
 // Error says why a request has no caller. Its text is DIAL Core's where that has one, fit for the client, and
@@ -44,6 +44,9 @@ func (e *Error) Error() string {
 	case UnknownProvider:
 		return "Unknown Identity Provider"
 	case Unreachable:
+		if e.detail != "" {
+			return e.detail
+		}
 		return "The token cannot be verified now, because its identity provider does not answer: try again later"
 	default:
 		return "Unknown api key"

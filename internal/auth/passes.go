@@ -2,6 +2,7 @@ package auth
 
 import (
 	"container/list"
+	"context"
 	"crypto/rand"
 	"crypto/sha256"
 	"slices"
@@ -34,6 +35,8 @@ type Pass struct {
 	Translated string
 	// Trace and Span tell the request apart, and the call of the Holder: hex, as in a traceparent.
 	Trace, Span string
+	// Elsewhere says that another process has given the key.
+	Elsewhere bool `json:"-"`
 }
 
 // Execution is DIAL's executionPath: who made the first request, as logs may have them, and the deployments.
@@ -56,6 +59,7 @@ type Passes struct {
 	lifetime time.Duration
 	now      func() time.Time
 	max      int
+	shared   *sharedPasses // nil when no other process knows them
 
 	mu    sync.Mutex
 	held  map[[sha256.Size]byte]*list.Element
@@ -78,12 +82,16 @@ func NewPasses(lifetime time.Duration) *Passes {
 func (p *Passes) Issue(pass *Pass) (key string) {
 	key = rand.Text() + rand.Text()
 	key = key[:passLength]
-	i := issued{Digest(key), pass, p.now().Add(p.lifetime)}
+	p.hold(issued{Digest(key), pass, p.now().Add(p.lifetime)})
+	p.shared.put(key, pass, p.lifetime)
+	return key
+}
+
+func (p *Passes) hold(i issued) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.trim()
 	p.held[i.sum] = p.order.PushBack(i)
-	return key
 }
 
 // trim drops what has expired, and the oldest when there is no room for one more.
@@ -109,21 +117,33 @@ func (p *Passes) drop(e *list.Element) {
 
 // Extend lets a key that is in use live for so long from now, as for a job whose request has been answered.
 func (p *Passes) Extend(key string, lifetime time.Duration) {
+	if pass := p.prolong(key, lifetime); pass != nil {
+		p.shared.put(key, pass, lifetime)
+	}
+}
+
+// prolong is Extend in this process; nil when it does not know the key.
+func (p *Passes) prolong(key string, lifetime time.Duration) *Pass {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e, ok := p.held[Digest(key)]
 	if !ok {
-		return
+		return nil
 	}
 	i := e.Value.(issued)
 	p.drop(e)
 	i.expires = p.now().Add(lifetime)
 	p.held[i.sum] = p.long.PushBack(i)
+	return i.pass
 }
 
 // Revoke takes a key back.
 func (p *Passes) Revoke(key string) {
-	sum := Digest(key)
+	p.release(Digest(key))
+	p.shared.delete(key)
+}
+
+func (p *Passes) release(sum [sha256.Size]byte) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if e, ok := p.held[sum]; ok {
@@ -138,24 +158,39 @@ func (p *Passes) Len() int {
 	return len(p.held)
 }
 
-// find is the caller that the key with that digest stands for: who made the first request, but never as an admin.
-func (p *Passes) find(sum [sha256.Size]byte) (Caller, bool) {
+// find is the caller that a key stands for, sum being its digest: who made the first request, but never as an admin. It
+// is no error that nobody knows the key, but one that nobody can tell now is an *Error.
+func (p *Passes) find(ctx context.Context, key string, sum [sha256.Size]byte) (caller Caller, ok bool, err error) {
 	if p == nil {
-		return Caller{}, false
+		return Caller{}, false, nil
 	}
+	pass, known := p.local(sum)
+	if !known {
+		if pass, err = p.shared.find(ctx, key, sum); err != nil {
+			return Caller{}, false, err
+		}
+	}
+	if pass == nil {
+		return Caller{}, false, nil
+	}
+	caller = pass.Caller
+	caller.Pass, caller.Admin = pass, false
+	return caller, true, nil
+}
+
+// local is the pass of a key that this process has given, nil when its time is over.
+func (p *Passes) local(sum [sha256.Size]byte) (pass *Pass, known bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	e, ok := p.held[sum]
 	if !ok {
-		return Caller{}, false
+		return nil, false
 	}
 	i := e.Value.(issued)
 	if !p.now().Before(i.expires) {
-		return Caller{}, false
+		return nil, true
 	}
-	caller := i.pass.Caller
-	caller.Pass, caller.Admin = i.pass, false
-	return caller, true
+	return i.pass, true
 }
 
 // Next is the pass for a deployment that is called with the caller's rights: it has come through what the
