@@ -104,8 +104,8 @@ func (c *Client) judge(ctx context.Context, err error) error {
 			c.late.Store(0)
 		}
 		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case over(ctx):
+		return context.Cause(ctx)
 	}
 	d := c.explain(err)
 	if d.answered {
@@ -115,6 +115,14 @@ func (c *Client) judge(ctx context.Context, err error) error {
 		c.fail(d)
 	}
 	return d
+}
+
+// over says whether the context has ended, or does so now: a connection's deadline may come just before it.
+func over(ctx context.Context) bool {
+	if end, ok := ctx.Deadline(); ok && time.Until(end) < 5*time.Millisecond {
+		<-ctx.Done()
+	}
+	return ctx.Err() != nil
 }
 
 // fail notes that the server is away.

@@ -37,7 +37,7 @@ func (n *Notes) Read(ctx context.Context, after string, most int) ([]journal.Not
 	for ctx.Err() == nil {
 		notes, err := n.read(ctx, after, most)
 		switch {
-		case ctx.Err() != nil:
+		case over(ctx) && len(notes) == 0:
 			return nil, nil
 		case err != nil || len(notes) > 0:
 			return notes, err
@@ -54,7 +54,12 @@ func (n *Notes) read(ctx context.Context, after string, most int) ([]journal.Not
 	}
 	bounded, cancel := context.WithTimeout(ctx, blockFor+max(c.timeout, time.Second))
 	defer cancel()
-	r := c.redis.Do(bounded, c.redis.B().Xread().Count(int64(most)).Block(blockFor.Milliseconds()).Streams().Key(c.notesKey()).Id(after).Build())
+	block := blockFor
+	if end, ok := ctx.Deadline(); ok {
+		// An answer before the end leaves the connection in use.
+		block = max(time.Millisecond, min(block, time.Until(end)-20*time.Millisecond))
+	}
+	r := c.redis.Do(bounded, c.redis.B().Xread().Count(int64(most)).Block(block.Milliseconds()).Streams().Key(c.notesKey()).Id(after).Build())
 	if rueidis.IsRedisNil(r.Error()) {
 		return nil, nil
 	}

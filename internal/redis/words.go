@@ -151,13 +151,13 @@ func verdict(answer string, a *limit.Admission) (v limit.Verdict, ok bool) {
 			return v, false
 		}
 	}
-	over(&v, marks)
+	apart(&v, marks)
 	v.RetryAfter = retryAfter(&v, &a.Moment, rooms)
 	return v, true
 }
 
-// over takes apart which limits have no room.
-func over(v *limit.Verdict, marks string) {
+// apart tells which limits have no room.
+func apart(v *limit.Verdict, marks string) {
 	windows := countedWindows()
 	for i, w := range windows.tokens {
 		v.Tokens[w] = marks[i] == 'x'
