@@ -46,6 +46,16 @@ func TestNotes(t *testing.T) {
 		{"ingress elsewhere", "{mode: adapter, ingress: {enabled: true, hosts: [a.example.com]}}", []string{"networkPolicy: lets only this namespace in", "ingress.tls: none"}, nil},
 		{"only another namespace", "{mode: adapter, networkPolicy: {ingressNSMatchLabels: {team: a}}}", []string{"keeps the pods of this namespace out"}, nil},
 		{"maps that are empty", "{mode: adapter, env: null, secrets: null}", []string{"aws.region: not set"}, nil},
+		{
+			"several pods that share nothing", "{mode: gateway, replicaCount: 3, configuration: {existingSecret: a}}",
+			[]string{"redis.existingSecret: not set, so that each of 3 pods counts for itself, and a caller may use a limit 3 times", "postgres.existingSecret: not set"}, []string{"data.enabled"},
+		},
+		{"an autoscaler of pods that share nothing", "{mode: gateway, configuration: {existingSecret: a}, autoscaling: {hpa: {enabled: true, targetCPU: 80}}}", []string{"each of 6 pods counts for itself"}, nil},
+		{"pods that share", variant(t, "gateway-shared"), []string{"dial-outcrop in ai"}, []string{"Look at this"}},
+		{"stores by a variable", "{mode: gateway, replicaCount: 2, configuration: {existingSecret: a}, extraEnvVars: [{name: OUTCROP_REDIS_URL, value: 'redis://redis'}]}", []string{"postgres.existingSecret: not set"}, []string{"redis.existingSecret"}},
+		{"stores by settings", "{mode: gateway, replicaCount: 2, configuration: {existingSecret: a}, extraArgs: [--settings=/etc/settings.json]}", nil, []string{"redis.existingSecret", "postgres.existingSecret"}},
+		{"one pod that forgets", "{mode: gateway, configuration: {existingSecret: a}}", []string{"data.enabled: false, so that counters"}, []string{"redis.existingSecret"}},
+		{"several adapters", variant(t, "irsa"), nil, []string{"redis.existingSecret"}},
 		{"in flight", "{mode: adapter, autoscaling: {hpa: {enabled: true, targetInFlight: 50}}}", []string{"needs outcrop_requests_in_flight in the custom metrics API"}, []string{"one pod"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

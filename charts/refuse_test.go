@@ -49,6 +49,8 @@ func schemaRefusals() []refusal {
 		{"env as a list", "{mode: adapter, env: [{name: A, value: b}]}", []string{"at '/env'", "want object"}},
 		{"digest", "{mode: adapter, image: {digest: abc}}", []string{"at '/image/digest'"}},
 		{"preset", "{mode: adapter, resourcesPreset: huge}", []string{"at '/resourcesPreset'", "'nano'"}},
+		{"size of the data", "{mode: gateway, data: {size: large}}", []string{"at '/data/size'"}},
+		{"collector without a scheme", "{mode: gateway, tracing: {endpoint: 'collector:4318'}}", []string{"at '/tracing/endpoint'"}},
 		{"no address", "{mode: adapter, dial: {url: dial-core}}", []string{"at '/dial/url'"}},
 	}
 }
@@ -88,6 +90,12 @@ func refusals() []refusal {
 		{"monitor without metrics", "{mode: adapter, metrics: {enabled: false, serviceMonitor: {enabled: true}}}", []string{"Write `metrics.enabled: true`"}},
 		{"external secret without a store", "{mode: adapter, externalSecrets: {enabled: true}}", []string{"secretStoreRef.name: missing", "externalSecrets.data: missing", "nothing uses the Secret that it makes, dial-outcrop-external"}},
 		{"CSI without parameters", "{mode: adapter, secretProviderClass: {enabled: true}}", []string{"secretProviderClass.parameters: missing"}},
+		{"stores of an adapter", "{mode: adapter, redis: {existingSecret: a}, postgres: {existingSecret: a}, data: {enabled: true}, promptLog: {path: /dev/stdout}}", []string{"redis.existingSecret: the adapter has no limits", "postgres.existingSecret:", "data.enabled:", "promptLog.path:", "`mode: gateway`"}},
+		{"one folder for several pods", "{mode: gateway, replicaCount: 2, configuration: {existingSecret: a}, data: {enabled: true, size: 8Gi}}", []string{"data: a volume claim is for one pod", "redis.existingSecret and postgres.existingSecret"}},
+		{"one folder for an autoscaler", "{mode: gateway, configuration: {existingSecret: a}, autoscaling: {hpa: {enabled: true, targetCPU: 80}}, data: {enabled: true, existingClaim: mine}}", []string{"data: a volume claim is for one pod"}},
+		{"two claims", "{mode: gateway, configuration: {existingSecret: a}, data: {enabled: true, existingClaim: mine, size: 8Gi}}", []string{"data: existingClaim and size exclude each other"}},
+		{"a claim for nothing", "{mode: gateway, configuration: {existingSecret: a}, data: {size: 8Gi}}", []string{"Write `data.enabled: true`"}},
+		{"null section of a store", "{mode: gateway, configuration: {existingSecret: a}, redis: null}", []string{"redis: the section is there"}},
 		{"all at once", "{mode: gateway, image: {tag: latest}, aws: {region: x}}", []string{"image.tag", "aws.region", "configuration: missing"}},
 	}
 }

@@ -30,6 +30,7 @@ func builtIn() map[string]string {
 		"horizontalpodautoscaler-autoscaling-v2": "io.k8s.api.autoscaling.v2.HorizontalPodAutoscaler",
 		"ingress-networking-v1":                  "io.k8s.api.networking.v1.Ingress",
 		"networkpolicy-networking-v1":            "io.k8s.api.networking.v1.NetworkPolicy",
+		"persistentvolumeclaim-v1":               "io.k8s.api.core.v1.PersistentVolumeClaim",
 		"pod-v1":                                 "io.k8s.api.core.v1.Pod",
 		"poddisruptionbudget-policy-v1":          "io.k8s.api.policy.v1.PodDisruptionBudget",
 		"secret-v1":                              "io.k8s.api.core.v1.Secret",

@@ -40,6 +40,13 @@
 {{- with $aws.assumeRoleArn -}}{{- $made = set $made "AWS_ASSUME_ROLE_ARN" . -}}{{- end -}}
 {{- if not $aws.allowNodeRole -}}{{- $made = set $made "AWS_EC2_METADATA_DISABLED" "true" -}}{{- end -}}
 {{- with .Values.dial.url -}}{{- $made = set $made "DIAL_URL" (tpl . $) -}}{{- end -}}
+{{- range $name, $store := dict "OUTCROP_REDIS_URL" .Values.redis "OUTCROP_POSTGRES_URL" .Values.postgres "OTEL_EXPORTER_OTLP_HEADERS" .Values.tracing -}}
+{{- with $store.existingSecret -}}{{- $made = set $made $name (dict "secretKeyRef" (dict "name" (tpl . $) "key" $store.key)) -}}{{- end -}}
+{{- end -}}
+{{- with .Values.tracing.endpoint -}}
+{{- $made = set $made "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT" (tpl . $) -}}
+{{- $made = set $made "OTEL_SERVICE_NAME" ($.Values.tracing.serviceName | default (include "outcrop.fullname" $)) -}}
+{{- end -}}
 {{- toYaml $made -}}
 {{- end -}}
 

@@ -36,6 +36,8 @@
 {{- $args = concat $args (list (printf "--drain-delay=%ds" (int .Values.drain.delaySeconds)) (printf "--drain-timeout=%ds" (int .Values.drain.timeoutSeconds))) -}}
 {{- /* A pod whose configuration is bad lives, is not ready, and tells Prometheus; it serves once the configuration is good. */ -}}
 {{- with include "outcrop.configArgs" . | fromJsonArray -}}{{- $args = concat $args . (list "--wait-for-config") -}}{{- end -}}
+{{- if .Values.data.enabled -}}{{- $args = append $args (printf "--data-dir=%s" .Values.data.mountPath) -}}{{- end -}}
+{{- with .Values.promptLog.path -}}{{- $args = append $args (printf "--prompt-log=%s" .) -}}{{- end -}}
 {{- toYaml $args -}}
 {{- with .Values.extraArgs }}
 {{ include "outcrop.render" (dict "value" . "context" $) }}
@@ -56,6 +58,9 @@
 {{- end -}}
 {{- if .Values.temporary.enabled -}}
 {{- $list = append $list (dict "name" "tmp" "mountPath" .Values.temporary.mountPath) -}}
+{{- end -}}
+{{- if .Values.data.enabled -}}
+{{- $list = append $list (dict "name" "data" "mountPath" .Values.data.mountPath) -}}
 {{- end -}}
 {{- with $list }}{{ toYaml . }}{{ end }}
 {{- with .Values.extraVolumeMounts }}
@@ -80,9 +85,22 @@
 {{- with .Values.temporary.medium -}}{{- $folder = set $folder "medium" . -}}{{- end -}}
 {{- $list = append $list (dict "name" "tmp" "emptyDir" $folder) -}}
 {{- end -}}
+{{- if .Values.data.enabled -}}
+{{- $claim := include "outcrop.claim" . -}}
+{{- $list = append $list (merge (dict "name" "data") ($claim | empty | ternary (dict "emptyDir" dict) (dict "persistentVolumeClaim" (dict "claimName" $claim)))) -}}
+{{- end -}}
 {{- with $list }}{{ toYaml . }}{{ end }}
 {{- with .Values.extraVolumes }}
 {{ include "outcrop.render" (dict "value" . "context" $) }}
+{{- end -}}
+{{- end -}}
+
+{{/* Name of the volume claim with the data; none if empty. */}}
+{{- define "outcrop.claim" -}}
+{{- if .Values.data.enabled -}}
+{{- if .Values.data.existingClaim -}}{{- tpl .Values.data.existingClaim . -}}
+{{- else if .Values.data.size -}}{{- printf "%s-data" (include "outcrop.fullname" . | trunc 58 | trimSuffix "-") -}}
+{{- end -}}
 {{- end -}}
 {{- end -}}
 

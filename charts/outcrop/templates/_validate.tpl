@@ -15,6 +15,11 @@
 - externalSecrets.secretStoreRef
 - secretProviderClass
 - dial
+- redis
+- postgres
+- data
+- promptLog
+- tracing
 - podSecurityContext
 - containerSecurityContext
 - containerSecurityContext.capabilities
@@ -56,7 +61,7 @@
 {{- end -}}
 {{- end -}}
 {{- $mistakes := list -}}
-{{- range list "mode" "image" "aws" "region" "configuration" "scale" "drain" "exposure" "secrets" -}}
+{{- range list "mode" "image" "aws" "region" "configuration" "scale" "drain" "exposure" "secrets" "state" -}}
 {{- $mistakes = concat $mistakes (include (printf "outcrop.validate.%s" .) $ | fromYamlArray) -}}
 {{- end -}}
 {{- if $mistakes -}}
@@ -235,14 +240,34 @@
 {{- if not (or $external.data $external.dataFrom) }}
 - {{ "externalSecrets.data: missing. Write what to fetch: `data: [{secretKey: AWS_ACCESS_KEY_ID, remoteRef: {key: outcrop, property: id}}]`" | quote }}
 {{- end }}
-{{- $users := list .Values.aws.existingSecret .Values.aws.apiKey.existingSecret .Values.configuration.existingSecret .Values.extraEnvVarsSecret }}
+{{- $users := list .Values.aws.existingSecret .Values.aws.apiKey.existingSecret .Values.configuration.existingSecret .Values.extraEnvVarsSecret .Values.redis.existingSecret .Values.postgres.existingSecret .Values.tracing.existingSecret }}
 {{- $rendered := list }}{{ range $users }}{{ $rendered = append $rendered (tpl . $) }}{{ end }}
 {{- if not (has $name $rendered) }}
-- {{ printf "externalSecrets: nothing uses the Secret that it makes, %s. Write that name to aws.existingSecret, aws.apiKey.existingSecret, configuration.existingSecret or extraEnvVarsSecret" $name | quote }}
+- {{ printf "externalSecrets: nothing uses the Secret that it makes, %s. Write that name to aws.existingSecret, aws.apiKey.existingSecret, configuration.existingSecret, redis.existingSecret, postgres.existingSecret, tracing.existingSecret or extraEnvVarsSecret" $name | quote }}
 {{- end }}
 {{- end }}
 {{- $class := .Values.secretProviderClass }}
 {{- if and $class.enabled (not $class.existing) (not $class.parameters) }}
 - {{ "secretProviderClass.parameters: missing. Write the provider's parameters, such as `objects`, or the name of one that exists to secretProviderClass.existing" | quote }}
+{{- end }}
+{{- end -}}
+
+{{- define "outcrop.validate.state" -}}
+{{- $data := .Values.data }}
+{{- if eq .Values.mode "adapter" }}
+{{- range $name, $is := dict "redis.existingSecret" .Values.redis.existingSecret "postgres.existingSecret" .Values.postgres.existingSecret "data.enabled" $data.enabled "promptLog.path" .Values.promptLog.path }}
+{{- if $is }}
+- {{ printf "%s: the adapter has no limits, no ledger and no prompt log, DIAL Core has them. Remove it, or write `mode: gateway`" $name | quote }}
+{{- end }}
+{{- end }}
+{{- end }}
+{{- if and $data.existingClaim $data.size }}
+- {{ "data: existingClaim and size exclude each other. Remove one" | quote }}
+{{- end }}
+{{- if and (not $data.enabled) (or $data.existingClaim $data.size) }}
+- {{ "data.enabled: false, so that the volume claim is not used. Write `data.enabled: true`" | quote }}
+{{- end }}
+{{- if and $data.enabled (or $data.existingClaim $data.size) (or .Values.autoscaling.hpa.enabled (gt (int .Values.replicaCount) 1)) }}
+- {{ "data: a volume claim is for one pod, as only one process may write into it. Write `replicaCount: 1`, or redis.existingSecret and postgres.existingSecret in place of data" | quote }}
 {{- end }}
 {{- end -}}

@@ -41,4 +41,29 @@
 {{- if and .Values.ingress.enabled (not .Values.ingress.tls) }}
 - {{ "ingress.tls: none, so that keys and prompts may cross the network in the clear unless the load balancer ends TLS." | quote }}
 {{- end }}
+{{- if eq .Values.mode "gateway" }}
+{{- $pods := include "outcrop.replicas" . | int }}
+{{- if .Values.autoscaling.hpa.enabled }}{{ $pods = int .Values.autoscaling.hpa.maxReplicas }}{{ end }}
+{{- $shared := or (include "outcrop.names" (dict "name" "OUTCROP_REDIS_URL" "context" .)) .Values.redis.existingSecret }}
+{{- $ledger := or (include "outcrop.names" (dict "name" "OUTCROP_POSTGRES_URL" "context" .)) .Values.postgres.existingSecret }}
+{{- if and (ge $pods 2) (not $shared) }}
+- {{ printf "redis.existingSecret: not set, so that each of %d pods counts for itself, and a caller may use a limit %d times." $pods $pods | quote }}
+{{- end }}
+{{- if and (ge $pods 2) (not $ledger) }}
+- {{ "postgres.existingSecret: not set, so that each pod has a usage ledger of its own, which ends with it." | quote }}
+{{- end }}
+{{- if and (lt $pods 2) (not .Values.data.enabled) (not (and $shared $ledger)) }}
+- {{ "data.enabled: false, so that counters of limits and the usage ledger end with the pod. Write `data.enabled: true` and data.size." | quote }}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{/* Says whether an operator sets a variable by name, or gives all settings in a file. Takes name and context. */}}
+{{- define "outcrop.names" -}}
+{{- $values := .context.Values -}}
+{{- $found := or (hasKey ($values.env | default dict) .name) (hasKey ($values.secrets | default dict) .name) $values.args -}}
+{{- $wanted := .name -}}
+{{- range $values.extraEnvVars -}}{{- if eq .name $wanted -}}{{- $found = true -}}{{- end -}}{{- end -}}
+{{- range $values.extraArgs -}}{{- if regexMatch "^--(settings|redis|postgres)(=|$)" (toString .) -}}{{- $found = true -}}{{- end -}}{{- end -}}
+{{- if $found -}}yes{{- end -}}
 {{- end -}}
