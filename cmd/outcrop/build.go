@@ -44,6 +44,7 @@ type parts struct {
 	settings   *config.Settings   // never nil
 	hold       func() (release func())
 	limits     *limit.Limiter
+	retriable  []int // statuses that another upstream is asked for, besides the usual: of one configuration
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -77,6 +78,7 @@ func bucketsOf(settings *config.Settings) (*gateway.Buckets, error) {
 
 // build maps a configuration to what serves it.
 func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment, error) {
+	p.retriable = cfg.RetriableErrorCodes
 	deployments, err := deploymentsFor(cfg, p)
 	if err != nil {
 		return nil, nil, err
@@ -130,20 +132,25 @@ func callersOf(cfg *config.Config, p parts) (gateway.Authenticator, error) {
 	return closedRoles{callers, cfg.ClosedRoles}, nil
 }
 
-func deployment(m config.Model, upstreams *upstreams) (*catalog.Deployment, error) {
-	upstream, _ := m.Upstream()
-	client, err := upstreams.client(settings(upstream, m.Region(upstream)))
-	if err != nil {
-		return nil, err
+func deployment(m config.Model, p parts) (*catalog.Deployment, error) {
+	asked := regionUpstreams(m)
+	behind := balanced{name: m.Name, models: make([]*bedrock.Model, 0, len(asked))}
+	for _, upstream := range asked {
+		client, err := p.upstreams.client(settings(upstream, m.Region(upstream)))
+		if err != nil {
+			return nil, err
+		}
+		model, err := client.Model(m.ModelID(upstream), modelOptions(m, upstream))
+		if err != nil {
+			return nil, err
+		}
+		p.upstreams.models = append(p.upstreams.models, named{m.Name, model})
+		behind.add(client, model)
 	}
-	model, err := client.Model(m.ModelID(upstream), modelOptions(m, upstream))
-	if err != nil {
-		return nil, err
-	}
-	upstreams.models = append(upstreams.models, named{m.Name, model})
-	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: client.Region()}
+	behind.group = p.groupOf(m, asked, behind.regions)
+	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: behind.region()}
 	d.Info.Defaults = m.DefaultsOf(ownInterface(m))
-	return d, able(d, m.Type, model)
+	return d, able(d, m.Type, &behind)
 }
 
 // ownInterface is the one that a model of this process is asked in before all.
@@ -154,19 +161,22 @@ func ownInterface(m config.Model) config.Interface {
 	return config.ChatCompletions
 }
 
-// able gives a deployment what its type says that the model does.
-func able(d *catalog.Deployment, kind string, model *bedrock.Model) error {
-	does := map[models.Kind]string{models.Embedding: config.TypeEmbedding, models.Rerank: config.TypeRerank}[model.Kind()]
-	if does != "" && kind != does {
-		return fmt.Errorf("the model makes no answers of type %s: its type is %s", kind, does)
+// able gives a deployment what its type says that the models do.
+func able(d *catalog.Deployment, kind string, behind *balanced) error {
+	for _, model := range behind.models {
+		does := map[models.Kind]string{models.Embedding: config.TypeEmbedding, models.Rerank: config.TypeRerank}[model.Kind()]
+		if does != "" && kind != does {
+			return fmt.Errorf("the model makes no answers of type %s: its type is %s", kind, does)
+		}
 	}
 	switch kind {
 	case config.TypeEmbedding:
-		d.Embed = model
+		d.Embed = behind.embed()
 	case config.TypeRerank:
-		d.Rerank = model
+		d.Rerank = behind.rerank()
 	default:
-		d.Chat, d.Count, d.Configuration, d.Messages, d.NativeResponses = model, model, model.Configuration, model.Native, model.NativeResponses
+		d.Chat, d.Count, d.Configuration = behind.chat(), behind.count(), behind.models[0].Configuration
+		d.Messages, d.NativeResponses = behind.messages(), behind.responses()
 	}
 	return nil
 }

@@ -54,7 +54,7 @@ func deploymentOf(m config.Model, p parts) (*catalog.Deployment, error) {
 	if m.Bedrock == "" {
 		return remoteDeployment(m, p)
 	}
-	d, err := deployment(m, p.upstreams)
+	d, err := deployment(m, p)
 	if err != nil {
 		return nil, err
 	}

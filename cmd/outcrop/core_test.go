@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -22,6 +23,7 @@ import (
 	"outcrop/internal/gateway"
 	"outcrop/internal/memnet"
 	"outcrop/internal/models"
+	"outcrop/internal/usage"
 )
 
 // TestCore plays what a DIAL Core promises: a configuration as DIAL writes it, a request, what the servers
@@ -79,14 +81,19 @@ func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, trans
 	if err != nil {
 		t.Fatal(err)
 	}
-	clients := newPool(func(bedrock.Settings) (*bedrock.Client, error) {
+	clients := newPool(func(s bedrock.Settings) (*bedrock.Client, error) {
+		host := "http://bedrock"
+		if s.Region != "" {
+			host += "." + s.Region // so that a fixture shows which one was asked
+		}
 		return bedrock.New(bedrock.Options{
-			Region: "us-east-1", Endpoint: "http://bedrock", MantleEndpoint: "http://mantle", Transport: transport, Catalogue: catalogue,
+			Region: cmp.Or(s.Region, "us-east-1"), Endpoint: host, MantleEndpoint: "http://mantle", Transport: transport, Catalogue: catalogue,
 			Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "hunter2", ""),
 		})
 	})
 	p := newParts(clients.upstreams(), nil, slog.New(slog.NewTextHandler(log, nil)))
 	p.settle(settingsOfFixture(t, a))
+	p.record = func(usage.Entry) {}
 	p.remotes, p.fetch = transport, fetch.New(fetch.Options{})
 	if p.tokens, err = tokensOf(t.Context(), p.settings, transport, slog.New(slog.DiscardHandler)); err != nil {
 		t.Fatal(err)

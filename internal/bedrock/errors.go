@@ -39,6 +39,10 @@ func (e *awsError) Error() string {
 	return text + ": " + e.loggable()
 }
 
+// Said is what AWS itself said: the HTTP status, 0 within a stream, and when to try again, 0 when it did not say. It is
+// for a balancer, which must tell both from what classify makes of them.
+func (e *awsError) Said() (status int, retryAfter time.Duration) { return e.status, e.retry }
+
 // loggable is what the log gets of AWS's text. A text about the request or the reply may quote either,
 // so only those about the account, the service and the model are logged, and the few others whose
 // words are known. The client reads the whole.

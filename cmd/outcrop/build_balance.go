@@ -1,0 +1,103 @@
+package main
+
+import (
+	"outcrop/internal/balance"
+	"outcrop/internal/bedrock"
+	"outcrop/internal/config"
+	"outcrop/internal/llm"
+)
+
+// balanced are the models of Bedrock behind one deployment, one of each upstream that is not disabled.
+type balanced struct {
+	name    string
+	models  []*bedrock.Model
+	regions []string
+	group   *balance.Group
+}
+
+func (b *balanced) add(client *bedrock.Client, model *bedrock.Model) {
+	b.models, b.regions = append(b.models, model), append(b.regions, client.Region())
+}
+
+// region is that of all upstreams, "" when they differ.
+func (b *balanced) region() string {
+	for _, region := range b.regions {
+		if region != b.regions[0] {
+			return ""
+		}
+	}
+	return b.regions[0]
+}
+
+func (b *balanced) chat() llm.ChatModel {
+	return balance.Chat(b.group, each(b.models, func(m *bedrock.Model) llm.ChatModel { return m }))
+}
+
+func (b *balanced) count() llm.TokenCounter {
+	return balance.Counter(b.group, each(b.models, func(m *bedrock.Model) llm.TokenCounter { return m }))
+}
+
+func (b *balanced) embed() llm.EmbedModel {
+	return balance.Embed(b.group, each(b.models, func(m *bedrock.Model) llm.EmbedModel { return m }))
+}
+
+func (b *balanced) rerank() llm.RerankModel {
+	return balance.Rerank(b.group, each(b.models, func(m *bedrock.Model) llm.RerankModel { return m }))
+}
+
+// messages gives the models' own answers once all of them have some: a request is written for one kind of answer.
+func (b *balanced) messages() func() llm.MessagesModel {
+	return func() llm.MessagesModel {
+		native := each(b.models, (*bedrock.Model).Native)
+		for _, m := range native {
+			if m == nil {
+				return nil
+			}
+		}
+		if b.group.Alone() {
+			return native[0]
+		}
+		return balance.Messages(b.group, native)
+	}
+}
+
+// responses is messages for the Responses API.
+func (b *balanced) responses() func() llm.ResponsesModel {
+	return func() llm.ResponsesModel {
+		native := each(b.models, (*bedrock.Model).NativeResponses)
+		for _, m := range native {
+			if m == nil {
+				return nil
+			}
+		}
+		if b.group.Alone() {
+			return native[0]
+		}
+		return balance.Responses(b.group, native)
+	}
+}
+
+func each[A, B any](from []A, to func(A) B) []B {
+	out := make([]B, len(from))
+	for i := range from {
+		out[i] = to(from[i])
+	}
+	return out
+}
+
+// groupOf is how the upstreams of a deployment are chosen. regions are those of AWS that they are asked in, nil for
+// another server's.
+func (p parts) groupOf(m config.Model, upstreams []config.Upstream, regions []string) *balance.Group {
+	o := balance.Options{Name: "model:" + m.Name, Attempts: m.MaxRetryAttempts, Retriable: p.retriable}
+	for i, u := range upstreams {
+		up := balance.Upstream{
+			ID: u.ID, Endpoint: u.Endpoint, Tier: u.Tier, Weight: u.Weight,
+			Quota: balance.Quota{TokensPerMinute: u.Quota.TokensPerMinute, RequestsPerMinute: u.Quota.RequestsPerMinute},
+		}
+		if regions != nil {
+			up.Region = regions[i]
+		}
+		o.Upstreams = append(o.Upstreams, up)
+	}
+	return balance.New(o)
+}

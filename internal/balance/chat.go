@@ -1,0 +1,141 @@
+package balance
+
+import (
+	"context"
+	"iter"
+
+	"outcrop/internal/llm"
+)
+
+// Chat is one model of several upstreams' models, in the group's order. An upstream that fails before a client could
+// see anything of its answer leaves the request to the next.
+func Chat(g *Group, models []llm.ChatModel) llm.ChatModel {
+	return chat{g, models}
+}
+
+type chat struct {
+	group  *Group
+	models []llm.ChatModel
+}
+
+// Chat implements llm.ChatModel.
+func (m chat) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
+	if m.group.Alone() && req.Wish.Upstream == "" {
+		return m.models[0].Chat(ctx, req)
+	}
+	return func(yield func(llm.Event, error) bool) {
+		turn, err := m.group.Begin(m.group.askChat(req))
+		if err != nil {
+			yield(nil, err)
+			return
+		}
+		c := chatting{turn: turn, yield: yield}
+		for i, ok := turn.Next(); ok; i, ok = turn.Next() {
+			if !c.take(ctx, m.models[i].Chat(ctx, req)) {
+				return
+			}
+		}
+		yield(nil, noUpstream())
+	}
+}
+
+// chatting is an answer on its way to the client.
+type chatting struct {
+	turn  *Turn
+	yield func(llm.Event, error) bool
+	start llm.Start
+}
+
+// take passes on an upstream's answer; again says that the next one is to be asked.
+func (c *chatting) take(ctx context.Context, answer iter.Seq2[llm.Event, error]) (again bool) {
+	seen, usage := false, (*llm.Usage)(nil)
+	defer func() { c.turn.Done(usage) }()
+	c.start = llm.Start{}
+	for event, err := range answer {
+		if err != nil {
+			if !seen {
+				again = c.turn.failed(ctx, err)
+			}
+			if !again {
+				c.yield(nil, c.turn.told(err, seen))
+			}
+			return again
+		}
+		if !seen {
+			switch e := event.(type) {
+			case llm.Start: // until there is more an upstream may still fail
+				c.start = e
+				continue
+			case llm.Pause:
+				continue
+			}
+			seen = true
+			c.turn.First()
+			c.start.Via = c.turn.Via()
+			if !c.yield(c.start, nil) {
+				return false
+			}
+		}
+		if end, ok := event.(llm.Finish); ok && end.Usage != (llm.Usage{}) {
+			usage = new(end.Usage)
+			c.turn.remember(c.start, end.Usage)
+		}
+		if !c.yield(event, nil) {
+			return false
+		}
+	}
+	return false
+}
+
+// failed takes an error that came before anything else; again says that the next upstream is to be asked.
+func (t *Turn) failed(ctx context.Context, err error) (again bool) {
+	if ctx.Err() != nil || llm.AsError(err).Kind == llm.KindCanceled { // the client has gone, or its time is up
+		t.Done(nil)
+		return false
+	}
+	return t.Fail(FailureOf(err))
+}
+
+// told is an error as the client is told it.
+func (t *Turn) told(err error, seen bool) error {
+	if !seen && t.current < 0 {
+		if e := t.Exhausted(err); e != nil {
+			return e
+		}
+	}
+	e := *llm.AsError(err)
+	e.Via = t.Via()
+	return &e
+}
+
+// remember keeps who has the prompt in its cache.
+func (t *Turn) remember(llm.Start, llm.Usage) {}
+
+// askChat is what is known of a chat before it is sent.
+func (g *Group) askChat(req *llm.ChatRequest) Ask {
+	a := Ask{Wish: req.Wish}
+	if g.quotas {
+		a.Need = needOf(req)
+	}
+	return a
+}
+
+// askEmbed is askChat of inputs for vectors.
+func (g *Group) askEmbed(req *llm.EmbedRequest) Ask {
+	a := Ask{Wish: req.Wish}
+	if g.quotas {
+		for i := range req.Inputs {
+			a.Need.Prompt += tokensOf(req.Inputs[i].Parts)
+		}
+	}
+	return a
+}
+
+// askBody is askChat of a body.
+func (g *Group) askBody(w llm.Wish, body []byte) Ask {
+	a := Ask{Wish: w}
+	if g.quotas {
+		a.Need = needOfBody(body)
+	}
+	return a
+}
