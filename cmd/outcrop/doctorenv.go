@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"fmt"
 	"os"
 	"slices"
 	"strings"
@@ -84,9 +85,15 @@ func (b *envBuilder) configuration(ctx context.Context, files []string, o config
 		if m.NotServed() != "" || m.Bedrock == "" {
 			continue
 		}
-		upstream, _ := m.Upstream()
-		u := b.upstream(settings(upstream, m.Region(upstream)), upstream.Credentials())
-		b.model(u, &doctor.Model{Deployment: m.Name, ID: m.ModelID(upstream)}, modelOptions(m, upstream))
+		active := m.Active()
+		for i, upstream := range active {
+			name := m.Name
+			if len(active) > 1 {
+				name += " at " + cmp.Or(upstream.ID, fmt.Sprintf("upstream %d", i+1))
+			}
+			u := b.upstream(settings(upstream, m.Region(upstream)), upstream.Credentials())
+			b.model(u, &doctor.Model{Deployment: name, ID: m.ModelID(upstream)}, modelOptions(m, upstream))
+		}
 	}
 }
 

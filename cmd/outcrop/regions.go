@@ -27,7 +27,7 @@ func destinationsOf(m config.Model, process string) []string {
 		return m.Regions // another server's: only the configuration can tell
 	}
 	var all []string
-	for _, u := range regionUpstreams(m) {
+	for _, u := range m.Active() {
 		region := m.Region(u)
 		if region == "" {
 			region = process
@@ -89,14 +89,6 @@ func placesOf(cfg *config.Config, m config.Model, process string) (regions []str
 	}
 	slices.Sort(all)
 	return slices.Compact(all), ""
-}
-
-// regionUpstreams are the upstreams that may be asked.
-func regionUpstreams(m config.Model) []config.Upstream {
-	if len(m.Upstreams) == 0 {
-		return []config.Upstream{{Weight: 1}}
-	}
-	return slices.DeleteFunc(slices.Clone(m.Upstreams), func(u config.Upstream) bool { return u.Weight <= 0 })
 }
 
 // upstreamDestinations are where a call of the model id from the region is processed; nil when the id does not tell.

@@ -239,19 +239,22 @@ func (m Model) Region(u Upstream) string {
 	return arnRegion(m.ModelID(u))
 }
 
-// Upstream is the upstream that answers: the first that is not disabled, or
+// Active are the upstreams that are asked: those that are not disabled, or
 // without any a plain one (default credentials, the environment's region).
-// False means that all are disabled.
-func (m Model) Upstream() (Upstream, bool) {
+func (m Model) Active() []Upstream {
 	if len(m.Upstreams) == 0 {
-		return Upstream{Weight: 1}, true
+		return []Upstream{{Weight: 1}}
 	}
-	for _, u := range m.Upstreams {
-		if u.Weight > 0 {
-			return u, true
-		}
+	return slices.DeleteFunc(slices.Clone(m.Upstreams), func(u Upstream) bool { return u.Weight <= 0 })
+}
+
+// Upstream is the first of the active upstreams. False means that all are disabled.
+func (m Model) Upstream() (Upstream, bool) {
+	active := m.Active()
+	if len(active) == 0 {
+		return Upstream{}, false
 	}
-	return Upstream{}, false
+	return active[0], true
 }
 
 // NotServed says in words why nobody answers for the model, "" if somebody does.

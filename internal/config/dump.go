@@ -14,6 +14,8 @@ type Compiled struct {
 	Models []CompiledModel `json:"models"`
 	Keys   []CompiledKey   `json:"keys"`
 	Roles  []string        `json:"roles"`
+	// RoleLimits are what roles limit over all deployments.
+	RoleLimits []CompiledRole `json:"roleLimits,omitempty"`
 }
 
 // CompiledModel is one model as it would be served.
@@ -27,6 +29,8 @@ type CompiledModel struct {
 	Region      string `json:"region,omitempty"` // "" is the environment's
 	Credentials string `json:"credentials,omitempty"`
 	Guardrail   string `json:"guardrail,omitempty"` // "id version n" of the one that no client can remove
+	// Upstreams is how many are asked, 0 for one; the four fields above are of the first.
+	Upstreams int `json:"upstreams,omitempty"`
 	// Access is who may call: everyone, nobody, or roles.
 	Access string `json:"access"`
 	// Projects are those whose keys may call.
@@ -59,6 +63,7 @@ func (c *Config) Compile() Compiled {
 	for _, r := range c.Roles {
 		out.Roles = append(out.Roles, hide.clean(r.Name))
 	}
+	out.RoleLimits = c.compileRoles(hide)
 	return out
 }
 
@@ -85,6 +90,9 @@ func (c *Config) compileModel(m Model, hide redactor) CompiledModel {
 		out.URL = hide.clean(shownURL(m.mainAddress()))
 	default:
 		u, _ := m.Upstream()
+		if n := len(m.Active()); n > 1 {
+			out.Upstreams = n
+		}
 		out.ModelID, out.Region, out.Credentials = hide.clean(m.ModelID(u)), hide.clean(m.Region(u)), hide.clean(u.Credentials())
 		if u.Guardrail.ID != "" {
 			out.Guardrail = hide.clean(u.Guardrail.ID + " version " + u.Guardrail.Version)
@@ -160,6 +168,9 @@ func (c *Config) Dump(w io.Writer) error {
 		if m.Guardrail != "" {
 			guarded = "guardrail " + printable(m.Guardrail) + "; "
 		}
+		if m.Upstreams > 1 {
+			region = fmt.Sprintf("%d upstreams, first: %s", m.Upstreams, region)
+		}
 		fmt.Fprintf(&b, "      %s; %s; %s; %sfor %s\n", m.Type, printable(region), printable(m.Credentials), guarded, m.who())
 	}
 	fmt.Fprintf(&b, "keys: %d\n", len(compiled.Keys))
@@ -167,6 +178,12 @@ func (c *Config) Dump(w io.Writer) error {
 		fmt.Fprintf(&b, "  #%d %s\n", i+1, k.text())
 	}
 	fmt.Fprintf(&b, "roles: %s\n", oneLine(compiled.Roles))
+	for _, r := range compiled.RoleLimits {
+		fmt.Fprintf(&b, "  %s\n", r.text())
+	}
+	if schedule := c.RateLimitSchedule.text(); schedule != "" {
+		b.WriteString(schedule + "\n")
+	}
 	_, err := io.WriteString(w, b.String())
 	return err
 }

@@ -29,7 +29,7 @@ type Options struct {
 // are all there are, in the order of the files.
 func Load(files []string, o Options) (*Config, []Problem) {
 	l := &loader{placeholders: map[*node]bool{}, tokenRoles: o.TokenRoles}
-	cfg := &Config{tokenRoles: o.TokenRoles, RateLimitSchedule: RateLimitSchedule{Timezone: "UTC", WeekStartDay: "Mon", ResetTime: "00:00"}}
+	cfg := &Config{tokenRoles: o.TokenRoles, RateLimitSchedule: defaultSchedule()}
 	if len(files) == 0 {
 		l.report(Problem{Severity: Error, Message: "no configuration file was given", Remedy: "name at least one aidial.config.json"})
 	}

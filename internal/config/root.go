@@ -65,7 +65,10 @@ func scheduleTable() table[RateLimitSchedule] {
 			}},
 		{"resetTime", "`HH:mm`", "00:00", enforced, "the time at which a day begins, also the first of a week and of a month", "",
 			func(l *loader, v spot, r *RateLimitSchedule) {
-				if l.str(v, &r.ResetTime) && !isClock(v.text) {
+				var at string
+				if l.str(v, &at); isClock(at) {
+					r.ResetTime = at
+				} else if at != "" || v.kind == text {
 					l.err(v, "must be a time of day like 00:00", "put it in quotes in YAML")
 				}
 			}},
