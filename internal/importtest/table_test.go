@@ -87,7 +87,7 @@ func table() []row {
 			external: []string{"go.yaml.in/yaml/v3", "github.com/santhosh-tekuri/jsonschema/v6/..."},
 		},
 		{
-			floor: 3, pkg: "internal/telemetry", internal: []string{"llm", "money", "usage"},
+			floor: 3, pkg: "internal/telemetry", internal: []string{"jsonscan", "llm", "money", "usage"},
 			external: []string{"github.com/prometheus/client_golang/...", "go.opentelemetry.io/otel/..."},
 		},
 		{
