@@ -44,7 +44,8 @@ type parts struct {
 	settings   *config.Settings   // never nil
 	hold       func() (release func())
 	limits     *limit.Limiter
-	retriable  []int // statuses that another upstream is asked for, besides the usual: of one configuration
+	retriable  []int             // statuses that another upstream is asked for, besides the usual: of one configuration
+	catalogue  *models.Catalogue // of prices; nil for none but the configuration's
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -84,6 +85,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 		return nil, nil, err
 	}
 	bar(deployments, cfg)
+	setPrices(deployments, cfg, p.catalogue)
 	visible, err := catalog.New(deployments)
 	if err != nil {
 		return nil, nil, err

@@ -118,6 +118,7 @@ func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Sett
 		parts:   newParts(nil, f.fetchAllow, log),
 	}
 	l.last.Store(&outcome{})
+	l.parts.catalogue = catalogue
 	l.parts.ready, l.parts.operations = ready.reason, l
 	l.parts.settle(f.settingsOf())
 	if f.metrics != "" {

@@ -124,7 +124,7 @@ func (t *tally) told() (cost string) {
 	if !t.tells {
 		return ""
 	}
-	amount, _, known := t.price.Cost(t.usage, t.terms)
+	amount, _, known := t.price.For(t.model).Cost(t.usage, t.terms)
 	if !known || t.header == nil {
 		return ""
 	}
@@ -184,7 +184,7 @@ func (g *Gateway) entry(x *exchange) usage.Entry {
 		e.Nested, e.Calling, e.Trace, e.Parent = true, pass.Holder, pass.Trace, pass.Span
 	}
 	if c.counted {
-		e.Cost, e.Saved, e.Priced = c.price.Cost(e.Usage, e.Terms)
+		e.Cost, e.Saved, e.Priced = c.price.For(e.Model).Cost(e.Usage, e.Terms)
 	}
 	return e
 }
