@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/credentials"
 
 	"outcrop/internal/auth"
+	"outcrop/internal/balance"
 	"outcrop/internal/bedrock"
 	"outcrop/internal/catalog"
 	"outcrop/internal/config"
@@ -134,17 +135,17 @@ func callersOf(cfg *config.Config, p parts) (gateway.Authenticator, error) {
 	return closedRoles{callers, cfg.ClosedRoles}, nil
 }
 
-func deployment(m config.Model, p parts) (*catalog.Deployment, error) {
+func deployment(m config.Model, p parts) (*catalog.Deployment, *balance.Group, error) {
 	asked := regionUpstreams(m)
 	behind := balanced{name: m.Name, models: make([]*bedrock.Model, 0, len(asked))}
 	for _, upstream := range asked {
 		client, err := p.upstreams.client(settings(upstream, m.Region(upstream)))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		model, err := client.Model(m.ModelID(upstream), modelOptions(m, upstream))
 		if err != nil {
-			return nil, err
+			return nil, nil, err
 		}
 		p.upstreams.models = append(p.upstreams.models, named{m.Name, model})
 		behind.add(client, model)
@@ -152,7 +153,7 @@ func deployment(m config.Model, p parts) (*catalog.Deployment, error) {
 	behind.group = p.groupOf(m, asked, behind.regions)
 	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: behind.region()}
 	d.Info.Defaults = m.DefaultsOf(ownInterface(m))
-	return d, able(d, m.Type, &behind)
+	return d, behind.group, able(d, m.Type, &behind)
 }
 
 // ownInterface is the one that a model of this process is asked in before all.

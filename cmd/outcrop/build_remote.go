@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"slices"
 
+	"outcrop/internal/balance"
 	"outcrop/internal/catalog"
 	"outcrop/internal/config"
 	"outcrop/internal/proxy"
@@ -54,11 +55,11 @@ func deploymentOf(m config.Model, p parts) (*catalog.Deployment, error) {
 	if m.Bedrock == "" {
 		return remoteDeployment(m, p)
 	}
-	d, err := deployment(m, p)
+	d, group, err := deployment(m, p)
 	if err != nil {
 		return nil, err
 	}
-	return d, addRemotes(d, p.elsewhere(m), p.remotes)
+	return d, addRemotes(d, p.elsewhere(m), servers{group, p.remotes})
 }
 
 // remoteDeployment is a deployment of another server.
@@ -68,7 +69,13 @@ func remoteDeployment(m config.Model, p parts) (*catalog.Deployment, error) {
 	if err := addFeatures(d, m, p.remotes); err != nil {
 		return nil, err
 	}
-	return d, addRemotes(d, m, p.remotes)
+	return d, addRemotes(d, m, servers{p.groupOf(m, regionUpstreams(m), nil), p.remotes})
+}
+
+// servers are how the servers of a deployment are reached, and chosen.
+type servers struct {
+	group     *balance.Group // nil for none to choose from
+	transport http.RoundTripper
 }
 
 // elsewhere is a deployment as other servers are asked for it: how long they may be silent, the settings say of one
@@ -81,28 +88,27 @@ func (p parts) elsewhere(m config.Model) config.Model {
 }
 
 // addRemotes gives a deployment the servers that are asked for it, and the rules of who may.
-func addRemotes(d *catalog.Deployment, m config.Model, transport http.RoundTripper) error {
+func addRemotes(d *catalog.Deployment, m config.Model, by servers) error {
 	d.Consent, d.Direct = m.Features.ConsentRequired, !m.Features.AccessibleByPerRequestKey
 	if m.NotServed() != "" {
 		return nil
 	}
-	upstream, _ := m.Upstream()
 	for i, asked := range config.Asked() {
 		address, ok := m.Address(asked.Operation)
 		if !ok {
 			continue
 		}
-		remote, err := remoteOf(m, asked.In, address, upstream, transport)
+		remote, err := remoteOf(m, asked.In, address, by)
 		if err != nil {
 			return fmt.Errorf("%s: %w", asked.In, err)
 		}
 		d.Remotes[i], d.Translated[i] = remote, m.Interfaces[asked.In].Translated
 	}
-	return addBeside(&d.Beside, m, upstream, transport)
+	return addBeside(&d.Beside, m, by)
 }
 
 // addBeside adds the servers of the operations that are not the one that their interface is there for.
-func addBeside(beside *catalog.Beside, m config.Model, upstream config.Upstream, transport http.RoundTripper) error {
+func addBeside(beside *catalog.Beside, m config.Model, by servers) error {
 	for _, asked := range []struct {
 		in        config.Interface
 		operation config.Operation
@@ -117,7 +123,7 @@ func addBeside(beside *catalog.Beside, m config.Model, upstream config.Upstream,
 		if !ok {
 			continue
 		}
-		remote, err := remoteOf(m, asked.in, address, upstream, transport)
+		remote, err := remoteOf(m, asked.in, address, by)
 		if err != nil {
 			return fmt.Errorf("%s: %s: %w", asked.in, asked.operation, err)
 		}
@@ -128,26 +134,36 @@ func addBeside(beside *catalog.Beside, m config.Model, upstream config.Upstream,
 
 // remoteOf is the server that is asked at an address in one interface. A translator calls back, and so it gets
 // nothing of the upstream, which is not its own.
-func remoteOf(m config.Model, in config.Interface, address string, u config.Upstream, transport http.RoundTripper) (*proxy.Remote, error) {
+func remoteOf(m config.Model, in config.Interface, address string, by servers) (*proxy.Remote, error) {
 	told, err := featuresHeader(m, in)
 	if err != nil {
 		return nil, err
 	}
 	o := proxy.Options{
-		URL: address, Features: told, ForwardAuth: m.ForwardAuthToken, Transport: transport,
+		URL: address, Features: told, ForwardAuth: m.ForwardAuthToken, Transport: by.transport,
 		Total: m.Timeouts.Total, Silence: m.Timeouts.InterToken,
 	}
 	if c := m.Interfaces[in]; c.Translated {
 		o.Defaults, o.DefaultHeaders = c.Defaults, headersOf(c.DefaultHeaders)
 	} else {
+		if by.group != nil {
+			o.Group, o.Upstreams = by.group, upstreamsFor(m, in)
+			o.Endpoint, o.Key, o.ExtraData = o.Upstreams[0].Endpoint, o.Upstreams[0].Key, o.Upstreams[0].ExtraData
+		}
+		o.OverrideName, o.Defaults, o.DefaultHeaders = m.OverrideName, m.DefaultsOf(in), headersOf(m.HeadersOf(in))
+	}
+	return proxy.New(o)
+}
+
+// upstreamsFor are what another server is told of each upstream in one interface.
+func upstreamsFor(m config.Model, in config.Interface) []proxy.Upstream {
+	return each(regionUpstreams(m), func(u config.Upstream) proxy.Upstream {
 		values := u.For(in)
 		if m.Bedrock != "" { // whose upstream's own values are AWS's
 			values = u.Interfaces[in]
 		}
-		o.Endpoint, o.Key, o.ExtraData = values.Endpoint, values.Key, values.Extra
-		o.OverrideName, o.Defaults, o.DefaultHeaders = m.OverrideName, m.DefaultsOf(in), headersOf(m.HeadersOf(in))
-	}
-	return proxy.New(o)
+		return proxy.Upstream{Endpoint: values.Endpoint, Key: values.Key, ExtraData: values.Extra}
+	})
 }
 
 func headersOf(headers map[string]secret.String) http.Header {
@@ -193,7 +209,7 @@ func addFeatures(d *catalog.Deployment, m config.Model, transport http.RoundTrip
 		if feature.address == "" {
 			continue
 		}
-		remote, err := remoteOf(m, "", feature.address, config.Upstream{}, transport)
+		remote, err := remoteOf(m, "", feature.address, servers{nil, transport})
 		if err != nil {
 			return err
 		}

@@ -57,7 +57,7 @@ func (c *chatting) take(ctx context.Context, answer iter.Seq2[llm.Event, error])
 				again = c.turn.failed(ctx, err)
 			}
 			if !again {
-				c.yield(nil, c.turn.told(err, seen))
+				c.yield(nil, c.turn.Told(err))
 			}
 			return again
 		}
@@ -96,12 +96,10 @@ func (t *Turn) failed(ctx context.Context, err error) (again bool) {
 	return t.Fail(FailureOf(err))
 }
 
-// told is an error as the client is told it.
-func (t *Turn) told(err error, seen bool) error {
-	if !seen && t.current < 0 {
-		if e := t.Exhausted(err); e != nil {
-			return e
-		}
+// Told is an upstream's error as the client is told it.
+func (t *Turn) Told(err error) error {
+	if e := t.Exhausted(err); e != nil {
+		return e
 	}
 	e := *llm.AsError(err)
 	e.Via = t.Via()
@@ -131,8 +129,8 @@ func (g *Group) askEmbed(req *llm.EmbedRequest) Ask {
 	return a
 }
 
-// askBody is askChat of a body.
-func (g *Group) askBody(w llm.Wish, body []byte) Ask {
+// AskBody is what is known of a request with a JSON body before it is sent.
+func (g *Group) AskBody(w llm.Wish, body []byte) Ask {
 	a := Ask{Wish: w}
 	if g.quotas {
 		a.Need = needOfBody(body)

@@ -14,8 +14,8 @@ import (
 // Upstream is one of those that answer for a deployment.
 type Upstream struct {
 	ID string // "" is none
-	// Endpoint and Region are what it is called by without an ID. Endpoint is another server's address, Region AWS's.
-	Endpoint, Region string
+	Endpoint string // of another server's, by which a client may name it too
+	Region   string // AWS's
 	Tier             int // lower ones are asked first
 	Weight           int // its share among those of its tier; at most 0 is never asked
 	Quota            Quota
@@ -97,18 +97,14 @@ func New(o Options) *Group {
 	return g
 }
 
-// labelsOf are the names by which upstreams are told apart. A single one without an id needs none.
+// labelsOf are the names by which upstreams are told apart: the id, or else the place in the list from 1. An endpoint or
+// a region is nothing for clients. A single one without an id needs no name.
 func labelsOf(upstreams []Upstream) []string {
-	labels, taken := make([]string, len(upstreams)), map[string]bool{}
+	labels := make([]string, len(upstreams))
 	for i, u := range upstreams {
-		label := cmp.Or(u.ID, u.Endpoint, u.Region, strconv.Itoa(i))
-		if len(upstreams) == 1 {
-			label = u.ID
+		if labels[i] = u.ID; u.ID == "" && len(upstreams) > 1 {
+			labels[i] = strconv.Itoa(i + 1)
 		}
-		for n := 2; taken[label]; n++ {
-			label = cmp.Or(u.ID, u.Endpoint, u.Region, strconv.Itoa(i)) + "#" + strconv.Itoa(n)
-		}
-		taken[label], labels[i] = true, label
 	}
 	return labels
 }
@@ -129,7 +125,7 @@ func (g *Group) named(name string) int {
 		}
 	}
 	for _, i := range g.order {
-		if g.labels[i] == name || g.upstreams[i].Endpoint == name {
+		if name == g.labels[i] || name == g.upstreams[i].Endpoint {
 			return i
 		}
 	}

@@ -51,7 +51,7 @@ func (m responses) Responses(ctx context.Context, req *llm.MessagesRequest) iter
 // pieces asks one upstream after the other until one begins to answer.
 func pieces(ctx context.Context, g *Group, req *llm.MessagesRequest, ask func(upstream int) iter.Seq2[llm.MessagesPiece, error]) iter.Seq2[llm.MessagesPiece, error] {
 	return func(yield func(llm.MessagesPiece, error) bool) {
-		turn, err := g.Begin(g.askBody(req.Wish, req.Body))
+		turn, err := g.Begin(g.AskBody(req.Wish, req.Body))
 		if err != nil {
 			yield(llm.MessagesPiece{}, err)
 			return
@@ -75,7 +75,7 @@ func (t *Turn) relay(ctx context.Context, answer iter.Seq2[llm.MessagesPiece, er
 				again = t.failed(ctx, err)
 			}
 			if !again {
-				yield(piece, t.told(err, seen))
+				yield(piece, t.Told(err))
 			}
 			return again
 		}

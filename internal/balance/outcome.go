@@ -42,6 +42,8 @@ type Failure struct {
 	Stated     bool          // the upstream said so itself
 	// Final says that no other upstream can do better.
 	Final bool
+	// Missing says that another one may have what was asked for.
+	Missing bool
 }
 
 // FailureOf is the failure that an error of a model is.
@@ -92,6 +94,9 @@ func statusOf(k llm.Kind) int {
 
 // retries says whether another upstream may do better.
 func (g *Group) retries(f Failure) bool {
+	if f.Missing {
+		return true
+	}
 	switch f.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return !f.Final

@@ -124,7 +124,7 @@ func (t *Turn) Fail(f Failure) (again bool) {
 // Exhausted is the error for the client in the place of the last one, when every upstream refused the request for its
 // rate; else it is nil. With one upstream alone, its own answer says it better.
 func (t *Turn) Exhausted(last error) *llm.Error {
-	if t.others || t.pinned >= 0 || !t.g.Several() || t.soonest == 0 {
+	if t.current >= 0 || t.others || t.pinned >= 0 || !t.g.Several() || t.soonest == 0 {
 		return nil
 	}
 	e := allThrottled(t.soonest, last)

@@ -27,7 +27,7 @@ func whole[T any](ctx context.Context, g *Group, a asking[T]) (answer T, via llm
 			return answer, turn.Via(), nil
 		}
 		again := turn.failed(ctx, err)
-		if err = turn.told(err, false); !again {
+		if err = turn.Told(err); !again {
 			break
 		}
 	}

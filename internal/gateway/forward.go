@@ -48,11 +48,14 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	answer, err := to.remote.Call(ctx, &proxy.Call{
 		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, ID: to.id, Wire: f.wire(), Set: set,
 		Private: to.pass.Caller.User == "", // an Authorization with a key of ours is nobody else's
+		Wish:    x.wish, Left: func() bool { return f.client.Err() != nil },
 	})
 	a := asked{r, x.charge.caller, to.Name}
 	if err != nil {
+		x.tally.fail(err)
 		return f.failed(g, a, err, body)
 	}
+	x.tally.reach(answer.Via)
 	if done, err := f.refused(g, a, answer, body); done {
 		return err
 	}

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	"outcrop/internal/balance"
 	"outcrop/internal/llm"
 )
 
@@ -31,6 +32,8 @@ type Answer struct {
 	Header http.Header // what of it is the client's to know
 	// Stream says that it is one of events.
 	Stream bool
+	// Via is which upstream answers, when the remote has several.
+	Via llm.Via
 
 	document bool // it is one JSON document, of which something is to be read
 	wire     Wire
@@ -39,6 +42,7 @@ type Answer struct {
 	clock    *clock
 	resp     *http.Response
 	quiet    time.Duration
+	turn     *balance.Turn // nil when nobody chose
 }
 
 // Piece is a part of an answer, as it came.
@@ -105,6 +109,9 @@ func mediaType(header string) string {
 func (a *Answer) Close() {
 	_ = a.resp.Body.Close() // what was wrong with the answer has been told
 	a.clock.stop()
+	if a.turn != nil {
+		a.turn.Done(nil) // unless it has been told what it cost
+	}
 }
 
 // Pieces are the answer as it comes. The last has Last; an error instead means that it broke off, and comes with
@@ -113,6 +120,9 @@ func (a *Answer) Pieces() iter.Seq2[Piece, error] {
 	return func(yield func(Piece, error) bool) {
 		defer a.Close()
 		a.clock.watch(a.quiet)
+		if a.turn != nil {
+			yield = a.counted(yield)
+		}
 		buffer := buffers.Get().(*[]byte)
 		defer buffers.Put(buffer)
 		switch {

@@ -12,9 +12,10 @@ import (
 )
 
 // outgoing is the request to the other server.
-func (r *Remote) outgoing(c *Call, body []byte) *http.Request {
-	header := carried(c.Header, len(r.header)+len(c.Set)+1)
-	if values := c.Header["Authorization"]; r.auth && !c.Private && len(values) > 0 {
+func (r *Remote) outgoing(c asking) *http.Request {
+	body := c.body
+	header := carried(c.Call.Header, len(c.header)+len(c.Set)+1)
+	if values := c.Call.Header["Authorization"]; r.auth && !c.Private && len(values) > 0 {
 		header["Authorization"] = values
 	}
 	for name, values := range r.defaults {
@@ -22,7 +23,7 @@ func (r *Remote) outgoing(c *Call, body []byte) *http.Request {
 			header[name] = values
 		}
 	}
-	maps.Copy(header, r.header)
+	maps.Copy(header, c.header)
 	maps.Copy(header, c.Set)
 	target := r.target(c.ID)
 	if target.RawQuery == "" {

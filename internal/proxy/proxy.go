@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"outcrop/internal/balance"
 	"outcrop/internal/llm"
 	"outcrop/internal/secret"
 )
@@ -23,6 +24,10 @@ type Options struct {
 	Endpoint  string
 	Key       secret.String
 	ExtraData secret.String
+	// Upstreams are, in the order of the Group's, what is sent of each in the place of those three. A Group that is
+	// nil has none to choose from.
+	Upstreams []Upstream
+	Group     *balance.Group
 	// OverrideName is the name that the other server gets for the deployment, or "".
 	OverrideName string
 	// Defaults is a JSON object of members that a request gets that lacks them, or nil.
@@ -39,12 +44,20 @@ type Options struct {
 	Total, Silence time.Duration
 }
 
+// Upstream is what the other server is told of one of its upstreams.
+type Upstream struct {
+	Endpoint       string
+	Key, ExtraData secret.String
+}
+
 // Remote is a deployment of another server. It is safe for concurrent use.
 type Remote struct {
 	url       *url.URL
-	header    http.Header // what every request gets
-	defaults  http.Header // what a request gets that lacks it
-	auth      bool        // the client's Authorization goes on
+	header    http.Header    // what every request gets
+	own       []http.Header  // header for each upstream of the group
+	group     *balance.Group // nil for none
+	defaults  http.Header    // what a request gets that lacks it
+	auth      bool           // the client's Authorization goes on
 	edit      edit
 	transport http.RoundTripper
 	total     time.Duration
@@ -68,19 +81,39 @@ func New(o Options) (*Remote, error) {
 		request.SetBasicAuth(u.User.Username(), password)
 		u.User = nil
 	}
-	for name, value := range map[string]string{
-		"X-Upstream-Endpoint": o.Endpoint, "X-Upstream-Key": o.Key.Reveal(), "X-Upstream-Extra-Data": o.ExtraData.Reveal(),
-		"X-Dial-Override-Name": o.OverrideName, "X-Dial-Deployment-Features": o.Features,
-	} {
-		if strings.ContainsAny(value, "\r\n\x00") {
-			return nil, fmt.Errorf("the value for the header %s has a line break", name)
+	if err := setAll(r.header, map[string]string{"X-Dial-Override-Name": o.OverrideName, "X-Dial-Deployment-Features": o.Features}); err != nil {
+		return nil, err
+	}
+	r.group = o.Group
+	for _, u := range o.Upstreams {
+		own := r.header.Clone()
+		if err := u.set(own); err != nil {
+			return nil, err
 		}
-		if value != "" {
-			r.header.Set(name, value)
-		}
+		r.own = append(r.own, own)
+	}
+	if err := (Upstream{o.Endpoint, o.Key, o.ExtraData}).set(r.header); err != nil {
+		return nil, err
 	}
 	r.edit, err = newEdit(o.Defaults, o.OverrideName)
 	return r, err
+}
+
+func (u Upstream) set(h http.Header) error {
+	return setAll(h, map[string]string{"X-Upstream-Endpoint": u.Endpoint, "X-Upstream-Key": u.Key.Reveal(), "X-Upstream-Extra-Data": u.ExtraData.Reveal()})
+}
+
+// setAll sets those headers that have a value.
+func setAll(h http.Header, values map[string]string) error {
+	for name, value := range values {
+		if strings.ContainsAny(value, "\r\n\x00") {
+			return fmt.Errorf("the value for the header %s has a line break", name)
+		}
+		if value != "" {
+			h.Set(name, value)
+		}
+	}
+	return nil
 }
 
 // connectTimeout is how long a connection may take: DIAL Core's client.connectTimeout.
@@ -111,6 +144,10 @@ type Call struct {
 	Set http.Header
 	// Wire is how the answer will be written.
 	Wire Wire
+	// Wish is which upstream the client wants.
+	Wish llm.Wish
+	// Left says whether the client has gone, for whom nobody else is asked; nil is that the context says it.
+	Left func() bool
 	// Private keeps the client's Authorization here, whatever the remote's options.
 	Private bool
 }
@@ -126,8 +163,26 @@ func (r *Remote) Call(ctx context.Context, c *Call) (*Answer, error) {
 	} else if err := checkID(c.ID); err != nil {
 		return nil, err
 	}
-	clock := newClock(ctx, r.total)
-	resp, err := r.transport.RoundTrip(r.outgoing(c, body).WithContext(clock.ctx)) //nolint:bodyclose // whoever has the answer does
+	switch {
+	case r.group == nil || r.group.Alone() && c.Wish.Upstream == "":
+		return r.ask(ctx, asking{c, body, r.header, r.total})
+	default:
+		return r.choose(ctx, c, body)
+	}
+}
+
+// asking is a call to one upstream.
+type asking struct {
+	*Call
+	body   []byte
+	header http.Header   // the remote's for the upstream
+	within time.Duration // 0 is without bound
+}
+
+// ask calls one upstream.
+func (r *Remote) ask(ctx context.Context, c asking) (*Answer, error) {
+	clock := newClock(ctx, c.within)
+	resp, err := r.transport.RoundTrip(r.outgoing(c).WithContext(clock.ctx)) //nolint:bodyclose // whoever has the answer does
 	if err != nil {
 		defer clock.stop()
 		return nil, clock.explain(err, "Failed to connect to upstream server")
