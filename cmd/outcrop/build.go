@@ -136,7 +136,7 @@ func callersOf(cfg *config.Config, p parts) (gateway.Authenticator, error) {
 }
 
 func deployment(m config.Model, p parts) (*catalog.Deployment, *balance.Group, error) {
-	asked := regionUpstreams(m)
+	asked := m.Active()
 	behind := balanced{name: m.Name, models: make([]*bedrock.Model, 0, len(asked))}
 	for _, upstream := range asked {
 		client, err := p.upstreams.client(settings(upstream, m.Region(upstream)))

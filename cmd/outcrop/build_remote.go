@@ -69,7 +69,7 @@ func remoteDeployment(m config.Model, p parts) (*catalog.Deployment, error) {
 	if err := addFeatures(d, m, p.remotes); err != nil {
 		return nil, err
 	}
-	return d, addRemotes(d, m, servers{p.groupOf(m, regionUpstreams(m), nil), p.remotes})
+	return d, addRemotes(d, m, servers{p.groupOf(m, m.Active(), nil), p.remotes})
 }
 
 // servers are how the servers of a deployment are reached, and chosen.
@@ -157,7 +157,7 @@ func remoteOf(m config.Model, in config.Interface, address string, by servers) (
 
 // upstreamsFor are what another server is told of each upstream in one interface.
 func upstreamsFor(m config.Model, in config.Interface) []proxy.Upstream {
-	return each(regionUpstreams(m), func(u config.Upstream) proxy.Upstream {
+	return each(m.Active(), func(u config.Upstream) proxy.Upstream {
 		values := u.For(in)
 		if m.Bedrock != "" { // whose upstream's own values are AWS's
 			values = u.Interfaces[in]

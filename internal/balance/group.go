@@ -13,12 +13,12 @@ import (
 
 // Upstream is one of those that answer for a deployment.
 type Upstream struct {
-	ID string // "" is none
+	ID       string // "" is none
 	Endpoint string // of another server's, by which a client may name it too
 	Region   string // AWS's
-	Tier             int // lower ones are asked first
-	Weight           int // its share among those of its tier; at most 0 is never asked
-	Quota            Quota
+	Tier     int    // lower ones are asked first
+	Weight   int    // its share among those of its tier; at most 0 is never asked
+	Quota    Quota
 }
 
 // Options make a Group.
