@@ -19,6 +19,7 @@ const (
 type names struct {
 	deployments  map[string]bool // what a role's limits may name
 	callable     map[string]pos  // models and applications, which share their names
+	limited      map[string]bool // models and routes: whose limits count
 	interceptors map[string]bool
 	translators  map[string]bool
 	global       map[string]bool // the global interceptors
@@ -28,7 +29,7 @@ type names struct {
 
 func collectNames(root *node) names {
 	n := names{
-		deployments: map[string]bool{}, callable: map[string]pos{}, interceptors: map[string]bool{}, translators: map[string]bool{}, global: map[string]bool{},
+		deployments: map[string]bool{}, limited: map[string]bool{}, callable: map[string]pos{}, interceptors: map[string]bool{}, translators: map[string]bool{}, global: map[string]bool{},
 		held: map[string]bool{}, asked: map[string]bool{},
 	}
 	for _, section := range root.members { // also of two of one name: both are checked
@@ -54,6 +55,9 @@ func collectNames(root *node) names {
 
 func (n *names) addDeployments(section member) {
 	collect(n.deployments, section.value)
+	if section.name == modelsSection || section.name == routesSection {
+		collect(n.limited, section.value)
+	}
 	if section.name == interceptorsSection {
 		collect(n.interceptors, section.value)
 	}

@@ -59,8 +59,12 @@ func readRoleLimits(l *loader, s spot, r *Role) {
 	}
 	for i, m := range s.members {
 		v := s.member(i)
-		if !l.incomplete && !l.deployments[m.name] {
-			l.warn(v.namedAt(m.pos), "limits of a deployment that does not exist", closest(m.name, l.deployments))
+		switch {
+		case l.incomplete || l.limited[m.name]:
+		case l.deployments[m.name]:
+			l.warn(v.namedAt(m.pos), "has no effect: models and routes are limited, as in DIAL; others by the models that they call", "limit those models")
+		default:
+			l.warn(v.namedAt(m.pos), "limits of a deployment that does not exist", closest(m.name, l.limited))
 		}
 		limit := RoleLimit{Deployment: m.name, Minute: Unlimited, Day: Unlimited, Week: Unlimited, Month: Unlimited, RequestHour: Unlimited, RequestDay: Unlimited}
 		if v.kind != null {
