@@ -70,10 +70,10 @@ func (m *Memory) lock(caller string, now time.Time) *shard {
 	return s
 }
 
-// sweep forgets what holds nothing: a month is over at the latest 31 days after it began.
+// sweep forgets what holds nothing: a month is over at the latest 31 days after it began, its last week 7 days later.
 func (s *shard) sweep(now time.Time) {
 	s.swept = now
-	over := now.Add(-32 * 24 * time.Hour).UnixMilli()
+	over := now.Add(-39 * 24 * time.Hour).UnixMilli()
 	for key, a := range s.accounts {
 		a.roll(now)
 		if a.reserved == 0 && a.minute.sum == 0 && a.hour.sum == 0 && a.tokens[Month].start < over && a.requests.start < over {
