@@ -2,7 +2,8 @@
 -- KEYS: account, caller, tickets. ARGV: numbers, ticket, what is kept of it. Numbers: the time (s), the starts of day, week and month (s),
 -- the lifetime of the counters (s), loose, tokens, requests and cost that are needed, tickets at a time, then the
 -- limits ('-': none) of tokens (minute, day, week, month), requests (hour, day) and cost (minute, day, week, month).
--- Returns whether it is admitted, whether there are too many tickets, for each limit whether it is over ('x'), what is
+-- Returns whether it is admitted, whether there are too many tickets, for each limit whether it is over ('x', and 'r' for
+-- what is reserved alone), what is
 -- used, and when the minute of tokens, the hour of requests and the minute of cost have room (0: they do).
 local word = '(%S+) '
 local now, ds, ws, ms, ttl, loose, needt, needq, needc, most, t1, t2, t3, t4, q1, q2, c1, c2, c3, c4 =
@@ -10,40 +11,43 @@ local now, ds, ws, ms, ttl, loose, needt, needq, needc, most, t1, t2, t3, t4, q1
 now = tonumber(now)
 loose = loose == '1'
 most = tonumber(most)
-local a = account(KEYS[1], now, tonumber(ds), tonumber(ws), tonumber(ms), true)
-local c = caller(KEYS[2], now, tonumber(ds), tonumber(ws), tonumber(ms), true)
+local a = account(KEYS[1], now, tonumber(ds), tonumber(ws), tonumber(ms))
+local c = caller(KEYS[2], now, tonumber(ds), tonumber(ws), tonumber(ms))
 local th, tl = amount(needt)
 local qh, ql = amount(needq)
 local ch, cl = amount(needc)
 
--- full says whether a limit has no room for what is needed.
+-- full says whether a limit has no room for what is needed ('x'), or would have but for what is reserved ('r').
 local function full(limit, h, l, rh, rl, nh, nl)
-  if limit == '-' then return false end
+  if limit == '-' then return '.' end
   local i, m = amount(limit)
-  if loose then return not above(i, m, h, l) end
-  h, l = plus(h, l, rh, rl)
-  h, l = plus(h, l, nh, nl)
-  return above(h, l, i, m)
+  local function fits(h, l)
+    if not above(i, m, h, l) then return false end
+    if loose then return true end
+    h, l = plus(h, l, nh, nl)
+    return not above(h, l, i, m)
+  end
+  if not fits(h, l) then return 'x' end
+  return fits(plus(h, l, rh, rl)) and '.' or 'r'
 end
 
--- room is the step at which so many buckets have gone that there is room for what is needed, or for anything if that
--- is beyond the limit.
-local function room(limit, key, p, last, h, l, rh, rl, nh, nl)
+-- room is the interval in which so many buckets have gone that there is room for what is needed, or that none is used
+-- if that is beyond the limit. What is reserved may be given back at any time: 0 if only that is in the way.
+local function room(limit, key, p, last, h, l, nh, nl)
   local i, m = amount(limit)
-  if loose then rh, rl = 0, 0 end
-  if loose or above(nh, nl, i, m) then nh, nl = 0, 1 end
-  h, l = plus(h, l, rh, rl)
+  if nh == 0 and nl == 0 then nl = 1 end
+  if above(nh, nl, i, m) then nh, nl = i, m end
   h, l = plus(h, l, nh, nl)
+  if not above(h, l, i, m) then return 0 end
   local fields = {}
-  for s = last - 59, last do fields[#fields + 1] = p .. (s % 60) end
-  for n, v in ipairs(redis.call('HMGET', key, unpack(fields))) do
+  for s = 1, 60 do fields[s] = p .. ((last + s) % 60) end
+  for s, v in ipairs(redis.call('HMGET', key, unpack(fields))) do
     if v then
-      local j, k = amount(v)
-      h, l = minus(h, l, j, k)
-      if not above(h, l, i, m) then return last - 60 + n + 60 end
+      h, l = minus(h, l, amount(v))
+      if not above(h, l, i, m) then return last + s end
     end
   end
-  return last + 1
+  return last + 60
 end
 
 local over = {
@@ -54,32 +58,25 @@ local over = {
   full(c3, c.wh, c.wl, c.rh, c.rl, ch, cl), full(c4, c.Mh, c.Ml, c.rh, c.rl, ch, cl),
 }
 local many = most > 0 and c.n >= most
-local admitted = not many
-local marks = ''
-for _, o in ipairs(over) do
-  if o then admitted = false end
-  marks = marks .. (o and 'x' or '.')
-end
+local marks = table.concat(over)
+local admitted = not many and marks == '..........'
 local answer = (admitted and '1 ' or '0 ') .. (many and '1 ' or '0 ') .. marks .. ' ' .. used(a, c)
 if not admitted then
   answer = answer ..
-    ' ' .. (over[1] and room(t1, KEYS[1], 't', a.ts, a.mh, a.ml, a.rh, a.rl, th, tl) or 0) ..
-    ' ' .. (over[5] and room(q1, KEYS[1], 'q', a.qs, a.hh, a.hl, 0, 0, qh, ql) or 0) ..
-    ' ' .. (over[7] and room(c1, KEYS[2], 'c', c.cs, c.mh, c.ml, c.rh, c.rl, ch, cl) or 0)
-end
-if admitted then
+    ' ' .. (over[1] ~= '.' and room(t1, KEYS[1], 't', a.ts, a.mh, a.ml, th, tl) or 0) ..
+    ' ' .. (over[5] ~= '.' and room(q1, KEYS[1], 'q', a.qs, a.hh, a.hl, qh, ql) or 0) ..
+    ' ' .. (over[7] ~= '.' and room(c1, KEYS[2], 'c', c.cs, c.mh, c.ml, ch, cl) or 0)
+else
   if not loose then
-    a.rh, a.rl = plus(a.rh, a.rl, th, tl)
-    c.rh, c.rl = plus(c.rh, c.rl, ch, cl)
+    if th > 0 or tl > 0 then put(a, 'tr', text(plus(a.rh, a.rl, th, tl))) end
+    if ch > 0 or cl > 0 then put(c, 'cr', text(plus(c.rh, c.rl, ch, cl))) end
   end
-  a.hh, a.hl = plus(a.hh, a.hl, qh, ql)
-  a.qh, a.ql = plus(a.qh, a.ql, qh, ql)
-  bucket(KEYS[1], 'q', a.qs, qh, ql)
+  requests(a, qh, ql)
   if ARGV[2] ~= '' then
-    c.n = c.n + 1
+    put(c, 'n', c.n + 1)
     redis.call('HSET', KEYS[3], ARGV[2], ARGV[3])
   end
 end
-saveaccount(a, ttl)
-savecaller(c, ttl)
+save(a, ttl)
+save(c, ttl)
 return answer

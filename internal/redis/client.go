@@ -10,11 +10,10 @@ import (
 	"github.com/redis/rueidis"
 )
 
-// How often a server that is away is asked again, and how many commands in a row may be late until it counts as such.
+// How soon and how often a server that is away is asked again.
 const (
-	probeEvery  = 100 * time.Millisecond
+	probeFirst  = 5 * time.Millisecond
 	probeAtMost = time.Second
-	lateAtMost  = 2
 )
 
 // Client is a connection to Redis. While the server is away its commands fail at once, and it is asked again and
@@ -31,7 +30,6 @@ type Client struct {
 	append, take script
 
 	down   atomic.Pointer[Down] // nil while it is up
-	late   atomic.Int32         // commands in a row that ran out of time
 	wake   chan struct{}
 	closed context.Context
 	close  context.CancelFunc
@@ -100,9 +98,6 @@ func (c *Client) do(ctx context.Context, cmd rueidis.Completed) (rueidis.RedisRe
 func (c *Client) judge(ctx context.Context, err error) error {
 	switch {
 	case err == nil || rueidis.IsRedisNil(err):
-		if c.late.Load() != 0 {
-			c.late.Store(0)
-		}
 		return nil
 	case over(ctx):
 		return context.Cause(ctx)
@@ -111,9 +106,8 @@ func (c *Client) judge(ctx context.Context, err error) error {
 	if d.answered {
 		return d // of this command alone
 	}
-	if !isTimeout(err) || c.late.Add(1) >= lateAtMost {
-		c.fail(d)
-	}
+	// One that ran out of time as well: the next would have to wait for a connection.
+	c.fail(d)
 	return d
 }
 
@@ -142,7 +136,7 @@ func (c *Client) fail(d *Down) {
 // watch asks a server that is away again and again.
 func (c *Client) watch() {
 	for {
-		pause := probeEvery
+		pause := probeFirst
 		for c.down.Load() != nil {
 			select {
 			case <-c.closed.Done():
@@ -172,7 +166,6 @@ func (c *Client) probe(ctx context.Context) {
 		}
 		return
 	}
-	c.late.Store(0)
 	if c.down.Swap(nil) != nil {
 		c.log.Info("Redis answers", "address", c.address)
 	}

@@ -6,8 +6,8 @@
 //	{outcrop}PREFIX:v:KEY       string   kv.Store, with its lifetime
 //	{outcrop}PREFIX:l:KEY       list     kv.Lists, with its lifetime
 //	{outcrop}PREFIX:b:TOPIC     channel  kv.Bus
-//	{outcrop}PREFIX:a:ACCOUNT   hash     tokens and requests of a caller and deployment; goes when its month is over
-//	{outcrop}PREFIX:c:CALLER    hash     cost and running requests of a caller; goes when its month is over
+//	{outcrop}PREFIX:a:ACCOUNT   hash     tokens and requests of a caller and deployment; goes when its windows are over
+//	{outcrop}PREFIX:c:CALLER    hash     cost and running requests of a caller; goes when its windows are over
 //	{outcrop}PREFIX:replicas    zset     replicas whose tickets may have to be settled for them
 //	{outcrop}PREFIX:alive:ID    string   heartbeat of a replica, 15 s
 //	{outcrop}PREFIX:t:ID        hash     open tickets of a replica, and their notes

@@ -226,7 +226,9 @@ func TestSettlementsAreBounded(t *testing.T) {
 	b.want(10, 0, 0)
 	server.Stop()
 	l = redis.NewLimits(client, redis.LimitsOptions{QueueBytes: 2000})
-	for taken = 0; l.Settle(s); taken++ {
+	taken = 0
+	for l.Settle(s) {
+		taken++
 	}
 	if taken < 2 || taken > 8 {
 		t.Errorf("%d were taken of 2000 bytes", taken)

@@ -82,7 +82,7 @@ func eventually(t testing.TB, what string, holds func() bool) {
 		if holds() {
 			return
 		}
-		<-time.After(10 * time.Millisecond)
+		<-time.After(time.Millisecond)
 	}
 	t.Fatalf("waited in vain for %s", what)
 }

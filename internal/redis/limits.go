@@ -128,7 +128,7 @@ func (l *Limits) Read(ctx context.Context, at limit.Moment, accounts []limit.Acc
 	for _, a := range accounts {
 		keys = append(keys, l.accountKey(a), l.callerKey(a.Caller))
 	}
-	r, err := l.client.script(ctx, &l.read, keys, []string{string(appendMoment(nil, &at))})
+	r, err := l.client.script(ctx, &l.read, keys, []string{string(appendWord(appendMoment(nil, &at), lifetime(&at)))})
 	if err != nil {
 		return nil, err
 	}

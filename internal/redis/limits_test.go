@@ -124,7 +124,7 @@ func TestLimitsReserveAndSettle(t *testing.T) {
 	}
 	b.want(10, 1, money.Dollar)
 	_, v = b.admit(func(a *limit.Admission) { a.Limits.Tokens[limit.Day] = 19 })
-	if v.Admitted || !v.Tokens[limit.Day] || v.Tokens[limit.Week] || v.RetryAfter != 12*time.Hour || v.Used != use(10, 1, money.Dollar) {
+	if v.Admitted || !v.Tokens[limit.Day] || v.Tokens[limit.Week] || v.RetryAfter != time.Second || v.Used != use(10, 1, money.Dollar) {
 		t.Errorf("%+v", v)
 	}
 	if _, v = b.admit(func(a *limit.Admission) { a.Limits.Tokens[limit.Day] = 20 }); !v.Admitted {
@@ -197,7 +197,7 @@ func TestLimitsOfMinuteAndHour(t *testing.T) {
 	}
 	refused(60, 200, 29500*time.Millisecond)
 	refused(160, 200, 59500*time.Millisecond)
-	refused(1000, 150, 29500*time.Millisecond) // beyond its limit: any room counts
+	refused(1000, 150, 59500*time.Millisecond) // beyond its limit: when nothing is used
 	b.now = b.now.Add(29 * time.Second)        // 12:00:59.5
 	if got := b.used().Tokens[limit.Minute]; got != 150 {
 		t.Errorf("used after 59.5 s: %d", got)
@@ -233,7 +233,7 @@ func TestLimitsOfTheCalendar(t *testing.T) {
 		{time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC), 0, 7, 7},
 		{time.Date(2026, 11, 30, 0, 0, 0, 0, time.UTC), 0, 0, 7},
 		{time.Date(2026, 12, 1, 0, 0, 0, 0, time.UTC), 0, 0, 0},
-		{noon(), 7, 7, 7}, // reading changed nothing
+		{time.Date(2026, 11, 30, 23, 59, 59, 0, time.UTC), 0, 0, 7}, // a clock that is behind
 	} {
 		b.now = c.at
 		u := b.used()
@@ -241,14 +241,17 @@ func TestLimitsOfTheCalendar(t *testing.T) {
 			t.Errorf("%s: %+v", c.at, u)
 		}
 	}
-	// A replica whose clock is behind at midnight counts into the new day.
+	// A replica whose clock is behind at midnight counts into the day before.
 	b.now = time.Date(2026, 11, 26, 0, 0, 0, 0, time.UTC)
 	a, _ = b.admit(nil)
 	b.now = b.now.Add(-time.Second)
 	b.settle(a, limit.Amounts{Tokens: 2}, "")
 	b.settled()
+	if u := b.used(); u.Tokens[limit.Day] != 2 {
+		t.Errorf("the day before: %+v", u)
+	}
 	b.now = b.now.Add(2 * time.Second)
-	if u := b.used(); u.Tokens[limit.Day] != 2 || u.Tokens[limit.Week] != 9 {
+	if u := b.used(); u.Tokens[limit.Day] != 0 || u.Tokens[limit.Week] != 9 {
 		t.Errorf("%+v", u)
 	}
 }
@@ -265,7 +268,7 @@ func TestLimitsAfterAClockWasWrong(t *testing.T) {
 	spend()
 	b.now = noon()
 	spend()
-	if u := b.used(); u.Tokens[limit.Minute] != 10 || u.Tokens[limit.Day] != 10 {
+	if u := b.used(); u.Tokens[limit.Minute] != 10 || u.Tokens[limit.Day] != 5 {
 		t.Errorf("%+v", u)
 	}
 	b.now = noon().Add(time.Minute)

@@ -51,7 +51,7 @@ func (o *Options) client() (rueidis.ClientOption, error) {
 		DisableCache:      true,
 		DisableRetry:      true,
 		PipelineMultiplex: -1, // one connection: the more commands go in one packet, the less each costs
-		Dialer:            net.Dialer{Timeout: time.Second, KeepAlive: 5 * time.Second},
+		Dialer:            net.Dialer{Timeout: max(2*o.Timeout, 500*time.Millisecond), KeepAlive: 5 * time.Second},
 		ConnWriteTimeout:  5 * time.Second,
 		// Sized for commands of some hundred bytes: a connection has one of each.
 		ReadBufferEachConn: 64 << 10, WriteBufferEachConn: 64 << 10,

@@ -33,14 +33,19 @@ func appendMoment(b []byte, at *limit.Moment) []byte {
 	return b
 }
 
-// lifetime is how long counters have to live, in seconds: until the month is over, and a day for clocks that differ.
+// lifetime is how long counters have to live, in seconds: until the last of the windows is over (a week may be it), and
+// a day for clocks that differ.
 func lifetime(at *limit.Moment) int64 {
-	const day = 24 * 60 * 60
-	left := int64(40 * day)
-	if end := at.End[limit.Month]; !end.IsZero() {
-		left = min(left, max(0, end.Unix()-at.Now.Unix()))
+	const day, most = 24 * 60 * 60, 40 * 24 * 60 * 60
+	now, left := at.Now.Unix(), int64(0)
+	for _, w := range [...]limit.Window{limit.Day, limit.Week, limit.Month} {
+		if end := at.End[w]; end.IsZero() {
+			left = most
+		} else {
+			left = max(left, end.Unix()-now)
+		}
 	}
-	return left + day
+	return min(left, most) + day
 }
 
 // appendAdmission adds the numbers of an admission: see admit.lua.
@@ -152,7 +157,7 @@ func verdict(answer string, a *limit.Admission) (v limit.Verdict, ok bool) {
 		}
 	}
 	apart(&v, marks)
-	v.RetryAfter = retryAfter(&v, &a.Moment, rooms)
+	v.RetryAfter = retryAfter(marks, &a.Moment, rooms)
 	return v, true
 }
 
@@ -160,37 +165,37 @@ func verdict(answer string, a *limit.Admission) (v limit.Verdict, ok bool) {
 func apart(v *limit.Verdict, marks string) {
 	windows := countedWindows()
 	for i, w := range windows.tokens {
-		v.Tokens[w] = marks[i] == 'x'
+		v.Tokens[w] = marks[i] != '.'
 	}
 	for i, w := range windows.requests {
-		v.Requests[w] = marks[4+i] == 'x'
+		v.Requests[w] = marks[4+i] != '.'
 	}
 	for i, w := range windows.cost {
-		v.Cost[w] = marks[6+i] == 'x'
+		v.Cost[w] = marks[6+i] != '.'
 	}
 }
 
-// retryAfter is when the latest of the windows has room. The rooms are when the minute of tokens (s), the hour of
-// requests (min) and the minute of cost (s) have.
-func retryAfter(v *limit.Verdict, at *limit.Moment, rooms [3]int64) time.Duration {
-	var latest time.Duration
+// soon is when requests that run now may have ended.
+const soon = time.Second
+
+// retryAfter is when the latest of the windows has room, were it not for what is reserved: that may be given back at
+// any time. The rooms are when the minute of tokens (s), the hour of requests (min) and the minute of cost (s) have.
+func retryAfter(marks string, at *limit.Moment, rooms [3]int64) time.Duration {
+	latest := soon
 	until := func(t time.Time) { latest = max(latest, t.Sub(at.Now)) }
-	if v.Tokens[limit.Minute] {
-		until(time.Unix(rooms[0], 0))
+	for i, unit := range [...]int64{1, 60, 1} {
+		if rooms[i] > 0 {
+			until(time.Unix(unit*rooms[i], 0))
+		}
 	}
-	if v.Requests[limit.Hour] {
-		until(time.Unix(60*rooms[1], 0))
-	}
-	if v.Cost[limit.Minute] {
-		until(time.Unix(rooms[2], 0))
-	}
-	for _, w := range [...]limit.Window{limit.Day, limit.Week, limit.Month} {
-		if v.Tokens[w] || v.Requests[w] || v.Cost[w] {
+	windows := countedWindows()
+	for i, w := range windows.tokens {
+		if w != limit.Minute && (marks[i] == 'x' || marks[6+i] == 'x') {
 			until(at.End[w])
 		}
 	}
-	if v.Concurrent {
-		latest = max(latest, time.Second)
+	if marks[5] == 'x' {
+		until(at.End[limit.Day])
 	}
 	return latest
 }

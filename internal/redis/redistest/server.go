@@ -126,7 +126,7 @@ func (s *Server) pings() bool {
 	if err != nil {
 		return false
 	}
-	defer conn.Close()
+	defer end(conn)
 	reply := make([]byte, 64)
 	if conn.SetDeadline(time.Now().Add(time.Second)) != nil {
 		return false

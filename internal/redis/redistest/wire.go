@@ -2,6 +2,7 @@ package redistest
 
 import (
 	"context"
+	"io"
 	"net"
 	"sync"
 	"testing"
@@ -54,7 +55,7 @@ func (w *Wire) Cut() {
 	defer w.mu.Unlock()
 	w.cut = true
 	for c := range w.conns {
-		c.Close()
+		end(c)
 	}
 }
 
@@ -70,18 +71,18 @@ func (w *Wire) Mend() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.conns {
-		c.Close()
+		end(c)
 	}
 	w.cut, w.deaf = false, false
 }
 
 func (w *Wire) carry(near net.Conn) {
-	defer near.Close()
+	defer end(near)
 	far, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", w.to)
 	if err != nil || !w.add(near, far) {
 		return
 	}
-	defer far.Close()
+	defer end(far)
 	defer w.remove(near, far)
 	go w.copy(far, near, false)
 	w.copy(near, far, true)
@@ -89,8 +90,8 @@ func (w *Wire) carry(near net.Conn) {
 
 // copy carries bytes until one side ends; answers only while the wire is not deaf.
 func (w *Wire) copy(to, from net.Conn, answers bool) {
-	defer to.Close()
-	defer from.Close()
+	defer end(to)
+	defer end(from)
 	b := make([]byte, 64<<10)
 	for {
 		n, err := from.Read(b)
@@ -114,7 +115,7 @@ func (w *Wire) add(conns ...net.Conn) bool {
 	defer w.mu.Unlock()
 	if w.cut {
 		for _, c := range conns {
-			c.Close()
+			end(c)
 		}
 		return false
 	}
@@ -131,3 +132,6 @@ func (w *Wire) remove(conns ...net.Conn) {
 		delete(w.conns, c)
 	}
 }
+
+// end closes a connection: what is under way is lost, as it should be.
+func end(c io.Closer) { c.Close() }
