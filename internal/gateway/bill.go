@@ -12,8 +12,9 @@ import (
 // bills are those of the calls of other servers that have not ended: what such a server asks of the gateway with
 // the key of its call goes on the bill of that call, and of the calls that it came through.
 type bills struct {
-	mu   sync.Mutex
-	open map[string]*bill // by the span of the call
+	shared *shared // with other replicas; nil for none
+	mu     sync.Mutex
+	open   map[string]*bill // by the span of the call
 }
 
 func newBills() *bills { return &bills{open: map[string]*bill{}} }
@@ -21,6 +22,9 @@ func newBills() *bills { return &bills{open: map[string]*bill{}} }
 // bill is what the models have cost that one call led to. A nil bill is nobody's.
 type bill struct {
 	above *bill // of the call that this one came from
+	span  string
+	from  *shared // other replicas add to it there; nil when none does
+	far   *shared // it is another replica's, and added to there; nil for one of this process
 
 	mu     sync.Mutex
 	lines  []openai.ModelUsage // by model, in the order of the first uses
@@ -32,7 +36,10 @@ const maxLines = 1000
 
 // start opens the bill of a call, for whoever comes with its span.
 func (b *bills) start(span string, above *bill) *bill {
-	started := &bill{above: above}
+	started := &bill{above: above, span: span}
+	if b.shared != nil && b.shared.lists != nil {
+		started.from = b.shared
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.open[span] = started
@@ -53,7 +60,10 @@ func (b *bills) of(pass *auth.Pass) *bill {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return b.open[pass.Span]
+	if here := b.open[pass.Span]; here != nil {
+		return here
+	}
+	return b.elsewhere(pass)
 }
 
 // add puts what a model of this server cost on the bill of a call that came here, and on those above.
@@ -76,6 +86,10 @@ func (b *bill) own(model string, u llm.Usage) {
 }
 
 func (b *bill) line(model string, u llm.Usage, nested bool) {
+	if b.far != nil {
+		b.send(model, u)
+		return
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.nested = b.nested || nested

@@ -123,6 +123,7 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 		data := piece.Bytes
 		if piece.Last {
 			f.settle(&piece)
+			f.collect()
 			data = piece.With(f.bill.statistics(piece.Told, a.Stream))
 		}
 		if data, err = f.names.rename(data, a, piece.Last); err != nil {

@@ -14,6 +14,7 @@ import (
 	"outcrop/internal/auth"
 	"outcrop/internal/catalog"
 	"outcrop/internal/fetch"
+	"outcrop/internal/kv"
 	"outcrop/internal/limit"
 	"outcrop/internal/llm"
 	"outcrop/internal/proxy"
@@ -62,6 +63,11 @@ type Options struct {
 	Routes []Route
 	// Secret is what ids and thinking that clients keep are sealed with; nil is a secret of this process alone.
 	Secret []byte
+	// Shared is what this process and its replicas have in common, SharedLists and Bus likewise: per-request keys,
+	// thinking, responses, bills. Secret must be the same at all of them. nil is for a process alone.
+	Shared      kv.Store
+	SharedLists kv.Lists
+	Bus         kv.Bus
 	// Hold keeps what this gateway needs of its deployments, for an answer that is made while nobody waits, until it
 	// is let go; nil when nothing has to be kept.
 	Hold func() (release func())
@@ -191,7 +197,7 @@ func newGateway(o Options) (*Gateway, error) {
 	g.bodies.New = func() any { return new([]byte) }
 	if o.Before != nil {
 		g.vault, g.bills, g.responses, g.outputs = o.Before.vault, o.Before.bills, o.Before.responses, o.Before.outputs
-	} else if err = g.begin(o.Secret); err != nil {
+	} else if err = g.begin(&o); err != nil {
 		return nil, err
 	}
 	if g.hold = o.Hold; g.hold == nil {
@@ -207,11 +213,22 @@ func newGateway(o Options) (*Gateway, error) {
 }
 
 // begin makes what outlives configurations.
-func (g *Gateway) begin(secret []byte) (err error) {
-	if g.vault, err = newVault(usualVaultLimits()); err == nil {
-		g.responses, err = newResponses(secret)
+func (g *Gateway) begin(o *Options) error {
+	common, err := newShared(o)
+	if err != nil {
+		return err
 	}
-	return err
+	if g.vault, err = newVault(usualVaultLimits()); err != nil {
+		return err
+	}
+	if g.vault.far, err = newFarVault(common); err != nil {
+		return err
+	}
+	if g.responses, err = newResponses(o.Secret); err != nil {
+		return err
+	}
+	g.bills.shared = common
+	return g.responses.share(common)
 }
 
 // ServeHTTP gives every request an id, an access log line, and a reply even when a handler panics.

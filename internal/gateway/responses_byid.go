@@ -43,12 +43,13 @@ func (g *Gateway) handleCancelResponse(x *exchange, r *http.Request, caller auth
 	if err != nil {
 		return g.atOtherServer(x, r, responseCall{caller, id, err, func(b catalog.Beside) *proxy.Remote { return b.CancelResponse }})
 	}
-	if k.cancel == nil {
+	if !k.running {
 		return x.replyJSON(k.object)
 	}
-	k.cancel()
-	object := openai.WithStatus(k.object, "cancelled")
-	g.responses.keep(&keptResponse{id: id, owner: caller.ID(), object: object, cancel: nil})
+	object, err := g.responses.cancel(caller, k, openai.WithStatus(k.object, "cancelled"))
+	if err != nil {
+		return x.refuse(err)
+	}
 	return x.replyJSON(object)
 }
 
@@ -70,7 +71,7 @@ type responseCall struct {
 func (g *Gateway) atOtherServer(x *exchange, r *http.Request, c responseCall) error {
 	kept, err := g.responses.openID(c.caller, c.id)
 	if err != nil {
-		if llm.AsError(c.unless).Kind == llm.KindForbidden {
+		if kind := llm.AsError(c.unless).Kind; kind == llm.KindForbidden || kind == llm.KindUnavailable {
 			err = c.unless
 		}
 		return x.refuse(err)

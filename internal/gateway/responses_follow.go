@@ -33,18 +33,22 @@ func (g *Gateway) forwardResponse(x *exchange, a asked, to *step, body []byte, b
 		}
 		to.lasting = cmp.Or(g.follows, usualFollow)
 	}
-	err := g.forwardAs(x, a.r, to, body, names)
 	if !background {
+		return g.forwardAs(x, a.r, to, body, names)
+	}
+	job := &followedResponse{exchange: x.apart(), g: g, to: to, ends: func() { g.responses.leave(a.caller) }}
+	followed := false
+	defer func() { // also when the handler panics
+		if !followed {
+			job.end()
+		}
+	}()
+	if err := g.forwardAs(x, a.r, to, body, names); err != nil || !names.last.Running() {
 		return err
 	}
-	job := &followedResponse{exchange: x.apart(), g: g, to: to, id: names.last.ID, ends: func() { g.responses.finish(a.caller, "", nil) }}
-	if err != nil || !names.last.Running() {
-		job.end()
-		return err
-	}
-	job.charge, job.span = x.charge, x.span
+	job.id, job.charge, job.span = names.last.ID, x.charge, x.span
 	x.operation, x.charge = usage.Other, charge{} // the job is what costs
-	job.release = g.hold()
+	followed, job.release = true, g.hold()
 	go job.run()
 	return nil
 }

@@ -279,7 +279,7 @@ func TestKeptResponsesAreBounded(t *testing.T) {
 	}
 	s.limits.entries, s.limits.bytes, s.limits.entry = 3, 1000, 500
 	caller := auth.Caller{Project: "a"}
-	s.keep(&keptResponse{id: "job", owner: caller.ID(), cancel: func() {}})
+	s.keep(&keptResponse{id: "job", owner: caller.ID(), running: true, cancel: func() {}})
 	for i := range 5 {
 		s.put(caller, fmt.Sprint(i), []byte("small"))
 	}

@@ -26,12 +26,14 @@ func (g *Gateway) background(x *exchange, p *response) error {
 	}
 	queued := openai.BareResponse(p.env, "queued", nil)
 	ctx, cancel := context.WithCancel(context.Background())
-	g.responses.keep(&keptResponse{id: p.env.ID, owner: p.caller.ID(), object: queued, cancel: cancel})
+	g.responses.start(&keptResponse{id: p.env.ID, owner: p.caller.ID(), object: queued, cancel: cancel, lost: openai.BareResponse(p.env, "failed", errLost)})
 	job := &responseJob{exchange: x.apart(), p: p, ctx: ctx, release: g.hold()}
 	x.operation, x.charge = usage.Other, charge{} // the job is what costs
 	go job.run(cancel)
 	return openai.WriteResponse(x, queued, p.env, nil)
 }
+
+var errLost = &llm.Error{Kind: llm.KindUnavailable, Message: "The server that was making the response has ended before it was done: ask again."}
 
 // responseJob is a response that is made while nobody waits.
 type responseJob struct {

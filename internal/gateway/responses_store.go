@@ -18,13 +18,15 @@ import (
 )
 
 // responses are what the Responses API keeps in this process: finished responses that their clients may want again,
-// and those that are made in the background. It is bounded and may forget the oldest. It outlives configurations.
+// and those that are made in the background. It is bounded and may forget the oldest. It outlives configurations. Of
+// replicas that share a store each keeps here what it is making, and what the store could not take (farResponses).
 //
 // Of a response that another server keeps nothing is kept here: what has to be known of it is in its id, sealed.
 type responses struct {
 	aead   cipher.AEAD
 	limits responseLimits
 	now    func() time.Time
+	far    *farResponses // nil for a process alone
 
 	mu    sync.Mutex
 	kept  map[string]*list.Element // of *keptResponse, by id
@@ -49,8 +51,11 @@ type keptResponse struct {
 	id, owner string
 	object    []byte
 	expires   time.Time
-	// cancel ends the job that makes it; nil when it is made.
-	cancel func()
+	// running says that it is being made: by this process if there is a cancel, which ends the job.
+	running bool
+	cancel  func()
+	ended   bool   // the job has, or is about to be told so
+	lost    []byte // the response if the job does not end, for other replicas
 }
 
 // newResponses keeps nothing yet. The secret seals ids; nil is one that dies with the process.
@@ -75,17 +80,31 @@ func newResponses(secret []byte) (*responses, error) {
 // responsePrefix begins the ids of DIAL's responses.
 const responsePrefix = "resp_dial_"
 
+// ownIDLength is that of an id of newID; those of other servers' responses are longer.
+const ownIDLength = len(responsePrefix) + 26
+
 // newID is that of a response of this process.
 func (s *responses) newID() string { return responsePrefix + rand.Text() }
 
 // put keeps a finished response.
 func (s *responses) put(caller auth.Caller, id string, object []byte) {
-	s.keep(&keptResponse{id: id, owner: caller.ID(), object: object})
+	k := &keptResponse{id: id, owner: caller.ID(), object: object}
+	if s.far == nil || len(object) > s.limits.entry {
+		s.keep(k)
+		return
+	}
+	ctx, cancel := s.far.apart()
+	defer cancel()
+	if err := s.far.put(ctx, k); err != nil {
+		s.far.failed("a response is known to this replica alone", err)
+		s.keep(k)
+	}
 }
 
 func (s *responses) keep(k *keptResponse) {
 	if len(k.object) > s.limits.entry {
-		return // it is answered, and cannot be got again
+		s.drop(k.id) // it cannot be got again
+		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -102,7 +121,7 @@ func (s *responses) shrink() {
 	for e := s.order.Front(); e != nil; {
 		next, k := e.Next(), e.Value.(*keptResponse)
 		tooMany := len(s.kept) > s.limits.entries || s.bytes > s.limits.bytes
-		if k.cancel == nil && (tooMany || now.After(k.expires)) {
+		if !k.running && (tooMany || now.After(k.expires)) {
 			s.forget(e)
 		} else if !tooMany && now.Before(k.expires) {
 			return
@@ -122,18 +141,37 @@ func (s *responses) forget(e *list.Element) {
 }
 
 // find is the caller's response with that id.
-func (s *responses) find(caller auth.Caller, id string) (keptResponse, error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	e, ok := s.kept[id]
-	if !ok || s.now().After(e.Value.(*keptResponse).expires) && e.Value.(*keptResponse).cancel == nil {
-		return keptResponse{}, noResponse()
+func (s *responses) find(caller auth.Caller, id string) (k keptResponse, err error) {
+	k, ok := s.here(id)
+	if !ok {
+		far, err := s.far.find(id)
+		if err != nil {
+			return keptResponse{}, err
+		}
+		k = *far
 	}
-	k := e.Value.(*keptResponse)
 	if k.owner != caller.ID() {
 		return keptResponse{}, notOwner()
 	}
-	return *k, nil
+	return k, nil
+}
+
+// here is a response that this process keeps.
+func (s *responses) here(id string) (keptResponse, bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.kept[id]
+	if !ok {
+		return keptResponse{}, false
+	}
+	k := e.Value.(*keptResponse)
+	return *k, k.running || !s.now().After(k.expires)
+}
+
+func (s *responses) drop(id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.forget(s.kept[id])
 }
 
 // remove forgets the caller's response, and ends the job that makes it.
@@ -142,13 +180,77 @@ func (s *responses) remove(caller auth.Caller, id string) error {
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	s.forget(s.kept[id])
-	s.mu.Unlock()
+	if s.far != nil {
+		if err = s.far.remove(&k); err != nil && k.cancel == nil {
+			return err
+		}
+	}
+	s.drop(id)
 	if k.cancel != nil {
 		k.cancel()
 	}
 	return nil
+}
+
+// start keeps a response that is being made, whose cancel ends the job.
+func (s *responses) start(k *keptResponse) {
+	k.running = true
+	s.keep(k)
+	if s.far != nil {
+		s.far.begin(k)
+		s.watch()
+	}
+}
+
+// end gives a response that is being made its end, and says whether it did: it may have come to another before.
+func (s *responses) end(k keptResponse, object []byte) bool {
+	if k.cancel != nil && s.closed(k.id) == nil {
+		return false
+	}
+	last := &keptResponse{id: k.id, owner: k.owner, object: object}
+	if s.far == nil {
+		s.keep(last)
+		return true
+	}
+	won, err := s.far.end(last)
+	if err != nil && k.cancel != nil {
+		s.keep(last) // the job's own word
+		return true
+	}
+	s.drop(k.id)
+	return won
+}
+
+// closed is a job of this process that ends now; nil when it has ended, or is none.
+func (s *responses) closed(id string) *keptResponse {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	e, ok := s.kept[id]
+	if !ok {
+		return nil
+	}
+	k := e.Value.(*keptResponse)
+	if !k.running || k.ended {
+		return nil
+	}
+	k.ended = true
+	return k
+}
+
+// cancel ends a response that is being made, and is it as it is then.
+func (s *responses) cancel(caller auth.Caller, k keptResponse, cancelled []byte) ([]byte, error) {
+	if !s.end(k, cancelled) {
+		last, err := s.find(caller, k.id) // it has ended otherwise
+		return last.object, err
+	}
+	if k.cancel != nil {
+		k.cancel()
+	} else if s.far != nil {
+		ctx, done := s.far.apart()
+		defer done()
+		s.far.tell(ctx, k.id)
+	}
+	return cancelled, nil
 }
 
 // begin takes a place for a job of the caller.
@@ -169,16 +271,23 @@ func (s *responses) begin(caller auth.Caller) error {
 	return nil
 }
 
-// finish gives the place back. The response replaces what was kept of it, unless that has been removed.
-func (s *responses) finish(caller auth.Caller, id string, object []byte) {
+// leave gives the place back.
+func (s *responses) leave(caller auth.Caller) {
 	s.mu.Lock()
+	defer s.mu.Unlock()
 	if s.jobs[caller.ID()]--; s.jobs[caller.ID()] <= 0 {
 		delete(s.jobs, caller.ID())
 	}
-	_, wanted := s.kept[id]
-	s.mu.Unlock()
-	if wanted {
-		s.keep(&keptResponse{id: id, owner: caller.ID(), object: object})
+}
+
+// finish gives the place back. The response replaces what was kept of it, unless it has been cancelled or removed.
+func (s *responses) finish(caller auth.Caller, id string, object []byte) {
+	s.leave(caller)
+	if k, ok := s.here(id); ok && k.running {
+		s.end(k, object)
+	}
+	if s.far != nil {
+		s.unwatch()
 	}
 }
 

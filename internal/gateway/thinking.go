@@ -12,6 +12,7 @@ import (
 // bare text of it, which some send (Vercel's AI SDK does), gives way to the original: no model would believe
 // it.
 func (v *vault) recall(o owner, req *llm.ChatRequest) {
+	v.fetch(o, req.Messages)
 	for i := range req.Messages {
 		m := &req.Messages[i]
 		if m.Role == llm.RoleAssistant && asksUnexplained(m.Parts) {
@@ -92,6 +93,8 @@ func (v *vault) keep(o owner, calls []recordedCall) {
 	for _, c := range calls {
 		if len(c.before.Lead)+len(c.before.Near) > 0 {
 			v.put(o, c.id, c.before)
+		} else {
+			v.far.without(o.key(c.id))
 		}
 	}
 }

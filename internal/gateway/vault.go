@@ -19,10 +19,12 @@ import (
 // refuses to go on thinking (https://docs.aws.amazon.com/bedrock/latest/userguide/claude-messages-extended-thinking.html).
 //
 // It is a cache and may lose anything: it is bounded, it forgets what nobody has asked for in a while,
-// and its key dies with the process. What it holds is encrypted, each entry bound to its owner.
+// and its key dies with the process. What it holds is encrypted, each entry bound to its owner. Replicas that share a
+// store have each other's entries (farVault).
 type vault struct {
 	aead   cipher.AEAD
 	limits vaultLimits
+	far    *farVault // of other replicas; nil for none
 
 	mu      sync.Mutex
 	entries map[vaultKey]*list.Element // of vaultEntry
@@ -89,8 +91,12 @@ func (v *vault) put(o owner, call string, t thinking) {
 		return
 	}
 	key := o.key(call)
-	sealed := v.aead.Seal(nil, nil, plain, key[:])
+	v.keepPlain(key, plain)
+	v.far.put(key, plain)
+}
 
+func (v *vault) keepPlain(key vaultKey, plain []byte) {
+	sealed := v.aead.Seal(nil, nil, plain, key[:])
 	v.mu.Lock()
 	defer v.mu.Unlock()
 	v.drop(v.entries[key])
