@@ -17,7 +17,7 @@ const (
 	// does not prolong it.
 	thoughtLifetime = 8 * time.Hour
 	// maxRecalled is how many calls of one history are asked after, the latest ones, and recallsAtOnce how many at a time.
-	maxRecalled    = 256
+	maxRecalled   = 256
 	recallsAtOnce = 16
 	// maxThoughtless is how many calls without a thought are remembered, and thoughtlessFor for how long.
 	maxThoughtless = 50_000
