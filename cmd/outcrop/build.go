@@ -44,6 +44,7 @@ type parts struct {
 	buckets    *gateway.Buckets   // nil for names that are not secret
 	settings   *config.Settings   // never nil
 	hold       func() (release func())
+	common     common // with other replicas; see share
 	limits     *limit.Limiter
 	retriable  []int             // statuses that another upstream is asked for, besides the usual: of one configuration
 	catalogue  *models.Catalogue // of prices; nil for none but the configuration's
@@ -109,6 +110,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 		Metadata: true, Ready: p.ready, Record: p.record, Before: p.before, Passes: p.passes,
 		MaxBody: p.settings.MaxBody, MaxUpload: p.settings.MaxUpload,
 		Routes: routes, Consents: p.consents, Operations: p.operations, Buckets: p.buckets,
+		Shared: p.common.store, SharedLists: p.common.lists, Bus: p.common.bus,
 		Secret: sealingSecret(p.settings), Hold: p.hold, BackgroundLifetime: p.settings.BackgroundTTL, BackgroundPoll: p.settings.BackgroundPoll,
 	})
 	return g, deployments, err
