@@ -56,6 +56,8 @@ func newBucket(q Quota, now time.Time) bucket {
 const (
 	// refusal is how much of a quota is believed after a throttle that it did not foresee, down to leastPart.
 	refusal, leastPart = 0.9, 0.3
+	// margin is for what is guessed of a request.
+	margin = 1.25
 	// recovery is how much of the whole quota is believed again in a second.
 	recovery = 0.001
 )
@@ -77,7 +79,7 @@ func (b *bucket) fits(now time.Time, a *Ask) bool {
 		return true
 	}
 	b.fill(now)
-	return (b.quota.TokensPerMinute <= 0 || b.tokens >= b.quota.reserved(a)) && (b.quota.RequestsPerMinute <= 0 || b.requests >= 1)
+	return (b.quota.TokensPerMinute <= 0 || b.tokens >= margin*b.quota.reserved(a)) && (b.quota.RequestsPerMinute <= 0 || b.requests >= 1)
 }
 
 // left is the part of the quota that is left, 1 without one.
