@@ -39,8 +39,10 @@ func TestCore(t *testing.T) {
 		}
 		var log bytes.Buffer
 		upstream := &fixturetest.Upstream{T: t}
-		upstream.Front = coreHandler(t, a, cfg, memnet.Serve(t, upstream), &log)
+		prompts := promptLogOf(t, a)
+		upstream.Front = coreHandler(t, coreParts{a, cfg, prompts}, memnet.Serve(t, upstream), &log)
 		a.Play(t, upstream.Front, upstream, &log)
+		prompts.compare(t, a)
 	})
 }
 
@@ -74,9 +76,17 @@ func loadFixture(t *testing.T, a *fixturetest.Archive) (cfg *config.Config, prob
 	return cfg, problems
 }
 
+// coreParts are what a fixture is played with.
+type coreParts struct {
+	archive *fixturetest.Archive
+	config  *config.Config
+	prompts *prompted // nil when nobody looks
+}
+
 // coreHandler serves the configuration as serve does, with all servers behind the transport.
-func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, transport http.RoundTripper, log *bytes.Buffer) http.Handler {
+func coreHandler(t *testing.T, parts coreParts, transport http.RoundTripper, log *bytes.Buffer) http.Handler {
 	t.Helper()
+	a, cfg := parts.archive, parts.config
 	catalogue, err := models.Load()
 	if err != nil {
 		t.Fatal(err)
@@ -99,6 +109,7 @@ func coreHandler(t *testing.T, a *fixturetest.Archive, cfg *config.Config, trans
 		t.Fatal(err)
 	}
 	p.operations = coreOperations{cfg, a.Section("changed config"), p.tokens}
+	parts.prompts.keep(&p)
 	handler, _, err := build(cfg, p)
 	if err != nil {
 		t.Fatal(err)

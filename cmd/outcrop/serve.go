@@ -119,6 +119,11 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if l.parts.buckets, err = bucketsOf(l.parts.settings); err != nil {
 		return err
 	}
+	stopPrompts, err := l.logPrompts(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopPrompts()
 	l.parts.consents = agreed
 	if err := l.begin(f, stderr); err != nil {
 		return err

@@ -111,6 +111,7 @@ func (g *Gateway) readAny(x *exchange, r *http.Request) (body []byte, release fu
 		release()
 		return nil, nil, bodyError(r.Context(), err)
 	}
+	x.talk.asked(body)
 	// The connection is read on while the answer is written, to notice a client that leaves.
 	if err := x.allow(time.Time{}); err != nil {
 		release()

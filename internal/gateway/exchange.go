@@ -45,8 +45,10 @@ type exchange struct {
 	stream     bool // the client wants one
 	wish       llm.Wish
 	trace      trace  // that the client says it belongs to
+	self       string // the span of this request, "" when nobody is told of traces
 	span       string // of the call to another server, or ""
 	tally      tally
+	talk       *talk                            // nil when the prompt log wants none
 	fail       func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
 	routine    bool                             // nobody reads the log line of such a request unless it fails
 	status     int                              // 0 until the header is written
@@ -106,6 +108,7 @@ func (x *exchange) Write(b []byte) (int, error) {
 		}
 		x.renewed = max(now, 1)
 	}
+	x.talk.said(b)
 	return x.ResponseWriter.Write(b)
 }
 

@@ -70,7 +70,8 @@ func (g *Gateway) feature(x *exchange, r *http.Request, f feature) error {
 	}
 	defer release()
 	pass, set := f.caller.Next(f.Name), http.Header{headerRequestID: {x.id}}
-	traceOf(r.Header).enter(pass, set)
+	x.trace.enter(pass, set)
+	x.span = pass.Span
 	key := g.passes.Issue(pass)
 	defer g.passes.Revoke(key)
 	set["Api-Key"] = []string{key}

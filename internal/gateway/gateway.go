@@ -45,6 +45,10 @@ type Options struct {
 	// Record gets the Entry of every request that has ended, but for probes, in the request's goroutine; nil
 	// for nobody.
 	Record func(usage.Entry)
+	// PromptLog says what of a request the prompt log has beside its Entry; nil for no such log.
+	PromptLog *PromptLog
+	// Traces give requests their places in traces; nil is for nobody to tell of any.
+	Traces *Traces
 	// Limits admit requests and count what they use, by Rules; nil for no limits.
 	Limits *limit.Limiter
 	Rules  *limit.Rules
@@ -132,6 +136,9 @@ type Gateway struct {
 	maxBody     int64
 	maxUpload   int64
 	record      func(usage.Entry)
+	promptLog   *PromptLog
+	traces      *Traces
+	prices      map[string]*usage.Price // by deployment, for the prompt log
 	limits      *limit.Limiter
 	rules       *limit.Rules
 	outputs     *outputs
@@ -188,6 +195,10 @@ func newGateway(o Options) (*Gateway, error) {
 	}
 	g.bills, g.outputs, g.idPrefix = newBills(), &outputs{}, rand.Text()[:13]+"-"
 	g.limits, g.rules = o.Limits, o.Rules
+	g.traces = o.Traces
+	if g.promptLog = o.PromptLog; g.promptLog != nil {
+		g.prices = pricesOf(o.Deployments)
+	}
 	var err error
 	if g.buckets == nil {
 		if g.buckets, err = usualBuckets(); err != nil {

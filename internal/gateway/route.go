@@ -78,6 +78,7 @@ func (g *Gateway) handleRoute(x *exchange, r *http.Request, t *Route) error {
 	if err != nil {
 		return x.refuse(refusal(err))
 	}
+	g.observe(x, r, caller)
 	if x.project, x.user = caller.Project, caller.LogName; t.Roles != nil && !caller.HasAny(t.Roles) {
 		return x.refuse(&llm.Error{Kind: llm.KindForbidden, Message: "Forbidden route"})
 	}
@@ -108,7 +109,8 @@ func (g *Gateway) carry(x *exchange, r *http.Request, t *Route, caller auth.Call
 	}
 	defer release()
 	pass, set := caller.Next(t.Name), http.Header{headerRequestID: {x.id}}
-	traceOf(r.Header).enter(pass, set)
+	x.trace.enter(pass, set)
+	x.span = pass.Span
 	key := g.passes.Issue(pass)
 	defer g.passes.Revoke(key)
 	set["Api-Key"] = []string{key}

@@ -116,6 +116,7 @@ func (g *Gateway) knownIn(fail func(http.ResponseWriter, error), pattern string,
 			return x.refuse(refusal(err))
 		}
 		x.project, x.user = caller.Project, caller.LogName
+		g.observe(x, r, caller)
 		return h(x, r, caller)
 	})
 }

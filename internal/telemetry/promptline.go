@@ -1,6 +1,7 @@
 package telemetry
 
 import (
+	"cmp"
 	"maps"
 	"slices"
 	"strconv"
@@ -40,8 +41,12 @@ func (f headerFilter) entry(dst []byte, e *usage.Entry) []byte {
 	dst = f.whose(dst, t)
 	dst = appendTokenUsage(dst, e)
 	dst = appendPerModel(dst, t.PerModel)
-	dst = member(append(dst, ','), "deployment", e.Deployment)
-	dst = member(append(dst, ','), "parent_deployment", e.Calling)
+	deployment := e.Deployment
+	if len(t.Path) > 0 { // on the way to it that is an interceptor
+		deployment = t.Path[len(t.Path)-1]
+	}
+	dst = member(append(dst, ','), "deployment", deployment)
+	dst = member(append(dst, ','), "parent_deployment", t.Parent)
 	dst = appendStrings(append(dst, `,"execution_path":`...), t.Path)
 	dst = strconv.AppendInt(append(dst, `,"operation_duration_ms":`...), e.Finished.Milliseconds(), 10)
 	said := !t.Secured && t.Response != nil
@@ -49,7 +54,7 @@ func (f headerFilter) entry(dst []byte, e *usage.Entry) []byte {
 		dst = jsonscan.AppendString(append(dst, `,"assembled_response":`...), string(assemble(t.Response)))
 	}
 	dst = member(append(dst, `,"trace":{`...), "trace_id", e.Trace)
-	dst = member(append(dst, ','), "core_span_id", e.Span)
+	dst = member(append(dst, ','), "core_span_id", cmp.Or(e.Call, e.Span)) // calls that it led to name that as theirs
 	dst = member(append(dst, ','), "core_parent_span_id", e.Parent)
 	dst = member(append(dst, `},"request":{`...), "protocol", t.Protocol)
 	dst = member(append(dst, ','), "method", t.Method)

@@ -22,12 +22,12 @@ import (
 
 func talking() usage.Entry {
 	return usage.Entry{
-		Project: "EPM", User: "hash", Deployment: "model", Calling: "app", Status: 200, Began: time.Date(2026, 8, 1, 12, 0, 0, 123_000_000, time.FixedZone("", 7200)),
+		Project: "EPM", User: "hash", Deployment: "model", Status: 200, Began: time.Date(2026, 8, 1, 12, 0, 0, 123_000_000, time.FixedZone("", 7200)),
 		Finished: 1500 * time.Millisecond, Trace: "t", Span: "s", Parent: "p",
 		Usage: llm.Usage{Input: 19, Output: 33, CacheRead: 4, Reasoning: 2}, Cost: 552_000_000, Priced: true,
 		Talk: &usage.Talk{
 			Protocol: "HTTP/1.1", Method: "POST", URI: "/openai/deployments/model/chat/completions", Conversation: "conv-1", Title: "Manager",
-			Path: []string{"EPM", "app", "model"}, UpstreamURI: "http://up", Request: []byte("{\"a\":\"\x01\b\u2028é\"}"),
+			Parent: "app", Path: []string{"EPM", "app", "model"}, UpstreamURI: "http://up", Request: []byte("{\"a\":\"\x01\b\u2028é\"}"),
 			Response: []byte(`{"id":"1"}`), PerModel: []usage.ModelUsage{{Model: "model", Usage: llm.Usage{Input: 19, Output: 33}, Cost: 552_000_000, Priced: true}},
 		},
 	}

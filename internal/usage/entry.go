@@ -13,6 +13,7 @@ type Entry struct {
 	ID, RequestID string
 	// Trace, Span and Parent are its place in a trace, hex; "" when it has none.
 	Trace, Span, Parent string
+	Sampled             bool   // the trace is told of
 	Call                string // the span of the call to another server, "" for none
 	Project             string // who asked, "" when that is not known
 	User                string // of a token, as logs may have it; "" for a key
@@ -70,7 +71,8 @@ type Terms struct {
 type Talk struct {
 	Protocol, Method, URI string
 	Conversation, Title   string   // X-CONVERSATION-ID and X-JOB-TITLE
-	Path                  []string // the deployments it came through, and who asked first (executionPath)
+	Path                  []string // who asked first, the deployments it came through, and the one that was asked (executionPath)
+	Parent                string   // the deployment that asked, interceptors aside; "" for none
 	UpstreamURI           string
 	// Secured leaves the bodies out. Request and Response are as they were received and sent.
 	Secured           bool
