@@ -52,7 +52,7 @@ func (s *shared) failed(what string, err error) {
 		return
 	}
 	s.missed.Add(-missed)
-	s.log.LogAttrs(context.Background(), slog.LevelWarn, what, slog.Int64("failures", missed), slog.Any("error", err))
+	s.log.LogAttrs(context.Background(), slog.LevelWarn, "what replicas share cannot be used", slog.String("so", what), slog.Int64("failures", missed), slog.Any("error", err))
 }
 
 // seal is the cipher of one purpose, the same at all replicas.
