@@ -221,6 +221,43 @@ func TestAJobEndsOnce(t *testing.T) {
 	}
 }
 
+// TestAJobThatEndsWhileItIsLookedAt is never told as lost, and never twice in two ways.
+func TestAJobThatEndsWhileItIsLookedAt(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		model := &slow{takes: time.Hour, goOn: make(chan struct{})}
+		store, a, b := pair(t, model)
+		_, text := askResponses(t, a, http.MethodPost, "", inBackground)
+		id := idIn(t, text)
+		store.before = func(key string) {
+			if key == farLease(id) { // the other replica has read that it is being made
+				store.before = nil
+				close(model.goOn)
+				synctest.Wait()
+			}
+		}
+		if _, text := askResponses(t, b, http.MethodGet, "/"+id, ""); !strings.Contains(text, `"status":"completed"`) {
+			t.Error(text)
+		}
+
+		model.goOn = make(chan struct{})
+		_, text = askResponses(t, a, http.MethodPost, "", inBackground)
+		id = idIn(t, text)
+		var cancelled string
+		store.before = func(key string) {
+			if key == farEnd(id) { // it has its response, and cannot tell
+				store.before = nil
+				_, cancelled = askResponses(t, a, http.MethodPost, "/"+id+"/cancel", "{}")
+			}
+		}
+		store.away.Store(true)
+		close(model.goOn)
+		synctest.Wait()
+		if _, text := askResponses(t, a, http.MethodGet, "/"+id, ""); !strings.Contains(text, `"status":"completed"`) || strings.Contains(cancelled, "cancelled") {
+			t.Errorf("%s, after %s", text, cancelled)
+		}
+	})
+}
+
 // TestAJobWhoseReplicaIsKilled has failed when its lease has lapsed, and stays so.
 func TestAJobWhoseReplicaIsKilled(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -27,6 +27,7 @@ type faultyStore struct {
 	*kv.Memory
 	gets, takes atomic.Int32
 	away        atomic.Bool
+	before      func(key string) // each Get and Claim
 }
 
 var errStoreAway = errors.New("connection refused")
@@ -40,8 +41,16 @@ func (s *faultyStore) fail() error {
 	return nil
 }
 
+// meanwhile is what else goes on.
+func (s *faultyStore) meanwhile(key string) {
+	if s.before != nil {
+		s.before(key)
+	}
+}
+
 func (s *faultyStore) Get(ctx context.Context, key string) ([]byte, error) {
 	s.gets.Add(1)
+	s.meanwhile(key)
 	if err := s.fail(); err != nil {
 		return nil, err
 	}
@@ -56,6 +65,7 @@ func (s *faultyStore) Put(ctx context.Context, key string, value []byte, lifetim
 }
 
 func (s *faultyStore) Claim(ctx context.Context, key string, value []byte, lifetime time.Duration) (bool, error) {
+	s.meanwhile(key)
 	if err := s.fail(); err != nil {
 		return false, err
 	}
