@@ -51,6 +51,7 @@ type Metrics struct {
 	options  Options
 	registry *prometheus.Registry
 	vectors
+	accounts                       accounts
 	inFlight                       prometheus.Gauge
 	generation, reloaded, reloadAt prometheus.Gauge // nil without a configuration
 	failedAt, skipped              prometheus.Gauge // as the three
@@ -62,7 +63,7 @@ type Metrics struct {
 
 // New returns metrics in a registry of their own.
 func New(o Options) *Metrics {
-	m := &Metrics{options: o, registry: prometheus.NewRegistry(), vectors: newVectors()}
+	m := &Metrics{options: o, registry: prometheus.NewRegistry(), vectors: newVectors(), accounts: newAccounts()}
 	m.served.Store(&map[string]Deployment{})
 	m.rows.Store(&map[rowKey]*row{})
 	m.inFlight = m.gauge("outcrop_requests_in_flight", "Requests that are being answered, streams included; probes are not counted.")
@@ -86,6 +87,7 @@ func New(o Options) *Metrics {
 		m.registry.MustRegister(newProviders(o.Providers))
 	}
 	m.registry.MustRegister(m.vectors.all()...)
+	m.registry.MustRegister(m.accounts.all()...)
 	m.registry.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	return m
 }
@@ -168,6 +170,7 @@ func (m *Metrics) end(d Deployment) {
 // forget ends the series of a deployment.
 func (m *Metrics) forget(name string) {
 	m.vectors.forget(name)
+	m.accounts.forget(name)
 	rows := map[rowKey]*row{}
 	for key, r := range *m.rows.Load() {
 		if key.deployment != name {
@@ -180,9 +183,12 @@ func (m *Metrics) forget(name string) {
 // Record takes the Entry of a request into the metrics.
 func (m *Metrics) Record(e usage.Entry) {
 	deployment := m.name(e.Deployment)
-	key := rowKey{deployment, e.Operation, e.Status, ""}
+	key := rowKey{deployment: deployment, operation: e.Operation, status: e.Status}
 	if e.Failed {
 		key.failure = e.Kind.String()
+	}
+	if deployment == e.Deployment { // of the configuration, and so are its upstreams
+		key.upstream, key.region = e.Upstream, e.Region
 	}
 	r, ok := (*m.rows.Load())[key]
 	if !ok {
@@ -191,6 +197,12 @@ func (m *Metrics) Record(e usage.Entry) {
 	r.record(&e)
 	if e.Throttled {
 		m.throttles.WithLabelValues(deployment, e.Region).Inc()
+	}
+	if e.Instead != "" {
+		m.accounts.fallbacks.WithLabelValues(deployment, m.name(e.Instead)).Inc()
+	}
+	if e.Lost {
+		m.accounts.lost.WithLabelValues(deployment).Inc()
 	}
 }
 
@@ -213,6 +225,8 @@ type rowKey struct {
 	operation  usage.Operation
 	status     int
 	failure    string // the error's kind, "" for none
+	// Of the upstream that was asked last, "" for none.
+	upstream, region string
 }
 
 // row are the series of requests that have the same key, bound: to find them by their labels costs more than to
@@ -222,6 +236,7 @@ type row struct {
 	// What follows is nil where no model answers.
 	duration, first, perToken prometheus.Observer
 	tokens                    [tokenTypes]prometheus.Observer
+	account                   account
 }
 
 // row binds the series of a key.
@@ -257,6 +272,7 @@ func (m *Metrics) bind(key rowKey) *row {
 	r.duration = m.duration.WithLabelValues(key.deployment, operation, provider, key.failure)
 	r.first = m.first.WithLabelValues(key.deployment, operation, provider)
 	r.perToken = m.perToken.WithLabelValues(key.deployment, operation, provider)
+	r.account = m.accounts.bind(key)
 	for i := range r.tokens {
 		r.tokens[i] = m.tokens.WithLabelValues(key.deployment, operation, provider, tokenNames()[i])
 	}
@@ -269,6 +285,7 @@ func (r *row) record(e *usage.Entry) {
 		return
 	}
 	r.duration.Observe(e.Finished.Seconds())
+	r.account.record(e)
 	if e.Stream && e.FirstToken > 0 {
 		r.first.Observe(e.FirstToken.Seconds())
 		if n := e.Usage.Output; n > 1 && !e.Failed {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"outcrop/internal/llm"
+	"outcrop/internal/money"
 	"outcrop/internal/telemetry"
 	"outcrop/internal/usage"
 )
@@ -40,6 +41,17 @@ func full() *telemetry.Metrics {
 	})
 	m.Serve([]telemetry.Deployment{{Name: "chat", Region: "us-east-1", Model: "us.m-v1:0", Ends: time.Unix(1_900_000_000, 0)}, {Name: "old"}})
 	m.Reloaded(1, time.Unix(1_700_000_000, 0))
+	m.WatchUpstreams(func() []telemetry.Upstream {
+		return []telemetry.Upstream{{
+			Deployment: "chat", Upstream: "a", Region: "us-east-1", Back: 3 * time.Second, Running: 2, Throttles: 4, Failures: 5, TokensUsed: 0.5, RequestsUsed: -1,
+		}}
+	})
+	m.WatchLimits(func() telemetry.Limits { return telemetry.Limits{Up: true, Reserved: 2, Admitted: 1} })
+	m.WatchLedger(func() telemetry.Ledger { return telemetry.Ledger{Lag: time.Second, Applied: 7, Failures: 1} })
+	m.WatchReplicas(func() int { return 2 })
+	m.WatchPromptLog(func() telemetry.PromptLogStats {
+		return telemetry.PromptLogStats{Written: 1, Bytes: 2, Dropped: 3, Failed: 4, Waiting: 5}
+	})
 	m.Record(entry("chat"))
 	return m
 }
@@ -48,6 +60,7 @@ func entry(deployment string) usage.Entry {
 	return usage.Entry{
 		Deployment: deployment, Operation: usage.Chat, Status: 200, Stream: true, Region: "us-east-1",
 		FirstToken: 300 * time.Millisecond, Finished: 2300 * time.Millisecond,
+		Upstream: "a", Attempts: 2, Waited: 200 * time.Millisecond, Cost: money.Dollar / 4, Saved: money.Dollar / 8, Priced: true,
 		Usage: llm.Usage{Input: 10, Output: 21, CacheRead: 5, CacheWrite: 2, Reasoning: 7},
 	}
 }
@@ -81,7 +94,10 @@ func named(all []string, line string) string {
 // TestEveryMetric: testdata/metrics.txt lists what is exported, for dashboards and alerts to be held to.
 func TestEveryMetric(t *testing.T) {
 	const file = "testdata/metrics.txt"
-	got := catalogue(scrape(t, full()))
+	m, unhappy := full(), entry("chat")
+	unhappy.Instead, unhappy.Lost, unhappy.Failed, unhappy.Kind, unhappy.Limited = "old", true, true, llm.KindRateLimited, true
+	m.Record(unhappy)
+	got := catalogue(scrape(t, m))
 	if *update {
 		if err := os.WriteFile(file, []byte(got), 0o600); err != nil {
 			t.Fatal(err)
