@@ -63,9 +63,10 @@ func table() []row {
 		{floor: 2, pkg: "internal/limit", internal: []string{"journal", "money"}},
 		{floor: 2, pkg: "internal/usage", internal: []string{"llm", "money"}},
 		{
-			floor: 3, pkg: "internal/ledger", internal: []string{"journal", "money", "usage"},
+			floor: 3, pkg: "internal/ledger", internal: []string{"journal", "llm", "money", "usage"},
 			external: []string{"github.com/jackc/pgx/v5/...", "modernc.org/sqlite"},
 		},
+		{floor: 4, pkg: "internal/ledger/ledgertest", internal: []string{"journal", "ledger", "llm", "money", "usage"}, external: []string{"github.com/google/go-cmp/cmp", "github.com/jackc/pgx/v5/..."}, testOnly: true},
 		{floor: 3, pkg: "internal/redis", internal: []string{"journal", "kv", "limit", "money"}, external: []string{"github.com/redis/rueidis"}},
 		{floor: 1, pkg: "internal/redis/redistest", testOnly: true},
 		{floor: 4, pkg: "internal/catalog", internal: []string{"auth", "llm", "proxy", "usage"}},

@@ -1,0 +1,2 @@
+DROP TABLE usage_positions;
+DROP TABLE usage_hours;

@@ -1,0 +1,67 @@
+-- Sums of an hour, UTC, of what has the same names. Amounts of money are in micro-dollars and, beside them, 1e-12 dollars,
+-- so that neither their sums nor sums of sums overflow. Durations are in microseconds.
+CREATE TABLE usage_hours (
+    hour BIGINT NOT NULL, -- its beginning, seconds since 1970
+    deployment TEXT NOT NULL,
+    instead TEXT NOT NULL, -- the fallback that answered, or ''
+    model TEXT NOT NULL,
+    project TEXT NOT NULL,
+    username TEXT NOT NULL,
+    upstream TEXT NOT NULL,
+    region TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    tier TEXT NOT NULL,
+    requests BIGINT NOT NULL,
+    errors BIGINT NOT NULL,
+    limited BIGINT NOT NULL,
+    canceled BIGINT NOT NULL,
+    throttled BIGINT NOT NULL,
+    lost BIGINT NOT NULL,
+    priced BIGINT NOT NULL,
+    unpriced BIGINT NOT NULL,
+    input BIGINT NOT NULL,
+    output BIGINT NOT NULL,
+    cache_read BIGINT NOT NULL,
+    cache_write BIGINT NOT NULL,
+    cache_write_1h BIGINT NOT NULL,
+    reasoning BIGINT NOT NULL,
+    images BIGINT NOT NULL,
+    queries BIGINT NOT NULL,
+    cost_micro BIGINT NOT NULL,
+    cost_pico BIGINT NOT NULL,
+    saved_micro BIGINT NOT NULL,
+    saved_pico BIGINT NOT NULL,
+    duration_us BIGINT NOT NULL,
+    own_us BIGINT NOT NULL,
+    first_us BIGINT NOT NULL,
+    firsts BIGINT NOT NULL,
+    -- how many took up to 50, 100, 200, 300, 500, 750 ms, 1, 1.5, 2, 3, 5, 7.5, 10, 15, 20, 30, 60, 120, 300 s, and longer
+    took_0 BIGINT NOT NULL,
+    took_1 BIGINT NOT NULL,
+    took_2 BIGINT NOT NULL,
+    took_3 BIGINT NOT NULL,
+    took_4 BIGINT NOT NULL,
+    took_5 BIGINT NOT NULL,
+    took_6 BIGINT NOT NULL,
+    took_7 BIGINT NOT NULL,
+    took_8 BIGINT NOT NULL,
+    took_9 BIGINT NOT NULL,
+    took_10 BIGINT NOT NULL,
+    took_11 BIGINT NOT NULL,
+    took_12 BIGINT NOT NULL,
+    took_13 BIGINT NOT NULL,
+    took_14 BIGINT NOT NULL,
+    took_15 BIGINT NOT NULL,
+    took_16 BIGINT NOT NULL,
+    took_17 BIGINT NOT NULL,
+    took_18 BIGINT NOT NULL,
+    took_19 BIGINT NOT NULL,
+    PRIMARY KEY (hour, deployment, instead, model, project, username, upstream, region, operation, tier)
+) WITHOUT ROWID;
+
+-- How far the notes of each outbox have been counted.
+CREATE TABLE usage_positions (
+    outbox TEXT PRIMARY KEY,
+    position TEXT NOT NULL,
+    updated BIGINT NOT NULL
+);
