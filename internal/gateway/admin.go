@@ -47,6 +47,16 @@ type SkippedEntity struct {
 	Reason string `json:"reason"`
 }
 
+// operator routes to a handler for administrators that needs Operations.
+func (g *Gateway) operator(pattern string, h handler) {
+	g.admin(pattern, func(x *exchange, r *http.Request) error {
+		if g.operations == nil {
+			return x.refuse(&llm.Error{Kind: llm.KindNotServed, Message: "This server has no configuration that could be reloaded."})
+		}
+		return h(x, r)
+	})
+}
+
 // admin routes to a handler for administrators.
 func (g *Gateway) admin(pattern string, h handler) {
 	g.known(pattern, func(x *exchange, r *http.Request, caller auth.Caller) error {
@@ -57,8 +67,6 @@ func (g *Gateway) admin(pattern string, h handler) {
 			})
 		case caller.Pass != nil:
 			return x.refuse(&llm.Error{Kind: llm.KindForbidden, Message: "A per-request key may not do this, though its user is an administrator."})
-		case g.operations == nil:
-			return x.refuse(&llm.Error{Kind: llm.KindNotServed, Message: "This server has no configuration that could be reloaded."})
 		}
 		return h(x, r)
 	})

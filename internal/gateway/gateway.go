@@ -63,6 +63,8 @@ type Options struct {
 	Buckets *Buckets
 	// Operations are for administrators; nil for none.
 	Operations Operations
+	// Ledger tells administrators what was used; nil for none.
+	Ledger Ledger
 	// Routes are paths beside those of the API, for other servers.
 	Routes []Route
 	// Secret is what ids and thinking that clients keep are sealed with; nil is a secret of this process alone.
@@ -133,6 +135,7 @@ type Gateway struct {
 	consents    Consents
 	buckets     *Buckets
 	operations  Operations
+	ledger      Ledger
 	maxBody     int64
 	maxUpload   int64
 	record      func(usage.Entry)
@@ -183,7 +186,7 @@ func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
 		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
 		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
-		configured: routesInOrder(o.Routes), buckets: o.Buckets, operations: o.Operations, follows: o.BackgroundLifetime, polls: o.BackgroundPoll,
+		configured: routesInOrder(o.Routes), buckets: o.Buckets, operations: o.Operations, ledger: o.Ledger, follows: o.BackgroundLifetime, polls: o.BackgroundPoll,
 		maxBody: cmp.Or(o.MaxBody, maxBody), maxUpload: cmp.Or(o.MaxUpload, maxUpload),
 		routes: http.NewServeMux(), slashed: map[string]map[string]namedHandler{}, patterns: map[string]bool{},
 	}
