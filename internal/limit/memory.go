@@ -62,13 +62,16 @@ func NewMemory(notes Appender) *Memory {
 
 // lock is the caller's shard, locked.
 func (m *Memory) lock(caller string, now time.Time) *shard {
-	s := &m.all[maphash.String(m.seed, caller)%shards]
+	s := m.shardOf(caller)
 	s.mu.Lock()
 	if now.Sub(s.swept) > sweepEvery || s.swept.Sub(now) > sweepEvery {
 		s.sweep(now)
 	}
 	return s
 }
+
+// shardOf is the caller's shard.
+func (m *Memory) shardOf(caller string) *shard { return &m.all[maphash.String(m.seed, caller)%shards] }
 
 // sweep forgets what holds nothing: a month is over at the latest 31 days after it began, its last week 7 days later.
 func (s *shard) sweep(now time.Time) {
@@ -144,17 +147,33 @@ func (m *Memory) Admit(_ context.Context, a *Admission) (Verdict, error) {
 		s.wait(a, &v)
 		return v, nil
 	}
-	use, caller := s.account(a.Account), s.caller(a.Caller)
-	use.roll(a.Moment.Now)
-	use.hour.add(a.Need.Requests)
-	day := use.requests.in(a.Moment.Start[Day])
-	*day = plus(*day, a.Need.Requests)
-	if !a.Loose {
-		use.reserved = plus(use.reserved, a.Need.Tokens)
-		caller.reserved = plus(caller.reserved, int64(a.Need.Cost))
-	}
-	caller.running++
+	t := ticketOf(a)
+	s.take(&t)
 	return v, nil
+}
+
+// take counts a ticket's request and reserves what it needs.
+func (s *shard) take(t *ticketRecord) {
+	use, caller, held := s.account(t.account), s.caller(t.account.Caller), t.reserved()
+	use.roll(t.moment.Now)
+	use.hour.add(t.need.Requests)
+	day := use.requests.in(t.moment.Start[Day])
+	*day = plus(*day, t.need.Requests)
+	use.reserved = plus(use.reserved, held.Tokens)
+	caller.reserved = plus(caller.reserved, int64(held.Cost))
+	caller.running++
+}
+
+// take is that of a ticket that was admitted before.
+func (m *Memory) take(t *ticketRecord) {
+	s := m.lock(t.account.Caller, t.moment.Now)
+	defer s.mu.Unlock()
+	s.take(t)
+}
+
+// giveBack undoes an admission that could not be written down, but for its request.
+func (m *Memory) giveBack(t *ticketRecord) {
+	m.count(&Settlement{Account: t.account, Ticket: t.id, Moment: t.moment, Reserved: t.reserved()})
 }
 
 // judge says which windows have no room.

@@ -28,7 +28,7 @@ const (
 	flagLost
 	flagPriced
 	flagNested
-	flagsKnown = 1<<iota - 1
+	flagSampled
 )
 
 // lostAt is where a note has its flags.
@@ -49,7 +49,7 @@ func AppendNote(dst []byte, e *Entry) []byte {
 }
 
 func flagsOf(e *Entry) (flags byte) {
-	for i, set := range [...]bool{e.Stream, e.Failed, e.Throttled, e.Limited, e.Lost, e.Priced, e.Nested} {
+	for i, set := range [...]bool{e.Stream, e.Failed, e.Throttled, e.Limited, e.Lost, e.Priced, e.Nested, e.Sampled} {
 		if set {
 			flags |= 1 << i
 		}
@@ -84,14 +84,14 @@ func ReadNote(note []byte) (Entry, error) {
 		return Entry{}, errNote
 	case note[0] > noteVersion:
 		return Entry{}, fmt.Errorf("%w: %d, this program knows %d", ErrNewerNote, note[0], noteVersion)
-	case note[0] != noteVersion || note[1]&^byte(flagsKnown) != 0 || note[2] >= byte(Operations):
+	case note[0] != noteVersion || note[2] >= byte(Operations):
 		return Entry{}, errNote
 	}
 	flags := note[1]
 	e := Entry{
 		Operation: Operation(note[2]), Kind: llm.Kind(note[3]), Stream: flags&flagStream != 0, Failed: flags&flagFailed != 0,
 		Throttled: flags&flagThrottled != 0, Limited: flags&flagLimited != 0, Lost: flags&flagLost != 0,
-		Priced: flags&flagPriced != 0, Nested: flags&flagNested != 0,
+		Priced: flags&flagPriced != 0, Nested: flags&flagNested != 0, Sampled: flags&flagSampled != 0,
 	}
 	r := noteReader{rest: note[4:]}
 	e.Began = time.UnixMicro(r.number())
