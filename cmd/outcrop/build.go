@@ -49,6 +49,7 @@ type parts struct {
 	retriable  []int              // statuses that another upstream is asked for, besides the usual: of one configuration
 	catalogue  *models.Catalogue  // of prices; nil for none but the configuration's
 	prompts    *gateway.PromptLog // nil for no prompt log
+	balancers  *balance.Registry  // nil keeps nothing of upstreams when the configuration changes
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -153,7 +154,7 @@ func deployment(m config.Model, p parts) (*catalog.Deployment, *balance.Group, e
 		p.upstreams.models = append(p.upstreams.models, named{m.Name, model})
 		behind.add(client, model)
 	}
-	behind.group = p.groupOf(m, asked, behind.regions)
+	behind.group = p.groupOf(m, asked, &behind)
 	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: behind.region()}
 	d.Info.Defaults = m.DefaultsOf(ownInterface(m))
 	return d, behind.group, able(d, m.Type, &behind)

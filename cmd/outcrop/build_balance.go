@@ -1,10 +1,15 @@
 package main
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+
 	"outcrop/internal/balance"
 	"outcrop/internal/bedrock"
 	"outcrop/internal/config"
 	"outcrop/internal/llm"
+	"outcrop/internal/models"
 )
 
 // balanced are the models of Bedrock behind one deployment, one of each upstream that is not disabled.
@@ -85,19 +90,55 @@ func each[A, B any](from []A, to func(A) B) []B {
 	return out
 }
 
-// groupOf is how the upstreams of a deployment are chosen. regions are those of AWS that they are asked in, nil for
-// another server's.
-func (p parts) groupOf(m config.Model, upstreams []config.Upstream, regions []string) *balance.Group {
+// groupOf is how the upstreams of a deployment are chosen; behind are its models of Bedrock, nil of another server's.
+func (p parts) groupOf(m config.Model, upstreams []config.Upstream, behind *balanced) *balance.Group {
 	o := balance.Options{Name: "model:" + m.Name, Attempts: m.MaxRetryAttempts, Retriable: p.retriable}
+	switch {
+	case m.Features.AutoCachingSupported:
+		o.Cache = balance.AutoCache
+	case m.Features.CacheSupported:
+		o.Cache = balance.ExplicitCache
+	}
 	for i, u := range upstreams {
-		up := balance.Upstream{
-			ID: u.ID, Endpoint: u.Endpoint, Tier: u.Tier, Weight: u.Weight,
-			Quota: balance.Quota{TokensPerMinute: u.Quota.TokensPerMinute, RequestsPerMinute: u.Quota.RequestsPerMinute},
-		}
-		if regions != nil {
-			up.Region = regions[i]
+		up := upstreamOf(u)
+		if behind != nil {
+			model := behind.models[i]
+			up.Region, up.Mark = behind.regions[i], markOf(model.ID(), up.Mark, settings(u, behind.regions[i]).Key())
+			up.Quota.Burndown = models.Burndown(model.Base())
+			if known, ok := lookUp(p.catalogue, model.Base()); ok {
+				up.Quota.MaxOutput = known.MaxOutputTokens
+			}
 		}
 		o.Upstreams = append(o.Upstreams, up)
 	}
-	return balance.New(o)
+	return p.group(o)
+}
+
+func lookUp(c *models.Catalogue, id string) (*models.Model, bool) {
+	if c == nil {
+		return nil, false
+	}
+	return c.Lookup(id)
+}
+
+// group is the one that there was before the configuration changed, when nothing about it has.
+func (p parts) group(o balance.Options) *balance.Group {
+	if p.balancers == nil {
+		return balance.New(o)
+	}
+	return p.balancers.Group(o)
+}
+
+func upstreamOf(u config.Upstream) balance.Upstream {
+	return balance.Upstream{
+		ID: u.ID, Endpoint: u.Endpoint, Tier: u.Tier, Weight: u.Weight,
+		Quota: balance.Quota{TokensPerMinute: u.Quota.TokensPerMinute, RequestsPerMinute: u.Quota.RequestsPerMinute},
+		Mark:  markOf(u.Endpoint, u.BaseURL, u.ResponsesEndpoint, u.Key.Reveal(), u.Foreign.Reveal()),
+	}
+}
+
+// markOf is a digest of values that tells nothing of them.
+func markOf(values ...any) string {
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", values))
+	return hex.EncodeToString(sum[:12])
 }

@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"outcrop/internal/auth"
+	"outcrop/internal/balance"
 	"outcrop/internal/bedrock"
 	"outcrop/internal/config"
 	"outcrop/internal/gateway"
@@ -118,7 +119,7 @@ func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Sett
 		parts:   newParts(nil, f.fetchAllow, log),
 	}
 	l.last.Store(&outcome{})
-	l.parts.catalogue = catalogue
+	l.parts.catalogue, l.parts.balancers = catalogue, balance.NewRegistry(balance.RegistryOptions{Log: log})
 	l.parts.ready, l.parts.operations = ready.reason, l
 	l.parts.settle(f.settingsOf())
 	if f.metrics != "" {

@@ -106,12 +106,9 @@ func (t *Turn) Told(err error) error {
 	return &e
 }
 
-// remember keeps who has the prompt in its cache.
-func (t *Turn) remember(llm.Start, llm.Usage) {}
-
 // askChat is what is known of a chat before it is sent.
 func (g *Group) askChat(req *llm.ChatRequest) Ask {
-	a := Ask{Wish: req.Wish}
+	a := Ask{Wish: req.Wish, Prompt: g.chatPrompt(req)}
 	if g.quotas {
 		a.Need = needOf(req)
 	}
@@ -131,7 +128,7 @@ func (g *Group) askEmbed(req *llm.EmbedRequest) Ask {
 
 // AskBody is what is known of a request with a JSON body before it is sent.
 func (g *Group) AskBody(w llm.Wish, body []byte) Ask {
-	a := Ask{Wish: w}
+	a := Ask{Wish: w, Prompt: g.bodyPrompt(w.Caller, body)}
 	if g.quotas {
 		a.Need = needOfBody(body)
 	}

@@ -83,7 +83,7 @@ func (g *Group) among(t *Turn, c candidates) int {
 
 const (
 	// clearly is how much slower an upstream must be to be passed over.
-	clearly = 1.3
+	clearly = 1.5
 	// scarce is how much of a quota must be used for it to matter, and scarceStep how much more another must have.
 	scarce, scarceStep = 0.5, 0.05
 )

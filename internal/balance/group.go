@@ -19,6 +19,9 @@ type Upstream struct {
 	Tier     int    // lower ones are asked first
 	Weight   int    // its share among those of its tier; at most 0 is never asked
 	Quota    Quota
+	// Mark stands for all else that it is, such as its credentials, as a digest that tells nothing of them: with another
+	// one it is another upstream.
+	Mark string
 }
 
 // Options make a Group.
@@ -50,7 +53,9 @@ type Group struct {
 	quotas    bool // one of them has a quota
 	now       func() time.Time
 	random    func(n uint64) uint64
-	shared    *Registry // nil: alone
+	registry  *Registry // nil: alone
+	key       string    // in it
+	homes     *homes
 
 	mu     sync.Mutex
 	states []state
@@ -91,6 +96,10 @@ func New(o Options) *Group {
 			g.quotas = g.quotas || u.Quota.limits()
 		}
 		g.states[i].bucket = newBucket(u.Quota, g.now())
+	}
+	g.used = g.now()
+	if o.Cache != NoCache {
+		g.homes = newHomes(nil)
 	}
 	slices.SortStableFunc(g.order, func(a, b int) int { return cmp.Compare(o.Upstreams[a].Tier, o.Upstreams[b].Tier) })
 	g.attempts = min(max(1, o.Attempts), len(g.order))

@@ -47,6 +47,8 @@ type bucket struct {
 	requests float64
 	part     float64 // of the quota that is believed to be there, after refusals
 	at       time.Time
+
+	spentTokens, spentRequests float64 // that other replicas have not been told of
 }
 
 func newBucket(q Quota, now time.Time) bucket {
@@ -103,15 +105,19 @@ func (b *bucket) reserve(now time.Time, a *Ask) {
 		return
 	}
 	b.fill(now)
-	b.tokens -= b.quota.reserved(a)
-	b.requests--
+	b.take(b.quota.reserved(a), 1)
 }
 
 // settle gives back what was reserved and not spent, or takes what was spent beyond it.
 func (b *bucket) settle(a *Ask, spent float64) {
 	if b.quota.limits() {
-		b.tokens += b.quota.reserved(a) - spent
+		b.take(spent-b.quota.reserved(a), 0)
 	}
+}
+
+func (b *bucket) take(tokens, requests float64) {
+	b.tokens, b.requests = b.tokens-tokens, b.requests-requests
+	b.spentTokens, b.spentRequests = b.spentTokens+tokens, b.spentRequests+requests
 }
 
 // refused learns from a throttle: there was less than was believed.

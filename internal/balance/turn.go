@@ -43,6 +43,9 @@ func (g *Group) Begin(a Ask) (*Turn, error) {
 			return nil, Unknown(a.Wish.Upstream)
 		}
 	}
+	if t.pinned < 0 {
+		t.home = g.findHome(a.Prompt)
+	}
 	t.began = g.now()
 	return t, nil
 }
@@ -154,7 +157,7 @@ func (t *Turn) First() {
 }
 
 // smoothing is the weight of the latest request in the average.
-const smoothing = 0.05
+const smoothing = 0.03
 
 // Done says that the upstream's answer is over, with what it cost; nil is not known.
 func (t *Turn) Done(u *llm.Usage) {

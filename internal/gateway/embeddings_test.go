@@ -90,7 +90,7 @@ func TestEmbeddings(t *testing.T) {
 		t.Errorf("the model was asked for %q", places)
 	}
 	asked.Inputs = nil
-	want := llm.EmbedRequest{Dimensions: 4, Type: "search_query", Instruction: "find", Config: []byte(`{"truncate":"END"}`)}
+	want := llm.EmbedRequest{Dimensions: 4, Type: "search_query", Instruction: "find", Config: []byte(`{"truncate":"END"}`), Wish: llm.Wish{Caller: "Keys/p/"}}
 	if diff := cmp.Diff(want, asked); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}

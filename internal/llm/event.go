@@ -35,6 +35,8 @@ type Wish struct {
 	// CacheFirst asks the upstream that has the prompt in its cache again, rather than others
 	// (X-DIAL-CACHE-POLICY: cache-priority).
 	CacheFirst bool
+	// Caller is whose request it is, for whoever keeps something of it apart from other callers'; "" is not known.
+	Caller string
 }
 
 // Choice says that the events after it belong to the choice with that index, until the next Choice.

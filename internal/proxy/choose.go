@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"strings"
 	"time"
 
 	"outcrop/internal/balance"
@@ -27,11 +28,12 @@ func (r *Remote) choose(ctx context.Context, c *Call, body []byte) (*Answer, err
 		if left > 0 {
 			left = max(1, left-time.Since(began))
 		}
-		a, err := r.ask(ctx, asking{c, body, r.own[i], left})
+		a, err := r.ask(ctx, asking{c, body, withCached(turn, r.own[i]), left})
 		failure := failureOf(c, a, err)
 		switch {
 		case failure.Status == 0:
 			turn.First()
+			keep(turn, a.Header)
 		case ctx.Err() != nil || c.Left != nil && c.Left():
 			turn.Done(nil)
 		case turn.Fail(failure):
@@ -43,6 +45,41 @@ func (r *Remote) choose(ctx context.Context, c *Call, body []byte) (*Answer, err
 		return ended(turn, a, err)
 	}
 	return nil, &llm.Error{Kind: llm.KindUnavailable, Message: "No route"}
+}
+
+const (
+	headerCachePath     = "X-Dial-Cache-Breakpoint-Path"
+	headerCacheExtra    = "X-Dial-Cache-Extra-Metadata"
+	headerCacheExpireAt = "X-Dial-Cache-Expire-At"
+	// bodyPrefix is before the place of an element in those paths.
+	bodyPrefix = "prefix.body."
+)
+
+// withCached tells an upstream what of the prompt it has in its cache.
+func withCached(turn *balance.Turn, own http.Header) http.Header {
+	place, extra := turn.Cached()
+	if place == "" {
+		return own
+	}
+	own = own.Clone()
+	own.Set(headerCachePath, bodyPrefix+place)
+	if extra != "" {
+		own.Set(headerCacheExtra, extra)
+	}
+	return own
+}
+
+// keep remembers what an upstream says that it has in its cache now.
+func keep(turn *balance.Turn, h http.Header) {
+	place, ok := strings.CutPrefix(h.Get(headerCachePath), bodyPrefix)
+	if !ok {
+		return
+	}
+	var lifetime time.Duration
+	if at, err := strconv.ParseInt(h.Get(headerCacheExpireAt), 10, 64); err == nil {
+		lifetime = time.Until(time.Unix(at, 0))
+	}
+	turn.Keep(place, h.Get(headerCacheExtra), lifetime)
 }
 
 // ended is what the client gets in the end.
