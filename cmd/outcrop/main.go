@@ -49,7 +49,7 @@ func newRootCommand() *cobra.Command {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	root.AddCommand(newServeCommand(), newAdapterCommand(), newSandboxCommand(), newChatCommand(), newConfigCommand(), newKeysCommand(), newExplainCommand(), newAWSCommand(), newHelmCommand(), newDoctorCommand(), &cobra.Command{
+	root.AddCommand(newServeCommand(), newAdapterCommand(), newSandboxCommand(), newChatCommand(), newConfigCommand(), newKeysCommand(), newExplainCommand(), newAWSCommand(), newHelmCommand(), newDoctorCommand(), newUsageCommand(), &cobra.Command{
 		Use: "version", Short: "Print the version", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			_, err := fmt.Fprintln(cmd.OutOrStdout(), version())

@@ -23,7 +23,9 @@ import (
 type Client struct {
 	base string
 	key  string
-	http *http.Client
+	// token is sent as Authorization, "" for none.
+	token string
+	http  *http.Client
 }
 
 // New returns a client of the server at baseURL ("http://127.0.0.1:8080", with or without a slash at
@@ -36,6 +38,13 @@ func New(baseURL, key string, h *http.Client) *Client {
 	own := *h
 	own.CheckRedirect = stayOnHost
 	return &Client{base: strings.TrimRight(baseURL, "/"), key: key, http: &own}
+}
+
+// WithToken is the same client for who has a token of an identity provider's.
+func (c *Client) WithToken(token string) *Client {
+	own := *c
+	own.token = token
+	return &own
 }
 
 // stayOnHost refuses a redirect to another host: net/http would take the key along, since Api-Key is
@@ -164,6 +173,9 @@ func (c *Client) do(ctx context.Context, method, path string, body []byte) (*htt
 	}
 	if c.key != "" {
 		req.Header.Set("Api-Key", c.key)
+	}
+	if c.token != "" {
+		req.Header.Set("Authorization", "Bearer "+c.token)
 	}
 	if body != nil {
 		req.Header.Set("Content-Type", "application/json")

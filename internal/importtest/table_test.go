@@ -70,7 +70,7 @@ func table() []row {
 		{floor: 3, pkg: "internal/redis", internal: []string{"journal", "kv", "limit", "money"}, external: []string{"github.com/redis/rueidis"}},
 		{floor: 1, pkg: "internal/redis/redistest", testOnly: true},
 		{floor: 4, pkg: "internal/catalog", internal: []string{"auth", "llm", "proxy", "usage"}},
-		{floor: 3, pkg: "internal/client", internal: []string{"llm", "openai", "sse"}},
+		{floor: 3, pkg: "internal/client", internal: []string{"llm", "openai", "sse", "usage"}},
 		{floor: 3, pkg: "internal/proxy", internal: []string{"balance", "jsonscan", "llm", "secret"}},
 		{
 			floor: 3, pkg: "internal/onboard", internal: []string{"bedrock", "config", "iam", "models", "secret"},
