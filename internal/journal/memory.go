@@ -2,6 +2,7 @@ package journal
 
 import (
 	"context"
+	"crypto/rand"
 	"errors"
 	"strconv"
 	"sync"
@@ -19,6 +20,7 @@ var ErrFull = errors.New("the outbox is full: nobody reads it")
 // Memory is an Outbox of this process, with which its notes go. It is bounded: a note for which there is no room is
 // refused. It is safe for concurrent use.
 type Memory struct {
+	id    string
 	mu    sync.Mutex
 	notes []Note
 	first uint64 // the number of notes[0]
@@ -27,7 +29,9 @@ type Memory struct {
 }
 
 // NewMemory returns an outbox without notes.
-func NewMemory() *Memory { return &Memory{first: 1, came: make(chan struct{})} }
+func NewMemory() *Memory {
+	return &Memory{id: "memory:" + rand.Text(), first: 1, came: make(chan struct{})}
+}
 
 // Append adds a note. The error is ErrFull.
 func (m *Memory) Append(data []byte) error {
@@ -43,8 +47,8 @@ func (m *Memory) Append(data []byte) error {
 	return nil
 }
 
-// ID implements Outbox. Positions mean nothing to another process.
-func (m *Memory) ID() string { return "memory" }
+// ID implements Outbox: it is another one in each process, to which the positions of others mean nothing.
+func (m *Memory) ID() string { return m.id }
 
 // Read implements Outbox.
 func (m *Memory) Read(ctx context.Context, after string, most int) ([]Note, error) {

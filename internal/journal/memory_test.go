@@ -57,3 +57,10 @@ func TestMemoryIsBounded(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestMemoriesDiffer: a ledger that outlives the process must not take the notes of the next for counted.
+func TestMemoriesDiffer(t *testing.T) {
+	if a, b := NewMemory().ID(), NewMemory().ID(); a == b {
+		t.Errorf("both are %s", a)
+	}
+}
