@@ -61,16 +61,7 @@ func (l *Ledger) CatchUp(ctx context.Context, outbox journal.Outbox) error {
 
 // turn counts the next notes, if some come before reading ends.
 func (l *Ledger) turn(ctx, reading context.Context, outbox journal.Outbox, begun *bool) (n int, err error) {
-	if err := l.prepare(ctx); err != nil {
-		return 0, err
-	}
-	if !*begun {
-		if err := l.recount(ctx); err != nil {
-			return 0, err
-		}
-		*begun = true
-	}
-	after, err := l.position(ctx, outbox.ID())
+	after, err := l.begin(ctx, outbox.ID(), begun)
 	if err != nil {
 		return 0, err
 	}
@@ -85,6 +76,22 @@ func (l *Ledger) turn(ctx, reading context.Context, outbox journal.Outbox, begun
 		return 0, err
 	}
 	return len(notes), outbox.Trim(ctx, notes[len(notes)-1].Position)
+}
+
+// begin is how far an outbox has been counted; at first, what is to be done before.
+func (l *Ledger) begin(ctx context.Context, outbox string, begun *bool) (after string, err error) {
+	ctx, cancel := context.WithTimeout(ctx, stall)
+	defer cancel()
+	if err := l.prepare(ctx); err != nil {
+		return "", err
+	}
+	if !*begun {
+		if err := l.recount(ctx); err != nil {
+			return "", err
+		}
+		*begun = true
+	}
+	return l.position(ctx, outbox)
 }
 
 // position is how far an outbox has been counted.

@@ -39,8 +39,10 @@ type Ledger struct {
 	log     *slog.Logger
 	asIs    bool
 
+	preparing sync.Mutex
+	ready     bool // the schema is this version's
+
 	mu    sync.Mutex
-	ready bool // the schema is this version's
 	state State
 }
 
@@ -128,8 +130,8 @@ func (l *Ledger) connectServer(address string) error {
 
 // prepare makes sure of the schema, once.
 func (l *Ledger) prepare(ctx context.Context) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
+	l.preparing.Lock()
+	defer l.preparing.Unlock()
 	if l.ready {
 		return nil
 	}
