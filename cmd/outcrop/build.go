@@ -50,6 +50,7 @@ type parts struct {
 	catalogue  *models.Catalogue  // of prices; nil for none but the configuration's
 	prompts    *gateway.PromptLog // nil for no prompt log
 	balancers  *balance.Registry  // nil keeps nothing of upstreams when the configuration changes
+	traces     *gateway.Traces    // nil for none
 }
 
 // passLifetime is how long a per-request key is good that nobody takes back, unless the settings say otherwise.
@@ -109,7 +110,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	g, err := gateway.New(gateway.Options{
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
 		Limits: p.limits, Rules: rules,
-		Metadata: true, Ready: p.ready, Record: p.record, PromptLog: p.prompts, Before: p.before, Passes: p.passes,
+		Metadata: true, Ready: p.ready, Record: p.record, PromptLog: p.prompts, Traces: p.traces, Before: p.before, Passes: p.passes,
 		MaxBody: p.settings.MaxBody, MaxUpload: p.settings.MaxUpload,
 		Routes: routes, Consents: p.consents, Operations: p.operations, Buckets: p.buckets,
 		Shared: p.common.store, SharedLists: p.common.lists, Bus: p.common.bus,

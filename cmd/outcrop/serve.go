@@ -124,6 +124,11 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer stopPrompts()
+	stopTraces, err := l.tellTraces(ctx)
+	if err != nil {
+		return err
+	}
+	defer stopTraces()
 	l.parts.consents = agreed
 	if err := l.begin(f, stderr); err != nil {
 		return err

@@ -33,27 +33,28 @@ type exchange struct {
 	most    int64         // how long the body may be that a handler reads, in bytes
 	renewed time.Duration // after began, when the client was last given time to accept writes; 0 is never
 
-	id         string
-	route      string
-	project    string
-	user       string // as logs may have a token's holder
-	deployment string
-	region     string // of the deployment's upstream
-	operation  usage.Operation
-	charge     charge
-	fallbacks  int  // how many deployments were asked in another's place
-	stream     bool // the client wants one
-	wish       llm.Wish
-	trace      trace  // that the client says it belongs to
-	self       string // the span of this request, "" when nobody is told of traces
-	span       string // of the call to another server, or ""
-	tally      tally
-	talk       *talk                            // nil when the prompt log wants none
-	fail       func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
-	routine    bool                             // nobody reads the log line of such a request unless it fails
-	status     int                              // 0 until the header is written
-	broken     bool                             // the reply cannot be ended as it should: its connection is cut
-	err        error
+	id           string
+	route        string
+	project      string
+	user         string // as logs may have a token's holder
+	deployment   string
+	region       string // of the deployment's upstream
+	operation    usage.Operation
+	charge       charge
+	fallbacks    int  // how many deployments were asked in another's place
+	stream       bool // the client wants one
+	wish         llm.Wish
+	trace        trace // that the client says it belongs to
+	conversation string
+	self         string // the span of this request, "" when nobody is told of traces
+	span         string // of the call to another server, or ""
+	tally        tally
+	talk         *talk                            // nil when the prompt log wants none
+	fail         func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
+	routine      bool                             // nobody reads the log line of such a request unless it fails
+	status       int                              // 0 until the header is written
+	broken       bool                             // the reply cannot be ended as it should: its connection is cut
+	err          error
 }
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {

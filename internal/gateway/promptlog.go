@@ -40,7 +40,7 @@ func (g *Gateway) observe(x *exchange, r *http.Request, caller auth.Caller) {
 		x.talk = g.promptLog.talk(r, caller)
 	}
 	if x.talk != nil || g.traces != nil {
-		g.trace(x, caller)
+		g.trace(x, r.Header, caller)
 	}
 }
 

@@ -166,7 +166,7 @@ func (g *Gateway) account(x *exchange) {
 func (g *Gateway) entry(x *exchange) usage.Entry {
 	t, c := &x.tally, &x.charge
 	e := usage.Entry{
-		ID: g.entryID(), RequestID: x.id, Trace: x.trace.id, Parent: x.trace.parent, Span: x.self, Call: x.span, Sampled: x.trace.sampled(),
+		ID: g.entryID(), RequestID: x.id, Trace: x.trace.id, Parent: x.trace.parent, Span: x.self, Call: x.span, Sampled: x.trace.sampled(), Conversation: x.conversation,
 		Project: x.project, User: x.user, Deployment: x.deployment, Model: t.model, Upstream: t.via.Upstream, Region: x.region,
 		Attempts: t.via.Attempts, Operation: x.operation, Status: x.status, Stream: x.stream, Failed: x.err != nil,
 		Throttled: t.throttled, Limited: c.limited, Began: x.began, FirstToken: t.first, Waited: t.via.Waited, Finished: time.Since(x.began),

@@ -40,7 +40,7 @@ const (
 )
 
 // trace gives a request its place in a trace: that of the calls that it came through, its client's, or a new one.
-func (g *Gateway) trace(x *exchange, caller auth.Caller) {
+func (g *Gateway) trace(x *exchange, client http.Header, caller auth.Caller) {
 	t := &x.trace
 	begun := t.id == ""
 	if pass := caller.Pass; pass != nil && pass.Trace != "" {
@@ -55,7 +55,10 @@ func (g *Gateway) trace(x *exchange, caller auth.Caller) {
 	if begun && g.traces != nil && g.traces.Sample != nil && !g.traces.Sample(t.id) {
 		t.flags = "00"
 	}
-	if x.self = newSpan(); g.traces == nil || !g.traces.Headers {
+	if x.self = newSpan(); g.traces == nil {
+		return
+	}
+	if x.conversation = g.traces.conversation(client); !g.traces.Headers {
 		return
 	}
 	h := x.Header()

@@ -49,6 +49,7 @@ func full() *telemetry.Metrics {
 	m.WatchLimits(func() telemetry.Limits { return telemetry.Limits{Up: true, Reserved: 2, Admitted: 1} })
 	m.WatchLedger(func() telemetry.Ledger { return telemetry.Ledger{Lag: time.Second, Applied: 7, Failures: 1} })
 	m.WatchReplicas(func() int { return 2 })
+	m.WatchSpans(func() telemetry.SpansStats { return telemetry.SpansStats{Sent: 1, Failed: 2} })
 	m.WatchPromptLog(func() telemetry.PromptLogStats {
 		return telemetry.PromptLogStats{Written: 1, Bytes: 2, Dropped: 3, Failed: 4, Waiting: 5}
 	})

@@ -2,6 +2,19 @@ package telemetry
 
 import "github.com/prometheus/client_golang/prometheus"
 
+// WatchSpans shows what becomes of traces.
+func (m *Metrics) WatchSpans(stats func() SpansStats) {
+	s := &states{}
+	s.counter("outcrop_spans_sent_total", "Spans of traces that were sent.")
+	s.counter("outcrop_spans_failed_total", "Spans of traces that could not be sent: the log says why.")
+	s.collect = func(tell func(int, float64, ...string)) {
+		now := stats()
+		tell(0, float64(now.Sent))
+		tell(1, float64(now.Failed))
+	}
+	m.registry.MustRegister(s)
+}
+
 // WatchPromptLog shows what becomes of the entries of the prompt log.
 func (m *Metrics) WatchPromptLog(stats func() PromptLogStats) {
 	count := func(name, help string, value func(PromptLogStats) uint64) {

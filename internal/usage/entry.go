@@ -14,6 +14,7 @@ type Entry struct {
 	// Trace, Span and Parent are its place in a trace, hex; "" when it has none.
 	Trace, Span, Parent string
 	Sampled             bool   // the trace is told of
+	Conversation        string // that the client says it is part of, "" unless somebody is told of traces
 	Call                string // the span of the call to another server, "" for none
 	Project             string // who asked, "" when that is not known
 	User                string // of a token, as logs may have it; "" for a key
