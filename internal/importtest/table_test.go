@@ -89,7 +89,9 @@ func table() []row {
 		},
 		{
 			floor: 3, pkg: "internal/telemetry", internal: []string{"jsonscan", "llm", "money", "usage"},
-			external: []string{"github.com/prometheus/client_golang/...", "go.opentelemetry.io/otel/..."},
+			external: []string{
+				"github.com/prometheus/client_golang/...", "go.opentelemetry.io/otel/...", "go.opentelemetry.io/proto/otlp/trace/v1", "google.golang.org/protobuf/proto",
+			},
 		},
 		{
 			floor: 5, pkg: "internal/gateway", internal: []string{"anthropic", "auth", "catalog", "cohere", "fetch", "kv", "limit", "llm", "money", "openai", "proxy", "usage"},

@@ -12,7 +12,6 @@ import (
 	"testing"
 	"time"
 
-	collector "go.opentelemetry.io/proto/otlp/collector/trace/v1"
 	tracepb "go.opentelemetry.io/proto/otlp/trace/v1"
 	"google.golang.org/protobuf/proto"
 
@@ -31,7 +30,7 @@ type receiver struct {
 
 func (c *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	body, err := io.ReadAll(r.Body)
-	var export collector.ExportTraceServiceRequest
+	var export tracepb.TracesData // as an ExportTraceServiceRequest is written
 	if err != nil || r.URL.Path != "/v1/traces" || proto.Unmarshal(body, &export) != nil {
 		w.WriteHeader(http.StatusBadRequest)
 		return
