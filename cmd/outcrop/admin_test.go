@@ -152,7 +152,7 @@ func TestManyReloadsAtOnce(t *testing.T) {
 
 // TestADirectoryForDataIsChecked before anything is served.
 func TestADirectoryForDataIsChecked(t *testing.T) {
-	err := serve(t.Context(), serveFlags{sandbox: true, dataDir: "/dev/null/data", listen: "127.0.0.1:0"}, io.Discard, io.Discard)
+	err := serve(t.Context(), serveFlags{sandbox: true, stores: storeFlags{dataDir: "/dev/null/data"}, listen: "127.0.0.1:0"}, io.Discard, io.Discard)
 	if err == nil || !strings.Contains(err.Error(), "--data-dir") {
 		t.Error(err)
 	}

@@ -84,7 +84,7 @@ func TestEntries(t *testing.T) {
 		if ranked := tt.name == "a ranking"; ranked != (got.Terms.Queries == 1) {
 			t.Errorf("%s: %d queries", tt.name, got.Terms.Queries)
 		}
-		tt.want.ID, tt.want.RequestID, tt.want.Caller, tt.want.Terms = got.ID, got.RequestID, got.Caller, got.Terms
+		tt.want.ID, tt.want.RequestID, tt.want.Caller, tt.want.Terms, tt.want.Sampled = got.ID, got.RequestID, got.Caller, got.Terms, got.Sampled
 		tt.want.Project, tt.want.Began, tt.want.FirstToken, tt.want.Finished, tt.want.Usage = got.Project, got.Began, got.FirstToken, got.Finished, got.Usage
 		if got != tt.want {
 			t.Errorf("%s:\ngot  %+v\nwant %+v", tt.name, got, tt.want)

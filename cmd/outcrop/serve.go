@@ -41,8 +41,9 @@ type serveFlags struct {
 	wait    bool
 	drain   drain
 	metrics string
-	// dataDir is where what callers have agreed to is kept, "" for in memory.
-	dataDir string
+	// promptLog is the file of the prompt log, "" for what the settings say.
+	promptLog string
+	stores    storeFlags
 	// catalogue is the file that changes the built-in catalogue, "" for none.
 	catalogue string
 	// settings is the file of DIAL's static settings, "" for AIDIAL_SETTINGS or none; stated are they, and doubts
@@ -81,7 +82,8 @@ func newServeCommand() *cobra.Command {
 	cmd.Flags().BoolVar(&f.sandbox, "sandbox", false, "answer from a built-in sandbox instead of AWS")
 	catalogueFlag(cmd, &f.catalogue)
 	metricsFlag(cmd, &f.metrics)
-	cmd.Flags().StringVar(&f.dataDir, "data-dir", "", "`DIR` in which it is kept what users have agreed to; without one they are asked again after a restart")
+	f.stores.flags(cmd.Flags())
+	cmd.Flags().StringVar(&f.promptLog, "prompt-log", "", "`FILE` for the prompt log, a JSON line for each request to a deployment, - for the standard output; without the flag AIDIAL_LOG_FILE says")
 	f.drain.flags(cmd)
 	cmd.Flags().Var((*networks)(&f.fetchAllow), "fetch-allow", "network (`CIDR`) from which files that a request names by URL may be fetched although it is not public; repeatable")
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
@@ -103,7 +105,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	agreed, err := newConsents(f.dataDir)
+	agreed, err := newConsents(f.stores.dataDir)
 	if err != nil {
 		return err
 	}
@@ -130,6 +132,15 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	}
 	defer stopTraces()
 	l.parts.consents = agreed
+	kept, err := openStores(ctx, f.stores.from(l.parts.settings), l.parts.settings, log)
+	if err != nil {
+		return err
+	}
+	defer kept.close()
+	if err := kept.keepIn(&l.parts); err != nil {
+		return err
+	}
+	kept.watch(l.metrics, l.parts.limits)
 	if err := l.begin(f, stderr); err != nil {
 		return err
 	}

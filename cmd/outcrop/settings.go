@@ -54,6 +54,12 @@ func (f *serveFlags) settle(flags *pflag.FlagSet, environ []string, stderr io.Wr
 	}
 	f.stated, f.doubts = settings, problems
 	settleFiles(flags, settings, &f.configs, &f.merge)
+	if f.promptLog != "" {
+		settings.PromptLog.File = f.promptLog
+	}
+	if !flags.Changed("metrics-listen") && settings.MetricsPort > 0 {
+		f.metrics = ":" + strconv.Itoa(settings.MetricsPort)
+	}
 	if !flags.Changed("config-poll") && settings.Reload > 0 {
 		f.poll = settings.Reload
 	}

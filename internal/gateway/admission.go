@@ -62,7 +62,7 @@ func (g *Gateway) claim(ctx context.Context, x *exchange, n need) error {
 	ask.Estimate.Tokens = int64(u.Total())
 	cost, saved, known := c.price.Cost(u, usage.Terms{})
 	ask.Estimate.Cost = cost
-	if c.counted {
+	if c.counted && g.ledger != nil {
 		lost := g.entry(x)
 		lost.Usage, lost.Cost, lost.Saved, lost.Priced = u, cost, saved, known
 		ask.Note = usage.AppendNote(nil, &lost)
@@ -97,7 +97,10 @@ func (g *Gateway) settle(x *exchange, e *usage.Entry) {
 		own.Usage, own.Terms, own.Cost, own.Saved, own.Priced = llm.Usage{}, usage.Terms{}, 0, 0, false
 		e = &own
 	}
-	note := usage.AppendNote(nil, e)
+	var note []byte
+	if g.ledger != nil {
+		note = usage.AppendNote(nil, e)
+	}
 	kept := false
 	switch {
 	case c.ticket != nil:

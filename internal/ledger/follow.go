@@ -240,6 +240,7 @@ func (l *Ledger) failed(err error) {
 		l.state.Since = time.Now()
 		l.log.Error("what is used cannot be counted now: it is kept until it can be", "database", l.where, "error", err)
 	}
+	l.state.Failures++
 	l.state.Err = err
 }
 

@@ -50,6 +50,8 @@ type Ledger struct {
 type State struct {
 	// Counted and Aside are how many notes this process has counted, and kept aside since it could not read them.
 	Counted, Aside uint64
+	// Failures are how often the database could not be written.
+	Failures uint64
 	// Behind is how long after its request had ended the last note was counted.
 	Behind time.Duration
 	// Err is why nothing is counted now, since Since; nil when all is well.

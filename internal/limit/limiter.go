@@ -37,6 +37,9 @@ type Limiter struct {
 	moment   atomic.Pointer[Moment]
 	tickets  atomic.Uint64
 	down     atomic.Pointer[string] // why the store cannot be asked; nil while it can
+	running  atomic.Int64
+	// admitted and refused are requests without the store.
+	admitted, refused atomic.Uint64
 }
 
 // New returns a limiter whose days begin at midnight UTC.
@@ -52,12 +55,21 @@ func (l *Limiter) Keep(s Schedule) {
 	l.moment.Store(nil)
 }
 
-// Down is why the store cannot be asked, "" while it can.
-func (l *Limiter) Down() string {
+// State is how it stands with a limiter.
+type State struct {
+	Down    string // why the store cannot be asked, "" while it can
+	Running int    // requests that are admitted and not settled
+	// Admitted and Refused are how many requests were, without the store, while it could not be asked.
+	Admitted, Refused uint64
+}
+
+// State is how it stands now.
+func (l *Limiter) State() State {
+	s := State{Running: int(l.running.Load()), Admitted: l.admitted.Load(), Refused: l.refused.Load()}
 	if why := l.down.Load(); why != nil {
-		return *why
+		s.Down = *why
 	}
-	return ""
+	return s
 }
 
 // Ask is a request that wants to be admitted.
@@ -103,11 +115,14 @@ func (l *Limiter) Admit(ctx context.Context, a *Ask) (*Ticket, error) {
 		return nil, ctx.Err()
 	case err != nil && l.options.AdmitWhenDown:
 		l.away(err)
+		l.admitted.Add(1)
 		if a.Only {
 			return nil, nil //nolint:nilnil // no ticket is needed
 		}
+		l.running.Add(1)
 		return &Ticket{limiter: l, account: a.Account}, nil
 	case err != nil:
+		l.refused.Add(1)
 		l.away(err)
 		return nil, &Unavailable{err}
 	}
@@ -118,6 +133,7 @@ func (l *Limiter) Admit(ctx context.Context, a *Ask) (*Ticket, error) {
 	if a.Only {
 		return nil, nil //nolint:nilnil // no ticket is needed
 	}
+	l.running.Add(1)
 	t := &Ticket{limiter: l, id: admission.Ticket, account: a.Account, held: admission.Need, counted: true}
 	if t.held.Requests = 0; l.options.Loose {
 		t.held = Amounts{}
@@ -202,6 +218,7 @@ func (t *Ticket) Settle(spent Amounts, note []byte) bool {
 	if t == nil || !t.settled.CompareAndSwap(false, true) {
 		return true
 	}
+	t.limiter.running.Add(-1)
 	spent.Requests = 0
 	if !t.counted { // it was admitted while the store was away
 		spent.Requests = 1

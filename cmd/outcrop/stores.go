@@ -1,0 +1,189 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"outcrop/internal/config"
+	"outcrop/internal/journal"
+	"outcrop/internal/ledger"
+	"outcrop/internal/limit"
+	"outcrop/internal/redis"
+	"outcrop/internal/telemetry"
+	"outcrop/internal/usage"
+)
+
+// storeFlags say where what outlives a request is kept.
+type storeFlags struct {
+	// dataDir is a directory of this process alone, redis and postgres are URLs of what replicas share; "" is none.
+	dataDir, redis, postgres string
+}
+
+// Variables of the environment for what a command line should not show.
+const (
+	redisVariable    = "OUTCROP_REDIS_URL"
+	postgresVariable = "OUTCROP_POSTGRES_URL"
+)
+
+func (s *storeFlags) flags(flags *pflag.FlagSet) {
+	flags.StringVar(&s.dataDir, "data-dir", "", "`DIR` in which this process keeps counters of limits, the usage ledger, and what users have agreed to, over restarts; without one they are in memory")
+	flags.StringVar(&s.redis, "redis", "", "`URL` of a Redis or Valkey that replicas share, redis://[user:password@]host[:port][/database] or rediss://…; without the flag "+redisVariable+" or the settings say")
+	flags.StringVar(&s.postgres, "postgres", "", "`URL` of a PostgreSQL for the usage ledger that replicas share, postgres://user:password@host/database; without the flag "+postgresVariable+" or the settings say")
+}
+
+// from is where the stores are by the flags, the environment and the settings, in this order.
+func (s storeFlags) from(settings *config.Settings) storeFlags {
+	s.redis = cmp.Or(s.redis, os.Getenv(redisVariable), settings.Redis.Reveal())
+	s.postgres = cmp.Or(s.postgres, os.Getenv(postgresVariable), settings.Postgres.Reveal())
+	return s
+}
+
+// stores are what outlives configurations, of this process or shared by replicas.
+type stores struct {
+	limits limit.Store
+	outbox journal.Outbox
+	shared common
+	client *redis.Client // nil for a process that is alone
+	ledger *ledger.Ledger
+	log    *slog.Logger
+
+	follow context.CancelFunc // ends the counting
+	work   sync.WaitGroup
+}
+
+// openStores opens what the flags name. A Redis or PostgreSQL that is away now is none of its errors: limits.whenStoreDown
+// says what happens until Redis is there, and what is used is counted once PostgreSQL is.
+func openStores(ctx context.Context, f storeFlags, settings *config.Settings, log *slog.Logger) (*stores, error) {
+	s := &stores{log: log, follow: func() {}}
+	if err := s.openLimits(ctx, f, settings); err != nil {
+		return nil, err
+	}
+	if err := s.openLedger(ctx, f); err != nil {
+		s.close()
+		return nil, err
+	}
+	return s, nil
+}
+
+func (s *stores) openLimits(ctx context.Context, f storeFlags, settings *config.Settings) error {
+	switch {
+	case f.redis != "":
+		if err := needsSecret(settings, true); err != nil {
+			return err
+		}
+		client, err := redis.Open(ctx, redis.Options{URL: f.redis, Prefix: settings.RedisPrefix, Timeout: settings.Limits.StoreTimeout, Log: s.log})
+		if err != nil {
+			return err
+		}
+		s.client, s.shared = client, common{client, client, client}
+		s.limits, s.outbox = redis.NewLimits(client, redis.LimitsOptions{Lost: usage.LostNote}), redis.NewNotes(client)
+	case f.dataDir != "":
+		disk, err := limit.OpenDisk(f.dataDir, limit.DiskOptions{Lost: usage.LostNote})
+		if err != nil {
+			return err
+		}
+		s.limits, s.outbox = disk, disk.Notes()
+	default:
+		notes := journal.NewMemory()
+		s.limits, s.outbox = limit.NewMemory(notes), notes
+	}
+	return nil
+}
+
+// openLedger opens the ledger, and counts what was noted before. Replicas have one in PostgreSQL, or none: each of them
+// would have a part of what was used.
+func (s *stores) openLedger(ctx context.Context, f storeFlags) (err error) {
+	o := ledger.Options{Log: s.log}
+	switch {
+	case f.postgres != "":
+		o.URL = f.postgres
+	case f.redis != "":
+		s.log.Warn("there is no usage ledger, since replicas share a Redis and no PostgreSQL: give --postgres or " + postgresVariable)
+		return nil
+	case f.dataDir != "":
+		o.Path = filepath.Join(f.dataDir, "outcrop.db")
+	default:
+		o.Path = ledger.InMemory
+	}
+	if s.ledger, err = ledger.Open(ctx, o); err != nil {
+		return err
+	}
+	following, stop := context.WithCancel(context.WithoutCancel(ctx))
+	s.follow = stop
+	s.work.Go(func() { s.ledger.Follow(following, s.outbox) })
+	return nil
+}
+
+const (
+	// settleWithin is how long what has been settled may take to be counted at the end, countWithin to be in the ledger.
+	settleWithin = 10 * time.Second
+	countWithin  = 5 * time.Second
+)
+
+// close counts what is left, and ends the connections.
+func (s *stores) close() {
+	ctx, cancel := context.WithTimeout(context.Background(), settleWithin)
+	defer cancel()
+	s.follow()
+	s.work.Wait()
+	end := func() {
+		if err := s.limits.Close(ctx); err != nil {
+			s.log.Error("what was used is not all counted", "error", err)
+		}
+	}
+	if s.client != nil {
+		end() // it still sends notes
+	} else {
+		defer end() // its outbox ends with it
+	}
+	if s.ledger != nil {
+		counting, stop := context.WithTimeout(ctx, countWithin)
+		defer stop()
+		if err := s.ledger.CatchUp(counting, s.outbox); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+			s.log.Warn("the usage ledger does not have all yet: it will, after the next start", "error", err)
+		}
+	}
+	if s.ledger != nil {
+		if err := s.ledger.Close(); err != nil {
+			s.log.Warn("closing the usage ledger", "error", err)
+		}
+	}
+	if s.client != nil {
+		s.client.Close()
+	}
+}
+
+// keepIn gives the parts their stores.
+func (s *stores) keepIn(p *parts) error {
+	options := limiterOptions(p.settings, s.limits, p.log)
+	p.limits = limit.New(options)
+	if s.ledger != nil {
+		p.ledger = s.ledger
+	}
+	return p.share(s.shared)
+}
+
+// watch shows the stores in the metrics.
+func (s *stores) watch(m *telemetry.Metrics, l *limit.Limiter) {
+	m.WatchLimits(func() telemetry.Limits {
+		state := l.State()
+		return telemetry.Limits{Up: state.Down == "", Reserved: state.Running, Admitted: state.Admitted, Refused: state.Refused}
+	})
+	if counted, ok := s.limits.(*redis.Limits); ok {
+		m.WatchReplicas(counted.Replicas)
+	}
+	if s.ledger != nil {
+		m.WatchLedger(func() telemetry.Ledger {
+			state := s.ledger.State()
+			return telemetry.Ledger{Lag: state.Behind, Applied: state.Counted, Failures: state.Failures}
+		})
+	}
+}
