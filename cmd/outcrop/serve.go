@@ -105,10 +105,6 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err != nil {
 		return err
 	}
-	agreed, err := newConsents(f.stores.dataDir)
-	if err != nil {
-		return err
-	}
 	create, stop, err := newClients(ctx, f.sandbox, catalogue, log)
 	if err != nil {
 		return err
@@ -121,26 +117,11 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if l.parts.buckets, err = bucketsOf(l.parts.settings); err != nil {
 		return err
 	}
-	stopPrompts, err := l.logPrompts(ctx)
+	release, err := l.keep(ctx, f)
 	if err != nil {
 		return err
 	}
-	defer stopPrompts()
-	stopTraces, err := l.tellTraces(ctx)
-	if err != nil {
-		return err
-	}
-	defer stopTraces()
-	l.parts.consents = agreed
-	kept, err := openStores(ctx, f.stores.from(l.parts.settings), l.parts.settings, log)
-	if err != nil {
-		return err
-	}
-	defer kept.close()
-	if err := kept.keepIn(&l.parts); err != nil {
-		return err
-	}
-	kept.watch(l.metrics, l.parts.limits)
+	defer release()
 	if err := l.begin(f, stderr); err != nil {
 		return err
 	}

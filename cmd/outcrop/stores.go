@@ -7,11 +7,14 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
 	"github.com/spf13/pflag"
 
+	"outcrop/internal/balance"
 	"outcrop/internal/config"
 	"outcrop/internal/journal"
 	"outcrop/internal/ledger"
@@ -161,29 +164,88 @@ func (s *stores) close() {
 	}
 }
 
+// keep opens what outlives configurations, and gives it to the parts. release ends it, when no request runs any more.
+func (l *live) keep(ctx context.Context, f serveFlags) (release func(), err error) {
+	var opened []func()
+	release = func() {
+		for _, end := range slices.Backward(opened) {
+			end()
+		}
+	}
+	defer func() {
+		if err != nil {
+			release()
+		}
+	}()
+	for _, begin := range []func(context.Context) (func(), error){l.logPrompts, l.tellTraces} {
+		stop, err := begin(ctx)
+		if err != nil {
+			return nil, err
+		}
+		opened = append(opened, stop)
+	}
+	if l.parts.consents, err = newConsents(f.stores.dataDir); err != nil {
+		return nil, err
+	}
+	kept, err := openStores(ctx, f.stores.from(l.parts.settings), l.parts.settings, l.log)
+	if err != nil {
+		return nil, err
+	}
+	opened = append(opened, kept.close)
+	if err := kept.keepIn(&l.parts); err != nil {
+		return nil, err
+	}
+	opened = append(opened, l.parts.balancers.Close)
+	kept.watch(l)
+	return release, nil
+}
+
 // keepIn gives the parts their stores.
 func (s *stores) keepIn(p *parts) error {
-	options := limiterOptions(p.settings, s.limits, p.log)
-	p.limits = limit.New(options)
+	p.limits = limit.New(limiterOptions(p.settings, s.limits, p.log))
 	if s.ledger != nil {
 		p.ledger = s.ledger
 	}
+	p.balancers = balance.NewRegistry(balance.RegistryOptions{Bus: s.shared.bus, Affinity: s.shared.store, Log: p.log})
 	return p.share(s.shared)
 }
 
-// watch shows the stores in the metrics.
-func (s *stores) watch(m *telemetry.Metrics, l *limit.Limiter) {
-	m.WatchLimits(func() telemetry.Limits {
-		state := l.State()
+// watch shows in the metrics what is kept.
+func (s *stores) watch(l *live) {
+	limits := l.parts.limits
+	l.metrics.WatchLimits(func() telemetry.Limits {
+		state := limits.State()
 		return telemetry.Limits{Up: state.Down == "", Reserved: state.Running, Admitted: state.Admitted, Refused: state.Refused}
 	})
+	l.metrics.WatchUpstreams(func() []telemetry.Upstream { return upstreamsOf(l.parts.balancers) })
 	if counted, ok := s.limits.(*redis.Limits); ok {
-		m.WatchReplicas(counted.Replicas)
+		l.metrics.WatchReplicas(counted.Replicas)
 	}
 	if s.ledger != nil {
-		m.WatchLedger(func() telemetry.Ledger {
+		l.metrics.WatchLedger(func() telemetry.Ledger {
 			state := s.ledger.State()
 			return telemetry.Ledger{Lag: state.Behind, Applied: state.Counted, Failures: state.Failures}
 		})
 	}
+}
+
+// upstreamsOf are the upstreams of all deployments, as they are now.
+func upstreamsOf(balancers *balance.Registry) (all []telemetry.Upstream) {
+	now := time.Now()
+	for _, group := range balancers.Groups() {
+		for _, u := range group.State() {
+			shown := telemetry.Upstream{
+				Deployment: strings.TrimPrefix(group.Name(), "model:"), Upstream: u.Upstream, Region: u.Region, Available: u.Available,
+				Running: u.Running, Throttles: u.Throttles, Failures: u.Failures, TokensUsed: -1, RequestsUsed: -1,
+			}
+			if !u.Available {
+				shown.Back = max(0, u.Until.Sub(now))
+			}
+			if quota := float64(u.Quota.TokensPerMinute); quota > 0 {
+				shown.TokensUsed = max(0, 1-u.Left/quota)
+			}
+			all = append(all, shown)
+		}
+	}
+	return all
 }
