@@ -104,7 +104,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	rules := rulesOf(cfg)
 	rules.Concurrent = p.settings.Limits.Concurrent
 	p.limits.Keep(scheduleOf(cfg))
-	routes, err := routesOf(cfg, p.remotes)
+	routes, err := routesOf(cfg, p)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"regexp"
 
+	"outcrop/internal/balance"
 	"outcrop/internal/config"
 	"outcrop/internal/gateway"
 	"outcrop/internal/proxy"
@@ -13,10 +14,10 @@ import (
 
 // routesOf maps the routes of a configuration. Requests for one without a server and without a canned answer are no
 // other route's: nobody answers them.
-func routesOf(cfg *config.Config, remotes http.RoundTripper) ([]gateway.Route, error) {
+func routesOf(cfg *config.Config, p parts) ([]gateway.Route, error) {
 	routes := make([]gateway.Route, 0, len(cfg.Routes))
 	for _, r := range cfg.Routes {
-		route, err := routeOf(r, remotes)
+		route, err := routeOf(r, p)
 		if err != nil {
 			return nil, fmt.Errorf("routes.%s: %w", r.Name, err)
 		}
@@ -25,7 +26,7 @@ func routesOf(cfg *config.Config, remotes http.RoundTripper) ([]gateway.Route, e
 	return routes, nil
 }
 
-func routeOf(r config.Route, remotes http.RoundTripper) (gateway.Route, error) {
+func routeOf(r config.Route, p parts) (gateway.Route, error) {
 	route := gateway.Route{Name: r.Name, Methods: r.Methods, Order: r.Order, Roles: r.UserRoles, Paths: make([]*regexp.Regexp, 0, len(r.Paths))}
 	for i, path := range r.Paths {
 		expression, err := gateway.WholePath(path)
@@ -38,24 +39,24 @@ func routeOf(r config.Route, remotes http.RoundTripper) (gateway.Route, error) {
 		route.Canned = &gateway.Canned{Status: cmp.Or(r.Response.Status, http.StatusOK), Body: r.Response.Body}
 		return route, nil
 	}
-	upstream, ok := firstEnabled(r.Upstreams)
-	if !ok {
-		return route, nil
+	o := balance.Options{Name: "route:" + r.Name, Attempts: r.MaxRetryAttempts, Retriable: p.retriable}
+	var servers []*proxy.Raw
+	for _, u := range r.Upstreams {
+		if u.Weight <= 0 {
+			continue
+		}
+		server, err := proxy.NewRaw(proxy.RawOptions{URL: u.Endpoint, Key: u.Key, Bearer: u.Bearer, Rewrite: r.RewritePath, Transport: p.remotes})
+		if err != nil {
+			return route, fmt.Errorf("upstreams: %w", err)
+		}
+		servers, o.Upstreams = append(servers, server), append(o.Upstreams, upstreamOf(u))
 	}
-	var err error
-	route.Server, err = proxy.NewRaw(proxy.RawOptions{URL: upstream.Endpoint, Key: upstream.Key, Bearer: upstream.Bearer, Rewrite: r.RewritePath, Transport: remotes})
-	if err != nil {
-		return route, fmt.Errorf("upstreams: %w", err)
+	switch len(servers) {
+	case 0:
+	case 1:
+		route.Server = servers[0]
+	default:
+		route.Server = proxy.Several(p.group(o), servers)
 	}
 	return route, nil
-}
-
-// firstEnabled is the upstream that serves, as of a model.
-func firstEnabled(upstreams []config.Upstream) (config.Upstream, bool) {
-	for _, u := range upstreams {
-		if u.Weight > 0 {
-			return u, true
-		}
-	}
-	return config.Upstream{}, false
 }

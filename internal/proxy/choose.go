@@ -109,10 +109,17 @@ func failureOf(c *Call, a *Answer, err error) balance.Failure {
 		return balance.Failure{Status: a.peek()}
 	}
 	f := balance.Failure{Status: a.Status, Missing: a.Status == http.StatusNotFound && c.ID != ""} // another one may have it
-	if seconds, err := strconv.Atoi(a.Header.Get("Retry-After")); err == nil && seconds > 0 {
-		f.RetryAfter, f.Stated = time.Duration(min(seconds, maxRetrySeconds))*time.Second, true
-	}
+	f.RetryAfter, f.Stated = retryAfter(a.Header)
 	return f
+}
+
+// retryAfter is for how long an upstream says that it is not to be asked. A date is none, as in DIAL Core.
+func retryAfter(h http.Header) (rest time.Duration, stated bool) {
+	seconds, err := strconv.Atoi(h.Get("Retry-After"))
+	if err != nil || seconds <= 0 {
+		return 0, false
+	}
+	return time.Duration(min(seconds, maxRetrySeconds)) * time.Second, true
 }
 
 // maxRetrySeconds is the longest Retry-After that is believed.

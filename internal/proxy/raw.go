@@ -12,6 +12,7 @@ import (
 	"net/url"
 	"strings"
 
+	"outcrop/internal/balance"
 	"outcrop/internal/llm"
 	"outcrop/internal/secret"
 )
@@ -34,6 +35,9 @@ type Raw struct {
 	header  http.Header
 	rewrite bool
 	via     http.RoundTripper
+
+	group   *balance.Group // of several, which are servers; nil for one
+	servers []*Raw
 }
 
 // NewRaw checks the options; it calls nobody.
@@ -69,12 +73,26 @@ func NewRaw(o RawOptions) (*Raw, error) {
 // Serve answers a request with what the server says to it; set are headers that this server adds. The error is
 // an *llm.Error. Of one that comes before the answer has begun, begun is false, and the client is to be told.
 func (r *Raw) Serve(w http.ResponseWriter, request *http.Request, set http.Header) (begun bool, err error) {
+	if r.group != nil {
+		return r.choose(w, request, set)
+	}
+	return r.serve(w, request, set, func(*http.Response) error { return nil })
+}
+
+// errNext says that another server is asked in the place of an answer.
+var errNext = &llm.Error{Kind: llm.KindUpstream, Message: "another upstream is asked"}
+
+// serve asks the one server; look may refuse its answer.
+func (r *Raw) serve(w http.ResponseWriter, request *http.Request, set http.Header, look func(*http.Response) error) (begun bool, err error) {
 	forward := httputil.ReverseProxy{
 		Transport: r.via, FlushInterval: -1, ErrorLog: log.New(io.Discard, "", 0),
 		Rewrite: func(p *httputil.ProxyRequest) { r.outgoing(p, set) },
 		ModifyResponse: func(resp *http.Response) error {
 			if resp.StatusCode/100 == 3 && resp.StatusCode != http.StatusNotModified {
 				return misled(resp.StatusCode)
+			}
+			if err := look(resp); err != nil {
+				return err
 			}
 			begun = true
 			return nil
