@@ -58,7 +58,7 @@ func randomCall(r *rand.Rand) call {
 }
 
 // outcome is what became of a simulation's calls.
-type outcome struct{ calls, throttled, used, offered float64 }
+type outcome struct{ calls, throttled, used float64 }
 
 // quotas are those of four accounts, in tokens per minute.
 var quotas = [...]float64{100_000, 200_000, 400_000, 1_000_000} //nolint:gochecknoglobals // constant
