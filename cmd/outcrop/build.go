@@ -90,7 +90,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	if err != nil {
 		return nil, nil, err
 	}
-	bar(deployments, cfg)
+	bar(deployments, cfg, p.processRegion())
 	setPrices(deployments, cfg, p.catalogue)
 	visible, err := catalog.New(deployments)
 	if err != nil {
@@ -149,6 +149,9 @@ func deployment(m config.Model, p parts) (*catalog.Deployment, *balance.Group, e
 		if err != nil {
 			return nil, nil, err
 		}
+		if m.Region(upstream) == "" {
+			p.upstreams.region = client.Region()
+		}
 		model, err := client.Model(m.ModelID(upstream), modelOptions(m, upstream))
 		if err != nil {
 			return nil, nil, err
@@ -160,6 +163,14 @@ func deployment(m config.Model, p parts) (*catalog.Deployment, *balance.Group, e
 	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: behind.region()}
 	d.Info.Defaults = m.DefaultsOf(ownInterface(m))
 	return d, behind.group, able(d, m.Type, &behind)
+}
+
+// processRegion is the region of upstreams that state none, "" when there are none such.
+func (p parts) processRegion() string {
+	if p.upstreams == nil {
+		return ""
+	}
+	return p.upstreams.region
 }
 
 // ownInterface is the one that a model of this process is asked in before all.
@@ -292,6 +303,7 @@ type upstreams struct {
 	clients map[[sha256.Size]byte]*bedrock.Client
 	models  []named
 	added   []*bedrock.Client // of clients, those that no configuration had before
+	region  string            // of those that state none; "" when all do
 }
 
 // named is the model of a deployment.

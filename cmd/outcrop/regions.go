@@ -250,16 +250,9 @@ func policyMistake(cfg *config.Config, m config.Model) (message, remedy string) 
 	return "its prompts may run in " + strings.Join(outside, ", ") + ", which is not allowed here", remedy
 }
 
-// environmentOf is the region of the upstreams that state none.
-func environmentOf(d *catalog.Deployment, m config.Model) string {
-	if upstream, ok := m.Upstream(); ok && m.Bedrock != "" && m.Region(upstream) == "" && d.Region != "" {
-		return d.Region
-	}
-	return processRegion
-}
-
-// bar gives deployments where their prompts may run, and the roles that this bars from them.
-func bar(deployments []*catalog.Deployment, cfg *config.Config) {
+// bar gives deployments where their prompts may run, and the roles that this bars from them. process is the region of
+// the upstreams that state none, "" when it is not known.
+func bar(deployments []*catalog.Deployment, cfg *config.Config, process string) {
 	stated := map[string]config.Model{}
 	for _, m := range deploymentsIn(cfg) {
 		stated[m.Name] = m
@@ -269,7 +262,7 @@ func bar(deployments []*catalog.Deployment, cfg *config.Config) {
 		if !ok || d.Kind == catalog.Interceptor {
 			continue
 		}
-		d.Destinations, _ = placesOf(cfg, m, environmentOf(d, m))
+		d.Destinations, _ = placesOf(cfg, m, cmp.Or(process, processRegion))
 		for _, r := range cfg.Roles {
 			leaves := d.Destinations == nil || len(regionPolicy{r.AllowedRegions, r.AllowedGeographies}.outside(d.Destinations)) > 0
 			if r.StatesPolicy() && leaves {
