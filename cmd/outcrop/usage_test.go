@@ -35,7 +35,11 @@ func ledgerDir(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer l.Close()
+	defer func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+	}()
 	outbox := journal.NewMemory()
 	at := time.Date(2026, 11, 22, 10, 0, 0, 0, time.UTC)
 	for _, e := range []usage.Entry{

@@ -201,7 +201,7 @@ func (l *Ledger) readable(ctx context.Context) (notes []asideNote, err error) {
 	if err != nil {
 		return nil, err
 	}
-	defer rows.Close()
+	defer func() { err = errors.Join(err, rows.Close()) }()
 	for rows.Next() {
 		var n asideNote
 		var digits string

@@ -40,7 +40,7 @@ func Migrate(ctx context.Context, o Options, to int) (from int, err error) {
 	if err := l.connect(o); err != nil {
 		return 0, err
 	}
-	defer l.db.Close()
+	defer func() { err = errors.Join(err, l.db.Close()) }()
 	if from, err = l.version(ctx); err != nil {
 		return 0, err
 	}

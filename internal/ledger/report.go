@@ -46,7 +46,7 @@ func (d dialect) expression(g usage.Group) string {
 }
 
 // Usage tells what was used. What has been used in the last moments may not be part of it yet.
-func (l *Ledger) Usage(ctx context.Context, q usage.Query) (usage.Report, error) {
+func (l *Ledger) Usage(ctx context.Context, q usage.Query) (r usage.Report, err error) {
 	ctx, cancel := context.WithTimeout(ctx, stall)
 	defer cancel()
 	if err := l.prepare(ctx); err != nil {
@@ -62,8 +62,8 @@ func (l *Ledger) Usage(ctx context.Context, q usage.Query) (usage.Report, error)
 	if err != nil {
 		return usage.Report{}, err
 	}
-	defer rows.Close()
-	r := usage.Report{From: q.From, To: q.To, By: append([]usage.Group{}, q.By...), Rows: []usage.Row{}}
+	defer func() { err = errors.Join(err, rows.Close()) }()
+	r = usage.Report{From: q.From, To: q.To, By: append([]usage.Group{}, q.By...), Rows: []usage.Row{}}
 	for rows.Next() {
 		row, total, err := scan(rows, q.By)
 		switch {
@@ -77,7 +77,7 @@ func (l *Ledger) Usage(ctx context.Context, q usage.Query) (usage.Report, error)
 			r.Rows = append(r.Rows, row)
 		}
 	}
-	return r, errors.Join(rows.Err(), rows.Close())
+	return r, rows.Err()
 }
 
 // selects is the statement of a query: the rows, one more than it wants, and their total, of one moment. What cost most

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"database/sql"
+	"errors"
 	"fmt"
 	"hash/fnv"
 	"slices"
@@ -157,7 +158,7 @@ func (s *sums) add(e *usage.Entry) {
 }
 
 // apply adds the sums to those of the database, in an order that is everybody's, so that nobody waits for one who waits.
-func (b batch) apply(ctx context.Context, tx *sql.Tx, d dialect) error {
+func (b batch) apply(ctx context.Context, tx *sql.Tx, d dialect) (err error) {
 	if len(b) == 0 {
 		return nil
 	}
@@ -172,7 +173,7 @@ func (b batch) apply(ctx context.Context, tx *sql.Tx, d dialect) error {
 	if err != nil {
 		return err
 	}
-	defer statement.Close()
+	defer func() { err = errors.Join(err, statement.Close()) }()
 	args := make([]any, 0, 1+names+columns)
 	for _, k := range keys {
 		args = append(args[:0], k.hour)

@@ -65,7 +65,7 @@ func programs(t testing.TB) string {
 // makeDir makes a directory that who runs the server may reach.
 func (s *Server) makeDir() {
 	s.t.Helper()
-	dir, err := os.MkdirTemp("", "outcrop-postgres-") //nolint:usetesting // below t.TempDir only root gets
+	dir, err := os.MkdirTemp("", "outcrop-postgres-") // below t.TempDir only root gets
 	if err != nil {
 		s.t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ func (s *Server) Database() string {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // the server is told enough
 	if _, err := db.ExecContext(context.Background(), "CREATE DATABASE "+name); err != nil {
 		s.t.Fatal(err)
 	}
@@ -151,7 +151,7 @@ func (s *Server) await() {
 	if err != nil {
 		s.t.Fatal(err)
 	}
-	defer db.Close()
+	defer func() { _ = db.Close() }() // the server is told enough
 	for range 300 {
 		if err = db.PingContext(context.Background()); err == nil {
 			return
