@@ -139,7 +139,7 @@ func TestFullDisk(t *testing.T) {
 	outbox := &ledgertest.Outbox{Name: "full", Notes: notes}
 	stop := following(t, l, outbox)
 	until(t, "it is full", func() bool { return l.State().Err != nil })
-	if err := l.State().Err; !strings.Contains(err.Error(), "full") || l.State().Since.IsZero() {
+	if err := l.State().Err; !strings.Contains(err.Error(), "full") || l.State().Since.IsZero() || l.State().Behind == 0 {
 		t.Errorf("%v, since %v", err, l.State().Since)
 	}
 	if r := ledgertest.Report(t, l); r.Total.Requests != 0 || outbox.Trimmed.Load() != 0 {
@@ -150,6 +150,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	until(t, "all is counted", func() bool { return outbox.Trimmed.Load() == notes && l.State().Err == nil })
 	stop()
+	if state := l.State(); state.Behind != 0 || state.Failures == 0 {
+		t.Errorf("%+v", state)
+	}
 	ledgertest.Same(t, notes, ledgertest.Report(t, l).Total)
 }
 

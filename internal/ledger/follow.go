@@ -69,8 +69,10 @@ func (l *Ledger) turn(ctx, reading context.Context, outbox journal.Outbox, begun
 	if err != nil || len(notes) == 0 {
 		return 0, err
 	}
+	l.await(notes[0].Data)
 	switch err := l.count(ctx, outbox.ID(), after, notes); {
 	case errors.Is(err, errOvertaken): // who has counted some of these may have seen fewer: they are not forgotten here
+		l.counted(0, 0)
 		return len(notes), nil
 	case err != nil:
 		return 0, err
@@ -110,7 +112,7 @@ var errOvertaken = errors.New("another process has counted these notes")
 func (l *Ledger) count(ctx context.Context, outbox, after string, notes []journal.Note) error {
 	ctx, cancel := context.WithTimeout(ctx, stall)
 	defer cancel()
-	sums, aside, ended := batch{}, []journal.Note(nil), time.Time{}
+	sums, aside := batch{}, []journal.Note(nil)
 	for _, note := range notes {
 		e, err := usage.ReadNote(note.Data)
 		if err != nil {
@@ -118,7 +120,6 @@ func (l *Ledger) count(ctx context.Context, outbox, after string, notes []journa
 			continue
 		}
 		sums.add(&e)
-		ended = e.Began.Add(e.Finished)
 	}
 	err := l.transact(ctx, func(tx *sql.Tx) error {
 		if err := l.take(ctx, tx, outbox, after); err != nil {
@@ -135,7 +136,7 @@ func (l *Ledger) count(ctx context.Context, outbox, after string, notes []journa
 		return err
 	})
 	if err == nil {
-		l.counted(len(notes)-len(aside), len(aside), ended)
+		l.counted(len(notes)-len(aside), len(aside))
 	}
 	return err
 }
@@ -219,14 +220,23 @@ func (l *Ledger) readable(ctx context.Context) (notes []asideNote, err error) {
 	return notes, rows.Err()
 }
 
-func (l *Ledger) counted(notes, aside int, ended time.Time) {
+// await notes which note is counted next.
+func (l *Ledger) await(note []byte) {
+	e, err := usage.ReadNote(note)
+	if err != nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiting = e.Began.Add(e.Finished)
+}
+
+func (l *Ledger) counted(notes, aside int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.state.Counted += uint64(notes)
 	l.state.Aside += uint64(aside)
-	if !ended.IsZero() {
-		l.state.Behind = max(0, time.Since(ended))
-	}
+	l.waiting = time.Time{}
 	if aside > 0 {
 		l.log.Error("notes of the usage ledger cannot be read and are kept in its table usage_aside", "notes", aside, "database", l.where)
 	}

@@ -42,8 +42,9 @@ type Ledger struct {
 	preparing sync.Mutex
 	ready     bool // the schema is this version's
 
-	mu    sync.Mutex
-	state State
+	mu      sync.Mutex
+	state   State
+	waiting time.Time // when the request had ended whose note is the next, and read but not counted; zero for none
 }
 
 // State is how it stands with counting.
@@ -52,7 +53,7 @@ type State struct {
 	Counted, Aside uint64
 	// Failures are how often the database could not be written.
 	Failures uint64
-	// Behind is how long after its request had ended the last note was counted.
+	// Behind is how long the first request has ended whose note has come and is not counted; 0 when there is none.
 	Behind time.Duration
 	// Err is why nothing is counted now, since Since; nil when all is well.
 	Err   error
@@ -152,7 +153,14 @@ func (l *Ledger) prepare(ctx context.Context) error {
 func (l *Ledger) State() State {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.state
+	now := l.state
+	switch {
+	case !l.waiting.IsZero():
+		now.Behind = max(0, time.Since(l.waiting))
+	case now.Err != nil:
+		now.Behind = time.Since(now.Since)
+	}
+	return now
 }
 
 // Where is where the ledger is, without secrets.
