@@ -6,7 +6,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"outcrop/internal/balance"
 	"outcrop/internal/config"
 	"outcrop/internal/kv"
 )
@@ -19,7 +18,7 @@ type common struct {
 }
 
 // share makes the parts those of one replica among others: after they are settled, and know who has agreed to what.
-// The error names the setting that replicas need. Whoever shares closes the parts' balancers in the end.
+// The error names the setting that replicas need.
 func (p *parts) share(c common) error {
 	if c.store == nil {
 		return nil
@@ -33,7 +32,6 @@ func (p *parts) share(c common) error {
 		log = slog.New(slog.DiscardHandler)
 	}
 	p.passes.Share(c.store, sometimes(log, "per-request keys"))
-	p.balancers = balance.NewRegistry(balance.RegistryOptions{Bus: c.bus, Affinity: c.store, Log: log})
 	p.consents = sharedConsents{p.consents, c.store, sometimes(log, "consents")}
 	return nil
 }

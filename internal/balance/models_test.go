@@ -132,8 +132,10 @@ func TestNobodyIsAskedForAClientThatHasGone(t *testing.T) {
 	ctx, leave := context.WithCancel(t.Context())
 	second := &counted{ChatModel: llmtest.Echo{}}
 	g := two()
-	for range balance.Chat(g, []llm.ChatModel{leaving{leave}, second}).Chat(ctx, ask("")) {
-		continue
+	for _, err := range balance.Chat(g, []llm.ChatModel{leaving{leave}, second}).Chat(ctx, ask("")) {
+		if err == nil {
+			t.Error("there is an answer")
+		}
 	}
 	if s := g.State()[0]; second.calls != 0 || !s.Available || s.Running != 0 {
 		t.Errorf("%d calls, %+v", second.calls, s)
