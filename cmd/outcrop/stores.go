@@ -167,14 +167,14 @@ func (s *stores) close() {
 // keep opens what outlives configurations, and gives it to the parts. release ends it, when no request runs any more.
 func (l *live) keep(ctx context.Context, f serveFlags) (release func(), err error) {
 	var opened []func()
-	release = func() {
+	all := func() {
 		for _, end := range slices.Backward(opened) {
 			end()
 		}
 	}
 	defer func() {
 		if err != nil {
-			release()
+			all()
 		}
 	}()
 	for _, begin := range []func(context.Context) (func(), error){l.logPrompts, l.tellTraces} {
@@ -197,7 +197,7 @@ func (l *live) keep(ctx context.Context, f serveFlags) (release func(), err erro
 	}
 	opened = append(opened, l.parts.balancers.Close)
 	kept.watch(l)
-	return release, nil
+	return all, nil
 }
 
 // keepIn gives the parts their stores.
