@@ -229,10 +229,18 @@ func (s *stores) watch(l *live) {
 	}
 }
 
-// upstreamsOf are the upstreams of all deployments, as they are now.
+// upstreamsOf are the upstreams of all deployments, as they are now. What is still known of a deployment's upstreams
+// before they changed was asked longer ago, and is left out.
 func upstreamsOf(balancers *balance.Registry) (all []telemetry.Upstream) {
 	now := time.Now()
-	for _, group := range balancers.Groups() {
+	groups := balancers.Groups()
+	slices.SortFunc(groups, func(a, b *balance.Group) int {
+		return cmp.Or(strings.Compare(a.Name(), b.Name()), b.Used().Compare(a.Used()))
+	})
+	for i, group := range groups {
+		if i > 0 && groups[i-1].Name() == group.Name() {
+			continue
+		}
 		for _, u := range group.State() {
 			shown := telemetry.Upstream{
 				Deployment: strings.TrimPrefix(group.Name(), "model:"), Upstream: u.Upstream, Region: u.Region, Available: u.Available,

@@ -42,9 +42,10 @@ func full() *telemetry.Metrics {
 	m.Serve([]telemetry.Deployment{{Name: "chat", Region: "us-east-1", Model: "us.m-v1:0", Ends: time.Unix(1_900_000_000, 0)}, {Name: "old"}})
 	m.Reloaded(1, time.Unix(1_700_000_000, 0))
 	m.WatchUpstreams(func() []telemetry.Upstream {
-		return []telemetry.Upstream{{
+		a := telemetry.Upstream{
 			Deployment: "chat", Upstream: "a", Region: "us-east-1", Back: 3 * time.Second, Running: 2, Throttles: 4, Failures: 5, TokensUsed: 0.5, RequestsUsed: -1,
-		}}
+		}
+		return []telemetry.Upstream{a, a}
 	})
 	m.WatchLimits(func() telemetry.Limits { return telemetry.Limits{Up: true, Reserved: 2, Admitted: 1} })
 	m.WatchLedger(func() telemetry.Ledger { return telemetry.Ledger{Lag: time.Second, Applied: 7, Failures: 1} })

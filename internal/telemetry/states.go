@@ -74,8 +74,13 @@ func (m *Metrics) WatchUpstreams(now func() []Upstream) {
 	s.counter("outcrop_upstream_failed_attempts_total", "How often an attempt at the upstream failed in another way, whether another one answered or not.", labels...)
 	s.gauge("outcrop_upstream_quota_used_ratio", "How much of the upstream's quota is used now, 0 to 1.", append(labels, "quota")...)
 	s.collect = func(tell func(int, float64, ...string)) {
+		seen := map[[3]string]bool{}
 		for _, u := range now() {
 			own := []string{u.Deployment, u.Upstream, u.Region}
+			if seen[[3]string(own)] { // Prometheus would refuse them all
+				continue
+			}
+			seen[[3]string(own)] = true
 			tell(0, number(u.Available), own...)
 			tell(1, max(u.Back, 0).Seconds(), own...)
 			tell(2, float64(u.Running), own...)
