@@ -50,6 +50,7 @@ func (g *Gateway) embedAt(x *exchange, a asked, to *step, body []byte) error {
 	if err := g.attach(a.r, linksOfInputs(e.req), newBudget()); err != nil {
 		return x.refuse(err)
 	}
+	x.tally.ask()
 	out, err := e.ask(ctx)
 	if err != nil {
 		x.tally.fail(err)

@@ -46,6 +46,7 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	f.identify(set, to.key)
 	ctx, release := f.lifetime()
 	defer release()
+	x.tally.ask()
 	answer, err := to.remote.Call(ctx, &proxy.Call{
 		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, ID: to.id, Wire: f.wire(), Set: set,
 		Private: to.pass.Caller.User == "", // an Authorization with a key of ours is nobody else's

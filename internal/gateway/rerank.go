@@ -43,6 +43,7 @@ func (g *Gateway) rerank(x *exchange, a asked, version string) error {
 	if err := g.claim(a.r.Context(), x, need{body: body}); err != nil {
 		return x.refuse(err)
 	}
+	x.tally.ask()
 	out, err := c.ask(a.r.Context())
 	if err != nil {
 		x.tally.fail(err)

@@ -14,6 +14,7 @@ import (
 type tally struct {
 	began     time.Time
 	first     time.Duration // after began, when there was something that a client can see; 0 is never
+	asked     time.Duration // after began, when the first upstream was; 0 is none
 	model     string
 	usage     llm.Usage
 	throttled bool
@@ -24,6 +25,25 @@ type tally struct {
 	tells     bool   // the client asks what the reply cost
 	bill      *bill  // that it is put on as well; nil for none
 	payer     string // the deployment whose line that is
+}
+
+// ask says that an upstream is asked now.
+func (t *tally) ask() {
+	if t != nil && t.asked == 0 {
+		t.asked = max(time.Since(t.began), 1)
+	}
+}
+
+// tried is how many upstreams were asked, and how long they were waited for: one that is alone does not count that.
+func (t *tally) tried() (attempts int, waited time.Duration) {
+	attempts, waited = t.via.Attempts, t.via.Waited
+	if t.asked > 0 && attempts == 0 {
+		attempts = 1
+	}
+	if waited == 0 && t.asked > 0 {
+		waited = max(0, t.first-t.asked)
+	}
+	return attempts, waited
 }
 
 // see takes an event, or the error instead of one. The event goes on, with what the client asks for.
@@ -168,10 +188,11 @@ func (g *Gateway) entry(x *exchange) usage.Entry {
 	e := usage.Entry{
 		ID: g.entryID(), RequestID: x.id, Trace: x.trace.id, Parent: x.trace.parent, Span: x.self, Call: x.span, Sampled: x.trace.sampled(), Conversation: x.conversation,
 		Project: x.project, User: x.user, Deployment: x.deployment, Model: t.model, Upstream: t.via.Upstream, Region: x.region,
-		Attempts: t.via.Attempts, Operation: x.operation, Status: x.status, Stream: x.stream, Failed: x.err != nil,
-		Throttled: t.throttled, Limited: c.limited, Began: x.began, FirstToken: t.first, Waited: t.via.Waited, Finished: time.Since(x.began),
+		Asked: t.asked, Operation: x.operation, Status: x.status, Stream: x.stream, Failed: x.err != nil,
+		Throttled: t.throttled, Limited: c.limited, Began: x.began, FirstToken: t.first, Finished: time.Since(x.began),
 		Usage: t.usage, Terms: t.terms,
 	}
+	e.Attempts, e.Waited = t.tried()
 	if t.via.Region != "" {
 		e.Region = t.via.Region
 	}

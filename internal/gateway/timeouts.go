@@ -44,6 +44,7 @@ func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Eve
 		defer func() { w.end() }()
 		w.begin()
 		spoken := false
+		m.tally.ask()
 		for event, err := range m.model.Chat(inner, req) {
 			visible := isVisible(event)
 			w.pause(visible)

@@ -5,8 +5,10 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"outcrop/internal/auth"
+	"outcrop/internal/llm"
 )
 
 // TestPlacesInTraces: a call with a per-request key is below the call that it came from, whatever its headers say; any
@@ -120,5 +122,30 @@ func TestParents(t *testing.T) {
 	}
 	if parentOf(nil) != "" {
 		t.Error("nobody has a parent")
+	}
+}
+
+// TestUpstreamsThatAreAloneAreCounted: nobody else tells of them.
+func TestUpstreamsThatAreAloneAreCounted(t *testing.T) {
+	for name, test := range map[string]struct {
+		tally    tally
+		attempts int
+		waited   time.Duration
+	}{
+		"none":     {tally{first: 5}, 0, 0},
+		"alone":    {tally{asked: 2, first: 5}, 1, 3},
+		"silent":   {tally{asked: 2}, 1, 0},
+		"balanced": {tally{asked: 2, first: 9, via: llm.Via{Attempts: 3, Waited: 6}}, 3, 6},
+	} {
+		if attempts, waited := test.tally.tried(); attempts != test.attempts || waited != test.waited {
+			t.Errorf("%s: %d, %d", name, attempts, waited)
+		}
+	}
+	var nobody *tally
+	nobody.ask()
+	counted := tally{began: time.Now()}
+	counted.ask()
+	if counted.asked == 0 {
+		t.Error("it was not asked")
 	}
 }
