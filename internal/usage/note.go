@@ -58,10 +58,10 @@ func flagsOf(e *Entry) (flags byte) {
 }
 
 // texts are the entry's, in the order of a note.
-func (e *Entry) texts() [16]*string {
-	return [16]*string{
+func (e *Entry) texts() [17]*string {
+	return [17]*string{
 		&e.ID, &e.RequestID, &e.Trace, &e.Span, &e.Parent, &e.Call, &e.Project, &e.User, &e.Caller, &e.Deployment, &e.Instead, &e.Calling,
-		&e.Model, &e.Upstream, &e.Region, &e.Terms.Tier,
+		&e.Model, &e.Upstream, &e.Region, &e.Terms.Tier, &e.Conversation,
 	}
 }
 
