@@ -202,7 +202,10 @@ func (l *live) keep(ctx context.Context, f serveFlags) (release func(), err erro
 
 // keepIn gives the parts their stores.
 func (s *stores) keepIn(p *parts) error {
-	p.limits = limit.New(limiterOptions(p.settings, s.limits, p.log))
+	options := limiterOptions(p.settings, s.limits, p.log)
+	_, forgets := s.limits.(*limit.Memory)
+	options.Always = !forgets && s.ledger != nil
+	p.limits = limit.New(options)
 	if s.ledger != nil {
 		p.ledger = s.ledger
 	}

@@ -54,7 +54,7 @@ func (g *Gateway) claim(ctx context.Context, x *exchange, n need) error {
 		return nil
 	}
 	limits, concurrent := g.rules.For(c.caller.Roles, c.open, c.name)
-	if limits == unlimited && concurrent == 0 {
+	if limits == unlimited && concurrent == 0 && (c.checked || g.ledger == nil || !g.limits.Always()) {
 		return nil
 	}
 	ask := limit.Ask{Account: c.account(), Limits: limits, Concurrent: concurrent, Only: c.checked}
@@ -69,7 +69,7 @@ func (g *Gateway) claim(ctx context.Context, x *exchange, n need) error {
 	}
 	var err error
 	if c.ticket, err = g.limits.Admit(ctx, &ask); err != nil {
-		c.limited = true
+		_, c.limited = errors.AsType[*limit.Refusal](err)
 		return refusedByLimit(err)
 	}
 	return nil

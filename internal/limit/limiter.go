@@ -21,6 +21,9 @@ type Options struct {
 	Slack float64
 	// AdmitWhenDown admits requests while the store cannot be asked; else they are refused.
 	AdmitWhenDown bool
+	// Always gives requests without limits a place too, so that they are accounted for when the process is killed. They are
+	// admitted whatever the store says.
+	Always bool
 	// ID is before the names of tickets, which are unique among all replicas then.
 	ID string
 	// Log is told when the store goes away and comes back; nil for nobody.
@@ -72,6 +75,9 @@ func (l *Limiter) State() State {
 	return s
 }
 
+// Always says whether requests without limits want a place too.
+func (l *Limiter) Always() bool { return l != nil && l.options.Always }
+
 // Ask is a request that wants to be admitted.
 type Ask struct {
 	Account
@@ -113,7 +119,7 @@ func (l *Limiter) Admit(ctx context.Context, a *Ask) (*Ticket, error) {
 	switch {
 	case err != nil && ctx.Err() != nil:
 		return nil, ctx.Err()
-	case err != nil && l.options.AdmitWhenDown:
+	case err != nil && (l.options.AdmitWhenDown || a.Limits == None() && a.Concurrent == 0):
 		l.away(err)
 		l.admitted.Add(1)
 		if a.Only {
