@@ -157,7 +157,8 @@ func (j *Journal) path(number uint64) string {
 	return filepath.Join(j.dir, fmt.Sprintf("%012d%s", number, suffix))
 }
 
-// openLast opens the last segment behind its last whole record.
+// openLast begins a segment behind the last one, whose end is cut off behind its last whole record. It is another
+// segment, since the machine may have lost an end that somebody has read: no position is given twice.
 func (j *Journal) openLast() error {
 	numbers, err := j.segments()
 	if err != nil {
@@ -181,8 +182,27 @@ func (j *Journal) openLast() error {
 		_ = file.Close()
 		return fmt.Errorf("%s: %w", j.path(j.number), err)
 	}
-	j.file, j.size = file, whole
-	return nil
+	if whole == 0 {
+		j.file = file
+		return j.syncDir()
+	}
+	if err := errors.Join(file.Sync(), file.Close()); err != nil {
+		return err
+	}
+	j.number++
+	if j.file, err = os.OpenFile(j.path(j.number), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600); err != nil {
+		return err
+	}
+	return j.syncDir()
+}
+
+// syncDir makes it last which segments there are.
+func (j *Journal) syncDir() error {
+	dir, err := os.Open(j.dir)
+	if err != nil {
+		return err
+	}
+	return errors.Join(dir.Sync(), dir.Close())
 }
 
 // wholeSize is where the last record ends that a reader can reach.
@@ -287,7 +307,7 @@ func (j *Journal) room() error {
 	_ = j.file.Sync() // its end is as good as it will be
 	_ = j.file.Close()
 	j.file, j.number, j.size = next, j.number+1, 0
-	return nil
+	return j.syncDir()
 }
 
 // keepSynced makes what was written last, until the journal is closed.
@@ -388,7 +408,7 @@ func (j *Journal) readSegment(notes []Note, number uint64, from int64, most int)
 	if err != nil {
 		return notes, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }() // it was only read
 	j.mu.Lock()
 	last, end := number == j.number, j.size
 	j.mu.Unlock()

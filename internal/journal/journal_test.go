@@ -93,7 +93,8 @@ func TestATornEnd(t *testing.T) {
 		t.Fatal(err)
 	}
 	for cut := range len(whole) {
-		if err := os.WriteFile(file, whole[:cut], 0o600); err != nil {
+		dir := t.TempDir()
+		if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), whole[:cut], 0o600); err != nil {
 			t.Fatal(err)
 		}
 		j, err := Open(dir, Options{})
@@ -108,6 +109,26 @@ func TestATornEnd(t *testing.T) {
 		if err := j.Close(); err != nil {
 			t.Fatal(err)
 		}
+	}
+}
+
+// TestNoPositionIsGivenTwice: what a reader has seen and the machine has lost does not hide what comes after.
+func TestNoPositionIsGivenTwice(t *testing.T) {
+	dir := t.TempDir()
+	j := open(t, dir, Options{})
+	fill(t, j, 0, 5)
+	_, last := all(t, j, "")
+	if err := j.Close(); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "000000000001.journal")
+	if err := os.Truncate(file, 20); err != nil { // as after a power failure
+		t.Fatal(err)
+	}
+	j = open(t, dir, Options{})
+	fill(t, j, 5, 8)
+	if texts, _ := all(t, j, last); len(texts) != 3 || texts[0] != "note 5" {
+		t.Errorf("%q", texts)
 	}
 }
 
