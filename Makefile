@@ -40,7 +40,7 @@ format:
 
 vet:
 	$(GO) vet ./...
-	$(GO) vet -tags e2e,claudecode ./e2e/...
+	$(GO) vet -tags e2e,claudecode ./e2e/... ./cmd/outcrop
 	$(GO) vet -tags helm ./charts ./internal/helm
 	$(GO) vet -tags k8s ./e2e/k8s
 	$(GO) vet -tags aws ./e2e/aws
@@ -70,7 +70,8 @@ fuzz:
 	done <bin/fuzz-targets
 
 e2e: build e2e-deps
-	$(GO) test -tags e2e -count=1 -v ./e2e/...
+	OUTCROP_TEST_SERVERS=require $(GO) test -tags e2e -count=1 -v ./e2e/...
+	$(GO) test -tags e2e -count=1 -v -run '^TestLedgerOfAHundredThousand$$' ./cmd/outcrop
 
 e2e-deps:
 	e2e/install

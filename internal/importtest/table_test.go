@@ -40,6 +40,7 @@ func table() []row {
 		},
 		{floor: 1, pkg: "internal/importtest", testOnly: true},
 		{floor: 1, pkg: "internal/memnet", testOnly: true},
+		{floor: 3, pkg: "internal/limit/limittest", internal: []string{"limit", "money"}, testOnly: true},
 		{floor: 2, pkg: "internal/kv/kvtest", internal: []string{"kv"}, testOnly: true},
 		{floor: 2, pkg: "internal/llm/llmtest", internal: []string{"llm"}, testOnly: true},
 		{floor: 2, pkg: "internal/anthropic", internal: []string{"jsonscan", "llm", "sse"}},
