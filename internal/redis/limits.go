@@ -31,6 +31,8 @@ var readLua string
 type LimitsOptions struct {
 	// Lost marks the note of a ticket whose process was killed; nil leaves it as it is.
 	Lost func(note []byte) []byte
+	// Unnoted keeps no notes: nobody reads them, and Redis would have more and more of them.
+	Unnoted bool
 	// Queue is how many settlements, and QueueBytes about how many bytes of them, are kept while Redis is away;
 	// 0 is DefaultQueue, DefaultQueueBytes.
 	Queue      int
@@ -96,6 +98,10 @@ func (l *Limits) Admit(ctx context.Context, a *limit.Admission) (limit.Verdict, 
 	}
 	var record []byte
 	if a.Ticket != "" {
+		if l.options.Unnoted && a.Note != nil {
+			bare := *a
+			bare.Note, a = nil, &bare
+		}
 		record = appendRecord(make([]byte, 0, 192+len(a.Note)), a)
 	}
 	numbers := appendAdmission(make([]byte, 0, 256), a)

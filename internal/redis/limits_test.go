@@ -408,3 +408,22 @@ func TestNotes(t *testing.T) {
 		t.Error("a position that is none was read")
 	}
 }
+
+// TestNotesThatNobodyReads are not kept: no settlement's, and none of a ticket whose process was killed.
+func TestNotesThatNobodyReads(t *testing.T) {
+	server := redistest.Start(t)
+	b := newBench(t, redis.Options{URL: server.URL()}, redis.LimitsOptions{Unnoted: true})
+	a, _ := b.admit(func(a *limit.Admission) { a.Note = []byte("of an admission") })
+	_, _ = b.admit(func(a *limit.Admission) { a.Note = []byte("of an admission") })
+	b.settle(a, limit.Amounts{Tokens: 3}, "of a settlement")
+	b.settled()
+	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+	defer cancel()
+	notes, err := redis.NewNotes(open(t, redis.Options{URL: server.URL()})).Read(ctx, "", 10)
+	if err != nil || len(notes) != 0 {
+		t.Errorf("%d notes, %v", len(notes), err)
+	}
+	if used := b.used(); used.Tokens[limit.Day] != 13 {
+		t.Errorf("what was used is %+v", used)
+	}
+}

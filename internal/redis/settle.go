@@ -20,8 +20,12 @@ const (
 func (l *Limits) Settle(s *limit.Settlement) bool {
 	rest := appendMoment(make([]byte, 0, 128), &s.Moment)
 	rest = appendWord(rest, lifetime(&s.Moment))
+	note := s.Note
+	if l.options.Unnoted {
+		note = nil
+	}
 	return l.queue.add(&settlement{
-		kind: settled, account: s.Account, ticket: s.Ticket, owner: l.replica, rest: appendAmounts(rest, &s.Spent), note: s.Note,
+		kind: settled, account: s.Account, ticket: s.Ticket, owner: l.replica, rest: appendAmounts(rest, &s.Spent), note: note,
 	})
 }
 
