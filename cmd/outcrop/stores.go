@@ -87,7 +87,7 @@ func (s *stores) openLimits(ctx context.Context, f storeFlags, settings *config.
 			return err
 		}
 		s.client, s.shared = client, common{client, client, client}
-		s.limits, s.outbox = redis.NewLimits(client, redis.LimitsOptions{Lost: usage.LostNote}), redis.NewNotes(client)
+		s.limits, s.outbox = redis.NewLimits(client, redis.LimitsOptions{Lost: usage.LostNote, Unnoted: f.postgres == ""}), redis.NewNotes(client)
 	case f.dataDir != "":
 		disk, err := limit.OpenDisk(f.dataDir, limit.DiskOptions{Lost: usage.LostNote})
 		if err != nil {
@@ -209,8 +209,10 @@ func (s *stores) keepIn(p *parts) error {
 	if s.ledger != nil {
 		p.ledger = s.ledger
 	}
-	p.balancers = balance.NewRegistry(balance.RegistryOptions{Bus: s.shared.bus, Affinity: s.shared.store, Log: p.log})
-	return p.share(s.shared)
+	if s.shared.store == nil {
+		p.balancers = balance.NewRegistry(balance.RegistryOptions{Log: p.log})
+	}
+	return p.share(s.shared) // its balancers know of other replicas
 }
 
 // watch shows in the metrics what is kept.
