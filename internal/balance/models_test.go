@@ -260,3 +260,22 @@ func BenchmarkChat(b *testing.B) {
 		})
 	}
 }
+
+// panicking is a model with a fault.
+type panicking struct{}
+
+func (panicking) Embed(context.Context, *llm.EmbedRequest) (*llm.Embeddings, error) { panic("a fault") }
+
+// TestAPanicEndsATurn: nobody takes the upstream to be busy from then on, nor its quota to be used.
+func TestAPanicEndsATurn(t *testing.T) {
+	group := two()
+	func() {
+		defer func() { _ = recover() }()
+		_, _ = balance.Embed(group, []llm.EmbedModel{panicking{}, panicking{}}).Embed(t.Context(), &llm.EmbedRequest{})
+	}()
+	for _, s := range group.State() {
+		if s.Running != 0 {
+			t.Errorf("%s answers %d requests", s.Upstream, s.Running)
+		}
+	}
+}

@@ -19,6 +19,7 @@ func whole[T any](ctx context.Context, g *Group, a asking[T]) (answer T, via llm
 	if err != nil {
 		return answer, via, err
 	}
+	defer turn.Done(nil) // of a call that panics
 	err = noUpstream()
 	for i, ok := turn.Next(); ok; i, ok = turn.Next() {
 		if answer, err = a.call(i); err == nil {

@@ -133,15 +133,23 @@ func (a *Answer) peek() (status int) {
 	a.clock.watch(a.quiet)
 	beginning := make([]byte, peekSize)
 	n, err := a.clock.read(a.body, beginning)
+	for more := 0; err == nil && n < peekSize && !hasEvent(beginning[:n]); n += more { // of which a client sees nothing yet
+		more, err = a.clock.read(a.body, beginning[n:])
+	}
 	rest := a.body
 	if err != nil {
 		rest = broken{err}
 	}
 	a.body = io.MultiReader(bytes.NewReader(beginning[:n]), rest)
-	if n == 0 {
+	if n == 0 || err != nil && err != io.EOF && !hasEvent(beginning[:n]) { //nolint:errorlint // only a bare io.EOF is the end
 		return http.StatusBadGateway
 	}
 	return statusOfEvent(beginning[:n])
+}
+
+// hasEvent says whether the beginning of a stream has an event, or a comment, that is whole.
+func hasEvent(text []byte) bool {
+	return bytes.Contains(text, []byte("\n\n")) || bytes.Contains(text, []byte("\n\r\n")) || bytes.Contains(text, []byte("\r\r"))
 }
 
 // broken fails as the reader before it did.
@@ -151,11 +159,11 @@ func (b broken) Read([]byte) (int, error) { return 0, b.err }
 
 // statusOfEvent is the status that an error as the first event stands for, 0 for any other event.
 func statusOfEvent(event []byte) int {
-	if at := bytes.Index(event, []byte("\n\n")); at >= 0 {
-		event = event[:at]
-	}
-	if at := bytes.LastIndex(event, []byte("data:")); at >= 0 {
-		event = event[at+len("data:"):]
+	for line := range bytes.Lines(event) {
+		if data, ok := bytes.CutPrefix(line, []byte("data:")); ok {
+			event = data
+			break
+		}
 	}
 	if !bytes.Contains(event, []byte(`"error"`)) {
 		return 0

@@ -25,6 +25,7 @@ func (r *Raw) choose(w http.ResponseWriter, request *http.Request, set http.Head
 	if err != nil {
 		return false, err
 	}
+	defer turn.Done(nil) // however it ends
 	body, err := keepBody(request)
 	if err != nil {
 		return false, gone(err)
