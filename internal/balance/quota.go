@@ -35,6 +35,14 @@ func (q Quota) reserved(a *Ask) float64 {
 	return float64(a.Need.Prompt + a.Need.Output)
 }
 
+// asked is what the prompt alone takes.
+func (q Quota) asked(a *Ask) float64 {
+	if a.Free {
+		return 0
+	}
+	return float64(a.Need.Prompt)
+}
+
 // spent is what it took in the end. What came from the cache is not counted.
 func (q Quota) spent(u llm.Usage) float64 {
 	return float64(u.Input + u.CacheWrite + u.Output*max(1, q.Burndown))

@@ -186,3 +186,22 @@ func TestQuotasAreUsed(t *testing.T) {
 		}
 	}
 }
+
+// TestAClientThatLeaves before there is an answer takes of the quota what its prompt is, and no answer.
+func TestAClientThatLeaves(t *testing.T) {
+	g := New(Options{Name: "model:m", Attempts: 1, Upstreams: []Upstream{{ID: "a", Weight: 1, Quota: Quota{TokensPerMinute: 10_000, MaxOutput: 8000}}}})
+	now := time.Now()
+	g.now = func() time.Time { return now }
+	g.states[0].bucket = newBucket(g.upstreams[0].Quota, now)
+	for _, tt := range []struct {
+		ask  Ask
+		left float64
+	}{{Ask{Need: Need{Prompt: 100}}, 9900}, {Ask{Need: Need{Prompt: 100, Output: 500}}, 9800}, {Ask{Need: Need{Prompt: 100}, Free: true}, 9800}} {
+		turn := begin(t, g, tt.ask)
+		next(turn)
+		turn.Done(nil)
+		if left := g.State()[0].Left; left != tt.left {
+			t.Errorf("%+v: %v tokens are left, not %v", tt.ask, left, tt.left)
+		}
+	}
+}

@@ -170,8 +170,11 @@ func (t *Turn) Done(u *llm.Usage) {
 	defer g.mu.Unlock()
 	s := &g.states[i]
 	s.running--
-	if u != nil {
+	switch {
+	case u != nil:
 		s.bucket.settle(&t.ask, g.upstreams[i].Quota.spent(*u))
+	case t.first.IsZero(): // there was no answer: AWS gives back what was for that
+		s.bucket.settle(&t.ask, g.upstreams[i].Quota.asked(&t.ask))
 	}
 }
 
