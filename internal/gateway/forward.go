@@ -36,6 +36,7 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	x.span = to.pass.Span
 	f := &forwarding{exchange: x, to: to, client: r.Context(), bill: g.bills.start(to.pass.Span, x.tally.bill), names: names}
 	x.talk.leads(to.pass, f.bill)
+	x.talk.goes(to)
 	defer g.bills.end(to.pass.Span)
 	to.key = g.passes.Issue(to.pass)
 	if to.lasting > 0 {

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -47,7 +48,7 @@ func (g *Gateway) observe(x *exchange, r *http.Request, caller auth.Caller) {
 // talk begins the Talk of a request.
 func (o *PromptLog) talk(r *http.Request, caller auth.Caller) *talk {
 	t := &talk{caller: caller, Talk: usage.Talk{
-		Protocol: r.Proto, Method: r.Method, URI: cmp.Or(r.RequestURI, r.URL.RequestURI()), Secured: caller.Secured,
+		Protocol: r.Proto, Method: r.Method, URI: openURI(cmp.Or(r.RequestURI, r.URL.RequestURI())), Secured: caller.Secured,
 		Conversation: r.Header.Get("X-Conversation-Id"), Title: r.Header.Get("X-Job-Title"),
 	}}
 	if o.Bodies && !caller.Secured {
@@ -78,6 +79,23 @@ func openHeaders(h http.Header) http.Header {
 	return open
 }
 
+// openURI is a URI whose parameters are no credentials, as some clients have theirs there.
+func openURI(uri string) string {
+	path, query, found := strings.Cut(uri, "?")
+	if !found {
+		return uri
+	}
+	parts := strings.Split(query, "&")
+	for i, part := range parts {
+		name, _, _ := strings.Cut(part, "=")
+		plain, err := url.QueryUnescape(name)
+		if plain = strings.ReplaceAll(plain, "_", "-"); err != nil || plain == "key" || plain == "sig" || isCredential(plain) {
+			parts[i] = name + "=REDACTED"
+		}
+	}
+	return path + "?" + strings.Join(parts, "&")
+}
+
 // isCredential says whether a header lets whoever knows it in somewhere: those that this server takes, and any that is
 // named like one.
 func isCredential(name string) bool {
@@ -104,6 +122,13 @@ func (t *talk) said(part []byte) {
 func (t *talk) leads(pass *auth.Pass, b *bill) {
 	if t != nil {
 		t.bill, t.pass = b, pass
+	}
+}
+
+// goes takes where the request is sent.
+func (t *talk) goes(to *step) {
+	if t != nil {
+		t.UpstreamURI = to.remote.Address(to.id)
 	}
 }
 

@@ -23,6 +23,13 @@ func (r *Remote) target(id string) url.URL {
 	return target
 }
 
+// Address is the URL of a call with that ID as logs may have it: a query may have a key.
+func (r *Remote) Address(id string) string {
+	target := r.target(id)
+	target.RawQuery, target.ForceQuery, target.Fragment = "", false, ""
+	return target.String()
+}
+
 // checkID refuses an ID that would be a step of the path.
 func checkID(id string) error {
 	if id == "." || id == ".." {

@@ -47,3 +47,14 @@ func TestAnIDStandsInTheURL(t *testing.T) {
 		}
 	}
 }
+
+// TestAddressesHaveNoKeys: they are logged.
+func TestAddressesHaveNoKeys(t *testing.T) {
+	r, err := proxy.New(proxy.Options{URL: "http://me:hunter2@adapter:5000/responses/{id}?code=hunter2"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := r.Address("a/b"); got != "http://adapter:5000/responses/a%2Fb" {
+		t.Error(got)
+	}
+}
