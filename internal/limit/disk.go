@@ -101,6 +101,9 @@ func (d *Disk) restore() error {
 	for id, t := range d.open {
 		delete(d.open, id)
 		lost := t.lost(d.options.Lost)
+		if last := d.memory.last(); last.After(lost.Moment.Now) { // a time long ago would turn the windows back
+			lost.Moment.Now = last
+		}
 		d.memory.count(&lost)
 		if err := d.journal.Append(appendSettlement(nil, &lost)); err != nil {
 			return fmt.Errorf("settling the requests that were running when the process was killed: %w", err)

@@ -171,9 +171,32 @@ func (m *Memory) take(t *ticketRecord) {
 	s.take(t)
 }
 
-// giveBack undoes an admission that could not be written down, but for its request.
+// giveBack undoes an admission that could not be written down.
 func (m *Memory) giveBack(t *ticketRecord) {
 	m.count(&Settlement{Account: t.account, Ticket: t.id, Moment: t.moment, Reserved: t.reserved()})
+	s := m.lock(t.account.Caller, t.moment.Now)
+	defer s.mu.Unlock()
+	use := s.account(t.account)
+	use.hour.remove(t.need.Requests)
+	day := use.requests.in(t.moment.Start[Day])
+	*day = max(0, *day-t.need.Requests)
+}
+
+// last is the latest time that something was counted at, to the second.
+func (m *Memory) last() time.Time {
+	second := int64(0)
+	for i := range m.all {
+		s := &m.all[i]
+		s.mu.Lock()
+		for _, a := range s.accounts {
+			second = max(second, a.minute.last)
+		}
+		for _, c := range s.callers {
+			second = max(second, c.minute.last)
+		}
+		s.mu.Unlock()
+	}
+	return time.Unix(second, 0)
 }
 
 // judge says which windows have no room.

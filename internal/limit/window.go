@@ -54,6 +54,17 @@ func (r *rolling) add(n int64) {
 	r.sum += n
 }
 
+// remove takes back what was counted last.
+func (r *rolling) remove(n int64) {
+	if r.counts == nil {
+		return
+	}
+	at := &r.counts[r.last%buckets]
+	n = min(n, *at)
+	*at -= n
+	r.sum -= n
+}
+
 // frees is after how many intervals that many have left the window, at most all.
 func (r *rolling) frees(n int64) int64 {
 	if r.counts == nil {
