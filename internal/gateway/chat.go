@@ -71,7 +71,7 @@ func (g *Gateway) chatAt(x *exchange, a asked, to *step, body []byte) error {
 	reply = g.vault.remember(c.owner, c.req, reply)
 	reply = c.format.checked(reply)
 	reply = g.stored(x, a.r, reply)
-	return c.write(x, reply)
+	return x.guess(c.write(x, reply), body)
 }
 
 const (

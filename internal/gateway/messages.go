@@ -146,7 +146,7 @@ func (g *Gateway) answerMessages(x *exchange, r *http.Request, m *messages) erro
 	}
 	reply = g.vault.remember(t.owner, t.req, reply)
 	reply = t.format.checked(reply)
-	return t.write(x, t.renamed(reply))
+	return x.guess(t.write(x, t.renamed(reply)), m.body)
 }
 
 // handleCountMessages counts the tokens of a request's prompt.
@@ -204,7 +204,7 @@ func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error 
 			return g.messagesElsewhere(x, r, m, err)
 		}
 	}
-	return anthropic.WriteNative(x, reply, anthropic.Native{
+	err := anthropic.WriteNative(x, reply, anthropic.Native{
 		Stream: m.head.Stream, Heartbeat: m.Timeouts.Heartbeat,
 		Header: func(h http.Header, first *llm.MessagesPiece) {
 			openai.SetHeaders(h, &openai.Envelope{Created: x.began}, &llm.Start{
@@ -212,6 +212,7 @@ func (g *Gateway) passMessages(x *exchange, r *http.Request, m *messages) error 
 			})
 		},
 	})
+	return x.guess(err, m.body)
 }
 
 // messagesElsewhere lets a fallback answer in place of a model that failed, or tells of the failure.
@@ -256,6 +257,7 @@ func (g *Gateway) piecesWithin(x *exchange, p pieces, reply func(context.Context
 			if err != nil {
 				current = llm.MessagesPiece{}
 			}
+			x.tally.said += sizeOfPiece(&current)
 			if current.Last {
 				x.tally.terms.Tier = current.Tier
 				x.tally.charge(current.Usage)

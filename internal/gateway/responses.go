@@ -52,7 +52,7 @@ func (g *Gateway) respondAt(x *exchange, a asked, to *step, body []byte) error {
 		return x.refuse(err)
 	}
 	if peek.Background {
-		return g.background(x, p)
+		return g.background(x, p, body)
 	}
 	return p.answer(r.Context(), x, a, body)
 }
@@ -134,11 +134,11 @@ func (p *response) answer(ctx context.Context, x *exchange, a asked, body []byte
 	if p.stream {
 		final, err := openai.WriteResponsesStream(x, reply, p.env)
 		p.keep(final)
-		return err
+		return x.guess(err, body)
 	}
 	object, head, err := openai.CollectResponse(reply, p.env)
 	if err != nil {
-		return x.refuse(err)
+		return x.refuse(x.guess(err, body))
 	}
 	p.keep(object)
 	return openai.WriteResponse(x, object, p.env, head)

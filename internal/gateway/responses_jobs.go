@@ -14,7 +14,7 @@ import (
 
 // background answers with a response that is still to be made, and makes it. The goroutine is the job's: it ends
 // with the answer, with the deployment's total timeout, or when the caller cancels or deletes the response.
-func (g *Gateway) background(x *exchange, p *response) error {
+func (g *Gateway) background(x *exchange, p *response, body []byte) error {
 	if p.stream {
 		return x.refuse(llm.Invalid("stream", "A response in the background is not streamed here: GET /openai/v1/responses/{id} tells when it is there."))
 	}
@@ -27,7 +27,7 @@ func (g *Gateway) background(x *exchange, p *response) error {
 	queued := openai.BareResponse(p.env, "queued", nil)
 	ctx, cancel := context.WithCancel(context.Background())
 	g.responses.start(&keptResponse{id: p.env.ID, owner: p.caller.ID(), object: queued, cancel: cancel, lost: openai.BareResponse(p.env, "failed", errLost)})
-	job := &responseJob{exchange: x.apart(), p: p, ctx: ctx, release: g.hold()}
+	job := &responseJob{exchange: x.apart(), p: p, body: body, ctx: ctx, release: g.hold()}
 	x.operation, x.charge = usage.Other, charge{} // the job is what costs
 	go job.run(cancel)
 	return openai.WriteResponse(x, queued, p.env, nil)
@@ -39,6 +39,7 @@ var errLost = &llm.Error{Kind: llm.KindUnavailable, Message: "The server that wa
 type responseJob struct {
 	*exchange // of which only what its Entry and its log line say is used
 	p         *response
+	body      []byte
 	ctx       context.Context //nolint:containedctx // of the job, which outlives the request
 	release   func()          // of the configuration that it began with
 }
@@ -72,6 +73,7 @@ func (j *responseJob) run(cancel func()) {
 		j.p.call.tally = g.tally(j.exchange)
 	}
 	object, j.err = j.make()
+	_ = j.guess(j.err, j.body)
 }
 
 // failed is the status of a job without a response.

@@ -45,5 +45,5 @@ func (p *response) pass(ctx context.Context, x *exchange, a asked, body []byte) 
 	}
 	final, err := openai.WriteNativeResponse(x, reply, p.env, p.stream)
 	p.keep(final)
-	return err
+	return x.guess(err, body)
 }

@@ -25,6 +25,7 @@ type tally struct {
 	tells     bool   // the client asks what the reply cost
 	bill      *bill  // that it is put on as well; nil for none
 	payer     string // the deployment whose line that is
+	said      int    // bytes of what the model has said
 }
 
 // ask says that an upstream is asked now.
@@ -56,6 +57,7 @@ func (t *tally) see(event llm.Event, visible bool, err error) llm.Event {
 		return event
 	}
 	if visible {
+		t.said += sizeOf(event)
 		if t.first == 0 {
 			t.first = max(time.Since(t.began), 1)
 		}
@@ -116,7 +118,7 @@ func wishOf(h http.Header) llm.Wish {
 
 // restart forgets the upstreams of a deployment in whose place another is asked.
 func (t *tally) restart() {
-	t.model, t.via, t.throttled = "", llm.Via{}, false
+	t.model, t.via, t.throttled, t.said = "", llm.Via{}, false, 0
 	delete(t.header, headerUpstreamID)
 	delete(t.header, headerUpstreamAttempts)
 }
