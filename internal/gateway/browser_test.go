@@ -16,7 +16,8 @@ func TestBrowsersMayReadOurHeaders(t *testing.T) {
 	w := httptest.NewRecorder()
 	handler.ServeHTTP(w, httptest.NewRequestWithContext(t.Context(), "OPTIONS", "/openai/v1/chat/completions", nil))
 	exposed := strings.Split(w.Header().Get("Access-Control-Expose-Headers"), ", ")
-	want := []string{"X-Request-Id", openai.HeaderIgnored, openai.HeaderChanged, openai.HeaderCachePath, openai.HeaderCacheExpiry, "Request-Id", "Retry-After", "Allow"}
+	want := []string{"X-Request-Id", openai.HeaderIgnored, openai.HeaderChanged, openai.HeaderCachePath, openai.HeaderCacheExpiry, "Request-Id", "Retry-After", "Allow",
+		"X-Upstream-Id", "X-Upstream-Attempts", "X-Outcrop-Cost", "X-Outcrop-Fallback"}
 	if strings.Join(exposed, " ") != strings.Join(want, " ") {
 		t.Errorf("exposed: %q", exposed)
 	}

@@ -17,7 +17,7 @@ func TestExposedHeaders(t *testing.T) {
 		}
 		seen[name] = true
 	}
-	if len(seen) != 8 {
+	if len(seen) != 12 || !seen[headerUpstreamID] || !seen[headerUpstreamAttempts] || !seen[headerCost] || !seen[headerFallback] {
 		t.Errorf("%v", seen)
 	}
 }

@@ -172,7 +172,8 @@ func (g *Gateway) handlePreflight(x *exchange, _ *http.Request) error {
 
 // exposed are the headers of ours that a browser's script may read, beside those that any may.
 const exposed = headerRequestID + ", " + openai.HeaderIgnored + ", " + openai.HeaderChanged + ", " + openai.HeaderCachePath + ", " +
-	openai.HeaderCacheExpiry + ", " + anthropic.HeaderRequestID + ", Retry-After, Allow"
+	openai.HeaderCacheExpiry + ", " + anthropic.HeaderRequestID + ", Retry-After, Allow, " +
+	headerUpstreamID + ", " + headerUpstreamAttempts + ", " + headerCost + ", " + headerFallback
 
 func allowOrigin(reply, request http.Header) {
 	reply.Set("Access-Control-Allow-Origin", "*")
