@@ -69,6 +69,9 @@ func (g *Gateway) claim(ctx context.Context, x *exchange, n need) error {
 	}
 	var err error
 	if c.ticket, err = g.limits.Admit(ctx, &ask); err != nil {
+		if ctx.Err() != nil {
+			return gone(ctx)
+		}
 		_, c.limited = errors.AsType[*limit.Refusal](err)
 		return refusedByLimit(err)
 	}

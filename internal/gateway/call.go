@@ -299,9 +299,12 @@ func (c *call) one(ctx context.Context, i int) iter.Seq2[llm.Event, error] {
 	}
 }
 
+// maxOutput is more than any answer has, in tokens: so many for each choice are a number still.
+const maxOutput = 1 << 31
+
 // need is what the call may use; the body tells what the prompt does.
 func (c *call) need(body []byte) need {
-	return need{body: body, output: c.req.MaxTokens * max(1, c.shape.N)}
+	return need{body: body, output: min(c.req.MaxTokens, maxOutput) * max(1, c.shape.N)}
 }
 
 // alone is the sequence of one choice, metered when it is all that there is.

@@ -139,6 +139,8 @@ func (x *exchange) flush() error {
 func (g *Gateway) finish(x *exchange) {
 	panicked := recover()
 	if cause, ok := panicked.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
+		x.err = cause
+		g.account(x) // its place is not kept for ever
 		panic(panicked)
 	}
 	broken := x.broken || panicked != nil && x.status != 0

@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"encoding/json"
 	"errors"
 	"iter"
@@ -53,6 +54,7 @@ func (g *Gateway) instead(x *exchange, a asked, from *served, api catalog.Interf
 		return nil
 	}
 	before, deployment, region := x.charge, x.deployment, x.region
+	x.charge = charge{} // an interceptor before the fallback is nobody's: who it calls is
 	next, refused := g.step(x, a, api, name)
 	if refused != nil {
 		x.charge, x.deployment, x.region = before, deployment, region
@@ -63,9 +65,8 @@ func (g *Gateway) instead(x *exchange, a asked, from *served, api catalog.Interf
 		g.log.Error("the place of a request could not be given back: the store of limits takes no more", "request_id", x.id, "deployment", deployment)
 	}
 	x.fallbacks++
-	x.charge.instead = before.instead
-	if x.charge.instead == "" {
-		x.charge.instead = before.name
+	if x.charge.name != "" {
+		x.charge.instead = cmp.Or(before.instead, before.name)
 	}
 	x.tally.restart()
 	x.Header().Set(headerFallback, name+"; reason="+reason)

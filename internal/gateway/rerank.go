@@ -40,6 +40,7 @@ func (g *Gateway) rerank(x *exchange, a asked, version string) error {
 	if err != nil {
 		return x.refuse(err)
 	}
+	x.charge.embeds = true // it has no answer of tokens
 	if err := g.claim(a.r.Context(), x, need{body: body}); err != nil {
 		return x.refuse(err)
 	}
