@@ -11,7 +11,7 @@ import (
 	"outcrop/internal/usage"
 )
 
-// setPrices gives deployments their prices.
+// setPrices gives deployments their prices, and their fallbacks.
 func setPrices(deployments []*catalog.Deployment, cfg *config.Config, catalogue *models.Catalogue) {
 	configured := make(map[string]config.Model, len(cfg.Models))
 	for _, m := range cfg.Models {
@@ -19,7 +19,7 @@ func setPrices(deployments []*catalog.Deployment, cfg *config.Config, catalogue 
 	}
 	for _, d := range deployments {
 		if m, ok := configured[d.Name]; ok && d.Kind == catalog.Model {
-			d.Price = priceOf(m, catalogue)
+			d.Price, d.Fallback = priceOf(m, catalogue), catalog.Fallback(m.Fallback)
 		}
 	}
 }
