@@ -212,14 +212,17 @@ func killedWorker(t *testing.T, dir string) {
 					t.Error(err)
 					return
 				}
-				fmt.Fprintf(os.Stdout, "begun %s\n", id)
+				tell("begun", id)
 				d.Settle(&Settlement{Account: a.Account, Ticket: id, Moment: a.Moment, Reserved: Amounts{Tokens: 7}, Spent: Amounts{Tokens: 7}, Note: []byte(id)})
-				fmt.Fprintf(os.Stdout, "settled %s\n", id)
+				tell("settled", id)
 			}
 		})
 	}
 	all.Wait()
 }
+
+// tell writes a line for whoever kills this process.
+func tell(what, id string) { _, _ = fmt.Fprintln(os.Stdout, what, id) }
 
 // TestASnapshotOfALaterVersion is refused, with what to do.
 func TestASnapshotOfALaterVersion(t *testing.T) {

@@ -204,7 +204,7 @@ func (l *Limiter) away(err error) {
 		if l.options.AdmitWhenDown {
 			policy = "admitted"
 		}
-		l.options.Log.Error("the store of limits cannot be asked: until it can, requests with limits are "+policy+" (limits.whenStoreDown)", "error", err)
+		l.options.Log.Error("the store of limits cannot be asked: until it can, limits.whenStoreDown says what becomes of requests with limits", "they_are", policy, "error", err)
 	}
 }
 

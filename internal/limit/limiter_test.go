@@ -41,8 +41,10 @@ func TestWhenTheStoreIsDown(t *testing.T) {
 			if admits != (err == nil) || !admits && (!errors.As(err, &unavailable) || !errors.Is(err, errAway)) {
 				t.Fatalf("admits: %v: %v", admits, err)
 			}
-			if !ticket.Settle(Amounts{Tokens: 5}, nil) || !ticket.Settle(Amounts{Tokens: 5}, nil) {
-				t.Error("not settled")
+			for range 2 { // the second counts nothing
+				if !ticket.Settle(Amounts{Tokens: 5}, nil) {
+					t.Error("not settled")
+				}
 			}
 		}
 		if _, err := l.Admit(t.Context(), &free); err != nil {
