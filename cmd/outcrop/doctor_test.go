@@ -54,7 +54,7 @@ func TestDoctorOfAHealthyAccount(t *testing.T) {
 		t.Errorf("exit %d, %s", code, stderr)
 	}
 	got := regexp.MustCompile(`127\.0\.0\.1:\d+`).ReplaceAllString(stdout, "127.0.0.1:9001")
-	got = regexp.MustCompile(`in \d+ ms`).ReplaceAllString(got, "in 5 ms")
+	got = regexp.MustCompile(`in \d+\s+ms`).ReplaceAllString(got, "in 5 ms")
 	got = regexp.MustCompile(`(?m)^  \w+ +LIMIT-.*\n( {21}.*\n)*`).ReplaceAllString(got, "")
 	got = regexp.MustCompile(`(?m)^.*ok$`).ReplaceAllStringFunc(got, func(s string) string { return regexp.MustCompile(`\d+ info|\d+ ok`).ReplaceAllString(s, "n") })
 	compareGolden(t, "testdata/doctor/healthy.golden", got)

@@ -84,6 +84,10 @@ func TestEntries(t *testing.T) {
 		if ranked := tt.name == "a ranking"; ranked != (got.Terms.Queries == 1) {
 			t.Errorf("%s: %d queries", tt.name, got.Terms.Queries)
 		}
+		if asked := tt.want.Operation.Generates() && got.Deployment != ""; asked != (got.Attempts == 1) || got.Asked+got.Waited > got.Finished || asked != (got.Asked > 0) {
+			t.Errorf("%s: %d attempts after %v, waited for %v", tt.name, got.Attempts, got.Asked, got.Waited)
+		}
+		tt.want.Attempts, tt.want.Asked, tt.want.Waited = got.Attempts, got.Asked, got.Waited
 		tt.want.ID, tt.want.RequestID, tt.want.Caller, tt.want.Terms, tt.want.Sampled = got.ID, got.RequestID, got.Caller, got.Terms, got.Sampled
 		tt.want.Project, tt.want.Began, tt.want.FirstToken, tt.want.Finished, tt.want.Usage = got.Project, got.Began, got.FirstToken, got.Finished, got.Usage
 		if got != tt.want {
