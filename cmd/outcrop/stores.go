@@ -209,10 +209,8 @@ func (s *stores) keepIn(p *parts) error {
 	if s.ledger != nil {
 		p.ledger = s.ledger
 	}
-	if s.shared.store == nil {
-		p.balancers = balance.NewRegistry(balance.RegistryOptions{Log: p.log})
-	}
-	return p.share(s.shared) // its balancers know of other replicas
+	p.balancers = balance.NewRegistry(balance.RegistryOptions{Bus: s.shared.bus, Affinity: s.shared.store, Log: p.log})
+	return p.share(s.shared)
 }
 
 // watch shows in the metrics what is kept.
@@ -238,14 +236,7 @@ func (s *stores) watch(l *live) {
 // before they changed was asked longer ago, and is left out.
 func upstreamsOf(balancers *balance.Registry) (all []telemetry.Upstream) {
 	now := time.Now()
-	groups := balancers.Groups()
-	slices.SortFunc(groups, func(a, b *balance.Group) int {
-		return cmp.Or(strings.Compare(a.Name(), b.Name()), b.Used().Compare(a.Used()))
-	})
-	for i, group := range groups {
-		if i > 0 && groups[i-1].Name() == group.Name() {
-			continue
-		}
+	for _, group := range balancers.Latest() {
 		for _, u := range group.State() {
 			shown := telemetry.Upstream{
 				Deployment: strings.TrimPrefix(group.Name(), "model:"), Upstream: u.Upstream, Region: u.Region, Available: u.Available,
