@@ -55,6 +55,7 @@ type Group struct {
 	random    func(n uint64) uint64
 	registry  *Registry // nil: alone
 	key       string    // in it
+	asked     uint64    // when it was asked for last, with the registry's lock
 	homes     *homes
 
 	mu     sync.Mutex

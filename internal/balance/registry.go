@@ -5,6 +5,9 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"log/slog"
+	"maps"
+	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -29,6 +32,7 @@ type Registry struct {
 
 	mu     sync.Mutex
 	groups map[string]*Group
+	asked  uint64 // how often for a group
 }
 
 // NewRegistry returns an empty registry. Its owner closes it.
@@ -67,10 +71,12 @@ func (r *Registry) Group(o Options) *Group {
 		g.key, g.registry, g.homes = key, r, r.homes
 		r.groups[key] = g
 	}
+	r.asked++
+	g.asked = r.asked
 	return g
 }
 
-// Groups are all that are known, in no order.
+// Groups are all that are known, in no order: requests may still use those of a configuration that is no more.
 func (r *Registry) Groups() []*Group {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -79,6 +85,20 @@ func (r *Registry) Groups() []*Group {
 		out = append(out, g)
 	}
 	return out
+}
+
+// Latest are, of the groups that are known, one of each name: that which was asked for last. They are in the order of
+// their names.
+func (r *Registry) Latest() []*Group {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	latest := make(map[string]*Group, len(r.groups))
+	for _, g := range r.groups {
+		if other := latest[g.name]; other == nil || other.asked < g.asked {
+			latest[g.name] = g
+		}
+	}
+	return slices.SortedFunc(maps.Values(latest), func(a, b *Group) int { return strings.Compare(a.name, b.name) })
 }
 
 func (r *Registry) find(key string) *Group {

@@ -141,3 +141,21 @@ func TestNobodyWaitsForABus(t *testing.T) {
 		r.Close()
 	})
 }
+
+// TestTheLatestOfAName is the group that was asked for last: others of the name are of configurations that are no more.
+func TestTheLatestOfAName(t *testing.T) {
+	r := NewRegistry(RegistryOptions{})
+	defer r.Close()
+	one, two := []Upstream{{ID: "a", Weight: 1}}, []Upstream{{ID: "a", Weight: 1}, {ID: "b", Weight: 1}}
+	first := r.Group(Options{Name: "model:m", Upstreams: one})
+	second := r.Group(Options{Name: "model:m", Upstreams: two})
+	if all := r.Latest(); len(r.Groups()) != 2 || len(all) != 1 || all[0] != second {
+		t.Errorf("latest are %v", all)
+	}
+	if again := r.Group(Options{Name: "model:m", Upstreams: one}); again != first {
+		t.Error("the one that there was is not the one that there is")
+	}
+	if all := r.Latest(); len(all) != 1 || all[0] != first {
+		t.Errorf("after the way back latest are %v", all)
+	}
+}

@@ -43,10 +43,3 @@ func (g *Group) State() []UpstreamState {
 	}
 	return out
 }
-
-// Used is when something was last asked, or when the group was made.
-func (g *Group) Used() time.Time {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	return g.used
-}
