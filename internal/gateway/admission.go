@@ -30,6 +30,7 @@ type charge struct {
 	embeds  bool   // its answers have no tokens
 	ticket  *limit.Ticket
 	limited bool // a limit refused it
+	outside bool // it was not let in: by a limit, or since the store could not be asked
 }
 
 // charges is the charge of a request that goes to a deployment.
@@ -44,6 +45,8 @@ type need struct {
 	body   []byte // nil when there is none that tells
 	output int    // tokens of the longest answer, of all choices; 0 leaves it to the body, or else to what answers were like
 	images int
+	// queries are those of a reranking.
+	queries int
 }
 
 // claim gives a request its place under its caller's limits, as long as it runs. Only models and routes are limited,
@@ -60,7 +63,7 @@ func (g *Gateway) claim(ctx context.Context, x *exchange, n need) error {
 	ask := limit.Ask{Account: c.account(), Limits: limits, Concurrent: concurrent, Only: c.checked}
 	u := g.estimate(c, n)
 	ask.Estimate.Tokens = int64(u.Total())
-	cost, saved, known := c.price.Cost(u, usage.Terms{})
+	cost, saved, known := c.price.Cost(u, usage.Terms{Queries: n.queries})
 	ask.Estimate.Cost = cost
 	if c.counted && g.ledger != nil {
 		lost := g.entry(x)
@@ -69,7 +72,7 @@ func (g *Gateway) claim(ctx context.Context, x *exchange, n need) error {
 	}
 	var err error
 	if c.ticket, err = g.limits.Admit(ctx, &ask); err != nil {
-		if ctx.Err() != nil {
+		if c.outside = true; ctx.Err() != nil {
 			return gone(ctx)
 		}
 		_, c.limited = errors.AsType[*limit.Refusal](err)
@@ -108,7 +111,7 @@ func (g *Gateway) settle(x *exchange, e *usage.Entry) {
 	switch {
 	case c.ticket != nil:
 		kept = c.ticket.Settle(spent, note)
-	case c.limited || !c.counted:
+	case c.outside || !c.counted:
 		kept = g.limits.Count(c.account(), limit.Amounts{}, note)
 	default:
 		spent.Requests = 1

@@ -148,13 +148,20 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 func (f *forwarding) head(a *proxy.Answer, length int, whole bool) {
 	h := f.Header()
 	for name, values := range a.Header {
-		h[name] = values
+		if _, told := h[name]; !told || !isOurs(name) {
+			h[name] = values
+		}
 	}
 	if whole && length > 0 && !a.Stream {
 		h["Content-Length"] = []string{strconv.Itoa(length)}
 	}
 	f.tally.first = max(time.Since(f.began), 1)
 	f.WriteHeader(a.Status)
+}
+
+// isOurs says whether what this server tells by a header goes before what another one does.
+func isOurs(name string) bool {
+	return name == headerUpstreamID || name == headerUpstreamAttempts || name == headerCost || name == headerFallback
 }
 
 // breakOff ends an answer that did. Of one that has not begun the client is told.

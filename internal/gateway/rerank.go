@@ -41,7 +41,7 @@ func (g *Gateway) rerank(x *exchange, a asked, version string) error {
 		return x.refuse(err)
 	}
 	x.charge.embeds = true // it has no answer of tokens
-	if err := g.claim(a.r.Context(), x, need{body: body}); err != nil {
+	if err := g.claim(a.r.Context(), x, need{body: body, queries: (len(c.req.Documents) + documentsAQuery - 1) / documentsAQuery}); err != nil {
 		return x.refuse(err)
 	}
 	x.tally.ask()
@@ -54,6 +54,9 @@ func (g *Gateway) rerank(x *exchange, a asked, version string) error {
 	x.tally.whole(out.Model, out.Usage, out.Via)
 	return c.write(x, out, version)
 }
+
+// documentsAQuery is how many documents AWS bills as one query (llm.Reranking.Units).
+const documentsAQuery = 100
 
 // reranking is one rerank request on its way.
 type reranking struct {

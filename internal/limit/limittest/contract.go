@@ -1,4 +1,3 @@
-// Package limittest is the contract of a limit.Store as code.
 package limittest
 
 import (
