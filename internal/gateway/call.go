@@ -202,6 +202,7 @@ func (g *Gateway) callOf(x *exchange, a asked, to *step, d decoded) (*call, erro
 	req.Wish = x.wish
 	c.dial, c.tally, x.stream = a.name != "", g.tally(x), shape.Stream
 	c.perModel = c.dial && !g.behind
+	c.tally.countPrompt(s, req.Messages)
 	var err error
 	c.format, err = newFormat(req.Format, shape.Stream)
 	return c, err

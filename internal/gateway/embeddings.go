@@ -51,6 +51,7 @@ func (g *Gateway) embedAt(x *exchange, a asked, to *step, body []byte) error {
 		return x.refuse(err)
 	}
 	x.tally.ask()
+	g.tally(x).countInputs(e.served, e.req.Inputs)
 	out, err := e.ask(ctx)
 	if err != nil {
 		x.tally.fail(err)

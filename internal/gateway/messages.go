@@ -138,6 +138,7 @@ func (g *Gateway) answerMessages(x *exchange, r *http.Request, m *messages) erro
 		return x.refuse(err)
 	}
 	t.tally, t.req.Wish = g.tally(x), x.wish
+	t.tally.countPrompt(m.served, t.req.Messages)
 	reply := t.ask(r.Context())
 	if m.Fallback != (catalog.Fallback{}) {
 		if reply, err = held(reply, silentEvent); err != nil {

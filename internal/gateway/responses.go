@@ -103,6 +103,7 @@ func (g *Gateway) readResponse(x *exchange, a asked, to *step, body []byte, peek
 func (g *Gateway) prepareResponse(x *exchange, a asked, p *response, s *served, d decoded) (err error) {
 	c := &call{served: s, req: d.req, shape: d.shape, owner: owner{a.caller.ID(), s.Name}, tally: g.tally(x)}
 	d.req.Metadata, d.req.Wish = g.metadata(s, a.caller), x.wish
+	c.tally.countPrompt(s, d.req.Messages)
 	if c.format, err = newFormat(d.req.Format, d.shape.Stream); err != nil {
 		return err
 	}

@@ -23,6 +23,7 @@ type tally struct {
 	terms     usage.Terms
 	price     *usage.Price
 	tells     bool   // the client asks what the reply cost
+	chars     bool   // characters are paid for
 	bill      *bill  // that it is put on as well; nil for none
 	payer     string // the deployment whose line that is
 	said      int    // bytes of what the model has said
@@ -58,6 +59,9 @@ func (t *tally) see(event llm.Event, visible bool, err error) llm.Event {
 	}
 	if visible {
 		t.said += sizeOf(event)
+		if text, ok := event.(*llm.TextDelta); ok && t.chars {
+			t.terms.CompletionChars += chars(text.Text)
+		}
 		if t.first == 0 {
 			t.first = max(time.Since(t.began), 1)
 		}

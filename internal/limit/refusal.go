@@ -25,7 +25,7 @@ func (r *Refusal) Error() string { return r.Message }
 // refusal is what a request is told that was not admitted: of tokens first, then of requests, then of costs, as DIAL
 // Core looks at them.
 func refusal(a *Ask, asked *Admission, v *Verdict) *Refusal {
-	r := &Refusal{RetryAfter: v.RetryAfter}
+	r := &Refusal{RetryAfter: max(v.RetryAfter, never(a, asked, v))}
 	var over [Windows]bool
 	what, used := "token", v.Used
 	switch {
@@ -54,6 +54,23 @@ func refusal(a *Ask, asked *Admission, v *Verdict) *Refusal {
 	return r
 }
 
+// never is when to come back with a request that needs more than a window ever has, and may need less then: when the
+// window is another one. At once it would be refused again.
+func never(a *Ask, asked *Admission, v *Verdict) (after time.Duration) {
+	for w := range Windows {
+		tokens := v.Tokens[w] && asked.Need.Tokens > a.Limits.Tokens[w]
+		if cost := v.Cost[w] && asked.Need.Cost > a.Limits.Cost[w]; !tokens && !cost || asked.Loose {
+			continue
+		}
+		left := time.Minute
+		if Window(w) >= Day {
+			left = asked.Moment.End[w].Sub(asked.Moment.Now)
+		}
+		after = max(after, left)
+	}
+	return after
+}
+
 // short says whether there is room left in each window that is over: for a request that needs less.
 func short[N int64 | money.Amount](over [Windows]bool, used, limits [Windows]N) bool {
 	for w := range Windows {
@@ -77,6 +94,9 @@ func plain(n int64) string { return strconv.FormatInt(n, 10) }
 
 // dollars is an amount in American currency format, to the cent: $1,234.56.
 func dollars(a money.Amount) string {
+	if a == money.Max {
+		return "$9,223,372,036,854,775,807.00" // what DIAL Core writes of no limit
+	}
 	cents := int64(a.Part(100, 1) / money.Dollar)
 	if a > money.Max/100 {
 		cents = int64(a / (money.Dollar / 100))
