@@ -103,7 +103,6 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	}
 	rules := rulesOf(cfg)
 	rules.Concurrent = p.settings.Limits.Concurrent
-	p.limits.Keep(scheduleOf(cfg))
 	routes, err := routesOf(cfg, p)
 	if err != nil {
 		return nil, nil, err
@@ -117,6 +116,9 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 		Shared: p.common.store, SharedLists: p.common.lists, Bus: p.common.bus,
 		Secret: sealingSecret(p.settings), Hold: p.hold, BackgroundLifetime: p.settings.BackgroundTTL, BackgroundPoll: p.settings.BackgroundPoll,
 	})
+	if err == nil {
+		p.limits.Keep(scheduleOf(cfg))
+	}
 	return g, deployments, err
 }
 
