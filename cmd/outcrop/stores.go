@@ -151,7 +151,11 @@ func (s *stores) close() {
 		counting, stop := context.WithTimeout(ctx, countWithin)
 		defer stop()
 		if err := s.ledger.CatchUp(counting, s.outbox); err != nil && !errors.Is(err, context.DeadlineExceeded) {
-			s.log.Warn("the usage ledger does not have all yet: it will, after the next start", "error", err)
+			if _, forgets := s.limits.(*limit.Memory); forgets {
+				s.log.Error("the usage ledger cannot be written, and what it does not have yet ends with this process: --data-dir or --redis would keep it", "error", err)
+			} else {
+				s.log.Warn("the usage ledger does not have all yet: it will, after the next start", "error", err)
+			}
 		}
 	}
 	if s.ledger != nil {
