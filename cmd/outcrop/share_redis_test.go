@@ -175,7 +175,7 @@ func idOf(t *testing.T, body string) string {
 // await waits until something is so.
 func eventually(t *testing.T, so func() bool) {
 	t.Helper()
-	deadline := time.After(20 * time.Second)
+	deadline := time.After(2 * time.Minute)
 	for !so() {
 		select {
 		case <-deadline:

@@ -94,7 +94,7 @@ func following(t *testing.T, l *ledger.Ledger, outbox *ledgertest.Outbox) (stop 
 
 func until(t *testing.T, what string, is func() bool) {
 	t.Helper()
-	for range 600 {
+	for range 3600 { // three minutes: machines are shared
 		if is() {
 			return
 		}

@@ -10,6 +10,7 @@ import (
 	"os/user"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync/atomic"
 	"syscall"
 	"testing"
@@ -120,9 +121,21 @@ func (s *Server) Kill() {
 	if s.running == nil {
 		return
 	}
-	_ = syscall.Kill(-s.running.Process.Pid, syscall.SIGKILL) // its own processes are of its group
-	_ = s.running.Wait()                                      // it was killed
+	pid := s.running.Process.Pid
+	// Its processes make themselves groups of their own, and one that outlives it keeps the next server from beginning.
+	children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
+	_ = syscall.Kill(-pid, syscall.SIGKILL)
+	_ = s.running.Wait() // it was killed
 	s.running = nil
+	for child := range strings.FieldsSeq(string(children)) {
+		n, err := strconv.Atoi(child)
+		for range 100 {
+			if err != nil || syscall.Kill(n, syscall.SIGKILL) != nil {
+				break // it is gone
+			}
+			<-time.After(20 * time.Millisecond)
+		}
+	}
 }
 
 // URL is a database's.
