@@ -59,7 +59,7 @@ type exchange struct {
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {
 	x := &exchange{ResponseWriter: w, control: http.NewResponseController(w), method: r.Method, began: time.Now(), fail: openai.WriteError}
-	x.tally.began, x.tally.header = x.began, w.Header()
+	x.tally.began, x.tally.header, x.tally.stream = x.began, w.Header(), &x.stream
 	if x.id = r.Header.Get(headerRequestID); !isRequestID(x.id) {
 		x.id = rand.Text()
 	}

@@ -68,6 +68,7 @@ func (g *Gateway) instead(x *exchange, a asked, from *served, api catalog.Interf
 	if x.charge.name != "" {
 		x.charge.instead = cmp.Or(before.instead, before.name)
 	}
+	x.tally.header = x.Header() // nobody has begun to write it
 	x.tally.restart()
 	x.Header().Set(headerFallback, name+"; reason="+reason)
 	g.log.Info("a fallback is asked", "request_id", x.id, "deployment", deployment, "fallback", name, "reason", reason)

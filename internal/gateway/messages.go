@@ -247,6 +247,9 @@ func (g *Gateway) piecesWithin(x *exchange, p pieces, reply func(context.Context
 				if current = piece; piece.Via != (llm.Via{}) {
 					x.tally.reach(piece.Via)
 				}
+				if err == nil && piece.Type != "" {
+					x.tally.begun()
+				}
 				if !yield(standIn(&piece), err) {
 					return
 				}

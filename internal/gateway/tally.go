@@ -19,7 +19,8 @@ type tally struct {
 	usage     llm.Usage
 	throttled bool
 	via       llm.Via
-	header    http.Header // of the reply; nil when there is none
+	header    http.Header // of the reply; nil when there is none, or its head may be on its way
+	stream    *bool       // whether the reply is a stream
 	terms     usage.Terms
 	price     *usage.Price
 	tells     bool   // the client asks what the reply cost
@@ -64,6 +65,7 @@ func (t *tally) see(event llm.Event, visible bool, err error) llm.Event {
 		}
 		if t.first == 0 {
 			t.first = max(time.Since(t.began), 1)
+			t.begun()
 		}
 		if end, ok := event.(llm.Finish); ok {
 			t.terms.Tier = end.Tier
@@ -76,8 +78,17 @@ func (t *tally) see(event llm.Event, visible bool, err error) llm.Event {
 	if start, ok := event.(llm.Start); ok {
 		t.model = start.Model
 		t.reach(start.Via)
+		t.begun()
 	}
 	return event
+}
+
+// begun says that a reply has: the head of a stream is written by whoever comes first, its heart among them, and nothing
+// more is told in it.
+func (t *tally) begun() {
+	if t != nil && t.stream != nil && *t.stream {
+		t.header = nil
+	}
 }
 
 // fail takes the error of an upstream.
@@ -151,11 +162,12 @@ func (t *tally) told() (cost string) {
 		return ""
 	}
 	amount, _, known := t.price.For(t.model).Cost(t.usage, t.terms)
-	if !known || t.header == nil {
+	if !known {
 		return ""
 	}
-	cost = amount.String()
-	t.header[headerCost] = []string{cost}
+	if cost = amount.String(); t.header != nil {
+		t.header[headerCost] = []string{cost}
+	}
 	return cost
 }
 
