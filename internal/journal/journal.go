@@ -124,7 +124,12 @@ func (j *Journal) identify() error {
 		return err
 	}
 	j.id = "journal:" + strconv.FormatInt(time.Now().UnixNano(), 36)
-	if err := os.WriteFile(path+".new", []byte(j.id), 0o600); err != nil {
+	file, err := os.OpenFile(path+".new", os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = file.WriteString(j.id)
+	if err := errors.Join(err, file.Sync(), file.Close()); err != nil { // another name would have all counted again
 		return err
 	}
 	return os.Rename(path+".new", path)
@@ -164,36 +169,34 @@ func (j *Journal) openLast() error {
 	if err != nil {
 		return err
 	}
-	if j.number = 1; len(numbers) > 0 {
-		j.number = numbers[len(numbers)-1]
+	last, empty := uint64(0), false
+	if len(numbers) > 0 {
+		last = numbers[len(numbers)-1]
+		if empty, err = cutEnd(j.path(last)); err != nil {
+			return fmt.Errorf("%s: %w", j.path(last), err)
+		}
 	}
-	file, err := os.OpenFile(j.path(j.number), os.O_CREATE|os.O_RDWR, 0o600)
-	if err != nil {
+	j.number = last + 1
+	if j.file, err = os.OpenFile(j.path(j.number), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600); err != nil {
 		return err
+	}
+	if err := j.syncDir(); err != nil || !empty {
+		return err
+	}
+	return os.Remove(j.path(last)) // the next one has its place by now
+}
+
+// cutEnd cuts off what comes after the last whole record, and says whether nothing is left.
+func cutEnd(path string) (empty bool, err error) {
+	file, err := os.OpenFile(path, os.O_RDWR, 0)
+	if err != nil {
+		return false, err
 	}
 	whole, err := wholeSize(file)
 	if err == nil {
 		err = file.Truncate(whole)
 	}
-	if err == nil {
-		_, err = file.Seek(whole, io.SeekStart)
-	}
-	if err != nil {
-		_ = file.Close()
-		return fmt.Errorf("%s: %w", j.path(j.number), err)
-	}
-	if whole == 0 {
-		j.file = file
-		return j.syncDir()
-	}
-	if err := errors.Join(file.Sync(), file.Close()); err != nil {
-		return err
-	}
-	j.number++
-	if j.file, err = os.OpenFile(j.path(j.number), os.O_CREATE|os.O_RDWR|os.O_TRUNC, 0o600); err != nil {
-		return err
-	}
-	return j.syncDir()
+	return whole == 0, errors.Join(err, file.Sync(), file.Close())
 }
 
 // syncDir makes it last which segments there are.

@@ -114,21 +114,30 @@ func TestATornEnd(t *testing.T) {
 
 // TestNoPositionIsGivenTwice: what a reader has seen and the machine has lost does not hide what comes after.
 func TestNoPositionIsGivenTwice(t *testing.T) {
-	dir := t.TempDir()
-	j := open(t, dir, Options{})
-	fill(t, j, 0, 5)
-	_, last := all(t, j, "")
-	if err := j.Close(); err != nil {
-		t.Fatal(err)
-	}
-	file := filepath.Join(dir, "000000000001.journal")
-	if err := os.Truncate(file, 20); err != nil { // as after a power failure
-		t.Fatal(err)
-	}
-	j = open(t, dir, Options{})
-	fill(t, j, 5, 8)
-	if texts, _ := all(t, j, last); len(texts) != 3 || texts[0] != "note 5" {
-		t.Errorf("%q", texts)
+	for _, left := range []int64{20, 3, 0} { // as after a power failure
+		dir := t.TempDir()
+		j := open(t, dir, Options{})
+		fill(t, j, 0, 5)
+		_, last := all(t, j, "")
+		if err := j.Close(); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Truncate(filepath.Join(dir, "000000000001.journal"), left); err != nil {
+			t.Fatal(err)
+		}
+		for range 3 { // which begins no segments that stay
+			if err := open(t, dir, Options{}).Close(); err != nil {
+				t.Fatal(err)
+			}
+		}
+		j = open(t, dir, Options{})
+		fill(t, j, 5, 8)
+		if texts, _ := all(t, j, last); len(texts) != 3 || texts[0] != "note 5" {
+			t.Errorf("%d bytes are left: %q", left, texts)
+		}
+		if files, _ := filepath.Glob(filepath.Join(dir, "*.journal")); len(files) > 2 {
+			t.Errorf("%d bytes are left: %q", left, files)
+		}
 	}
 }
 
