@@ -37,7 +37,7 @@ type Options struct {
 type Limiter struct {
 	options  Options
 	schedule atomic.Pointer[Schedule]
-	moment   atomic.Pointer[Moment]
+	known    atomic.Pointer[knownMoment]
 	tickets  atomic.Uint64
 	down     atomic.Pointer[string] // why the store cannot be asked; nil while it can
 	running  atomic.Int64
@@ -52,10 +52,17 @@ func New(o Options) *Limiter {
 	return l
 }
 
+// knownMoment is the last moment that was worked out, and by which schedule.
+type knownMoment struct {
+	Moment
+	by *Schedule
+}
+
 // Keep puts a schedule in the place of the one before.
 func (l *Limiter) Keep(s Schedule) {
-	l.schedule.Store(&s)
-	l.moment.Store(nil)
+	if l != nil {
+		l.schedule.Store(&s)
+	}
 }
 
 // State is how it stands with a limiter.
@@ -68,6 +75,9 @@ type State struct {
 
 // State is how it stands now.
 func (l *Limiter) State() State {
+	if l == nil {
+		return State{}
+	}
 	s := State{Running: int(l.running.Load()), Admitted: l.admitted.Load(), Refused: l.refused.Load()}
 	if why := l.down.Load(); why != nil {
 		s.Down = *why
@@ -114,6 +124,7 @@ func (l *Limiter) Admit(ctx context.Context, a *Ask) (*Ticket, error) {
 	admission := Admission{
 		Account: a.Account, Moment: l.now(), Limits: l.slack(a.Limits), Loose: l.options.Loose, Need: a.Estimate, Concurrent: a.Concurrent, Note: a.Note,
 	}
+	admission.Need = admission.Need.real()
 	admission.Need.Requests = 1
 	v, err := l.ask(ctx, &admission, a.Only)
 	switch {
@@ -161,7 +172,7 @@ func (l *Limiter) ask(ctx context.Context, a *Admission, only bool) (v Verdict, 
 	v.judge(a)
 	for w := Day; w <= Month; w++ {
 		if v.Tokens[w] || v.Requests[w] || v.Cost[w] {
-			v.RetryAfter = a.Moment.End[w].Sub(a.Moment.Now)
+			v.RetryAfter = max(v.RetryAfter, a.Moment.End[w].Sub(a.Moment.Now)) // a month may end before its week
 		}
 	}
 	return v, nil
@@ -179,13 +190,13 @@ func (l *Limits) closed() bool {
 
 // slack are the limits with what use may go beyond them.
 func (l *Limiter) slack(limits Limits) Limits {
-	if l.options.Slack <= 0 {
+	if !(l.options.Slack > 0) { //nolint:staticcheck // nor what is no number
 		return limits
 	}
 	more := func(n int64) int64 {
 		part := float64(n) * l.options.Slack
-		if n == Unlimited || part >= math.MaxInt64/2 {
-			return n
+		if part >= math.MaxInt64 {
+			return Unlimited
 		}
 		return plus(n, int64(part))
 	}
@@ -225,6 +236,7 @@ func (t *Ticket) Settle(spent Amounts, note []byte) bool {
 		return true
 	}
 	t.limiter.running.Add(-1)
+	spent = spent.real()
 	spent.Requests = 0
 	if !t.counted { // it was admitted while the store was away
 		spent.Requests = 1
@@ -239,11 +251,19 @@ func (l *Limiter) Count(a Account, spent Amounts, note []byte) bool {
 	if l == nil {
 		return true
 	}
-	return l.options.Store.Settle(&Settlement{Account: a, Moment: l.now(), Spent: spent, Note: note})
+	return l.options.Store.Settle(&Settlement{Account: a, Moment: l.now(), Spent: spent.real(), Note: note})
+}
+
+// real is the amounts without what is below zero, which no request uses: it would give its caller room.
+func (a Amounts) real() Amounts {
+	return Amounts{max(a.Tokens, 0), max(a.Requests, 0), max(a.Cost, 0)}
 }
 
 // Used is what accounts have used now, and when the windows end, in their order.
 func (l *Limiter) Used(ctx context.Context, accounts ...Account) ([]Used, Moment, error) {
+	if l == nil {
+		return make([]Used, len(accounts)), Schedule{WeekStart: time.Monday}.Moment(time.Now()), nil
+	}
 	at := l.now()
 	used, err := l.options.Store.Read(ctx, at, accounts)
 	if err != nil {
@@ -258,13 +278,14 @@ func (l *Limiter) now() Moment {
 	if l.options.Now != nil {
 		now = l.options.Now()
 	}
-	if known := l.moment.Load(); known != nil && !now.Before(known.Start[Day]) && now.Before(known.End[Day]) {
-		m := *known
+	by := l.schedule.Load()
+	if known := l.known.Load(); known != nil && known.by == by && !now.Before(known.Start[Day]) && now.Before(known.End[Day]) {
+		m := known.Moment
 		m.Now = now
 		return m
 	}
-	m := l.schedule.Load().Moment(now)
-	l.moment.Store(&m)
+	m := by.Moment(now)
+	l.known.Store(&knownMoment{m, by})
 	return m
 }
 
