@@ -74,18 +74,22 @@ func (m *Memory) lock(caller string, now time.Time) *shard {
 func (m *Memory) shardOf(caller string) *shard { return &m.all[maphash.String(m.seed, caller)%shards] }
 
 // sweep forgets what holds nothing: a month is over at the latest 31 days after it began, its last week 7 days later.
+// It takes the earlier of now and the sweep before, so that a clock which goes ahead for a moment forgets nothing.
 func (s *shard) sweep(now time.Time) {
-	s.swept = now
 	over := now.Add(-39 * 24 * time.Hour).UnixMilli()
+	if s.swept.Before(now) {
+		over = s.swept.Add(-39 * 24 * time.Hour).UnixMilli()
+	}
+	s.swept = now
 	for key, a := range s.accounts {
 		a.roll(now)
-		if a.reserved == 0 && a.minute.sum == 0 && a.hour.sum == 0 && a.tokens[Month].start < over && a.requests.start < over {
+		if a.reserved == 0 && a.minute.sum == 0 && a.hour.sum == 0 && !holds(&a.tokens, over) && !a.requests.holds(over) {
 			delete(s.accounts, key)
 		}
 	}
 	for key, c := range s.callers {
 		c.minute.roll(now.Unix())
-		if c.reserved == 0 && c.running == 0 && c.minute.sum == 0 && c.cost[Month].start < over {
+		if c.reserved == 0 && c.running == 0 && c.minute.sum == 0 && !holds(&c.cost, over) {
 			delete(s.callers, key)
 		}
 	}

@@ -19,6 +19,7 @@ type rolling struct {
 // one that goes back by more than the window was wrong before: what is counted then counts as of now, so that nobody is
 // locked out until the time is there again.
 func (r *rolling) roll(interval int64) {
+	interval = max(interval, 0) // a clock that is not set may be before 1970
 	switch ahead := interval - r.last; {
 	case ahead == 0 || r.sum == 0:
 		if r.sum == 0 && r.counts != nil && ahead != 0 {
@@ -101,6 +102,16 @@ func (c *calendar) in(start time.Time) *int64 {
 		c.startBefore, c.countBefore = ms, 0
 		return &c.countBefore
 	}
+}
+
+// holds says whether there is a count of a period that began then or later.
+func (c *calendar) holds(since int64) bool {
+	return c.count != 0 && c.start >= since || c.countBefore != 0 && c.startBefore >= since
+}
+
+// holds says it of all windows.
+func holds(windows *[Windows]calendar, since int64) bool {
+	return windows[Day].holds(since) || windows[Week].holds(since) || windows[Month].holds(since)
 }
 
 // plus is a sum that does not wrap around. Both are at least 0.
