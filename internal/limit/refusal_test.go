@@ -42,7 +42,7 @@ func TestRefusals(t *testing.T) {
 		{"requests", func(l *Limits) { l.Requests[Hour], l.Requests[Day] = 1, 2 }, Amounts{Requests: 2}, Amounts{Tokens: 9},
 			"Hit request rate limit. Hour limit: 2 / 1 requests. Day limit: 2 / 2 requests.", "You've exceeded your daily and hourly request limit", 12 * time.Hour},
 		{"cost", func(l *Limits) { l.Cost[Week] = 1234 * money.Dollar }, Amounts{Cost: 1234*money.Dollar + money.Dollar*567/1000}, Amounts{},
-			"Hit cost rate limit. Minute limit: $1,234.56 / $9,223,372.03. Day limit: $1,234.56 / $9,223,372.03. Week limit: $1,234.56 / $1,234.00. Month limit: $1,234.56 / $9,223,372.03.",
+			"Hit cost rate limit. Minute limit: $1,234.56 / $9,223,372,036,854,775,807.00. Day limit: $1,234.56 / $9,223,372,036,854,775,807.00. Week limit: $1,234.56 / $1,234.00. Month limit: $1,234.56 / $9,223,372,036,854,775,807.00.",
 			"You've exceeded your weekly cost limit", 108 * time.Hour},
 		{"tokens are told before requests and cost", func(l *Limits) { l.Tokens[Day], l.Requests[Day], l.Cost[Day] = 1, 1, 1 }, Amounts{1, 1, 1}, Amounts{},
 			"Hit token rate limit. Minute limit: 1 / " + none + " tokens. Day limit: 1 / 1 tokens. Week limit: 1 / " + none + " tokens. Month limit: 1 / " + none + " tokens.",
