@@ -190,7 +190,7 @@ func (l *Limits) closed() bool {
 
 // slack are the limits with what use may go beyond them.
 func (l *Limiter) slack(limits Limits) Limits {
-	if !(l.options.Slack > 0) { //nolint:staticcheck // nor what is no number
+	if !(l.options.Slack > 0) { // nor if it is no number
 		return limits
 	}
 	more := func(n int64) int64 {
