@@ -3,7 +3,6 @@ package main
 import (
 	"cmp"
 	"context"
-	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -150,15 +149,13 @@ func (s *stores) close() {
 	if s.ledger != nil {
 		counting, stop := context.WithTimeout(ctx, countWithin)
 		defer stop()
-		if err := s.ledger.CatchUp(counting, s.outbox); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+		if err := s.ledger.CatchUp(counting, s.outbox); err != nil { // a database that is late among it
 			if _, forgets := s.limits.(*limit.Memory); forgets {
 				s.log.Error("the usage ledger cannot be written, and what it does not have yet ends with this process: --data-dir or --redis would keep it", "error", err)
 			} else {
 				s.log.Warn("the usage ledger does not have all yet: it will, after the next start", "error", err)
 			}
 		}
-	}
-	if s.ledger != nil {
 		if err := s.ledger.Close(); err != nil {
 			s.log.Warn("closing the usage ledger", "error", err)
 		}
