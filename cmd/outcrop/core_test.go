@@ -1,10 +1,10 @@
 package main
 
 import (
-	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"net/http"
 	"os"
@@ -37,7 +37,7 @@ func TestCore(t *testing.T) {
 		if a.Section("request") == nil {
 			return
 		}
-		var log bytes.Buffer
+		var log fixturetest.Log
 		upstream := &fixturetest.Upstream{T: t}
 		prompts := promptLogOf(t, a)
 		upstream.Front = coreHandler(t, coreParts{a, cfg, prompts}, memnet.Serve(t, upstream), &log)
@@ -84,7 +84,7 @@ type coreParts struct {
 }
 
 // coreHandler serves the configuration as serve does, with all servers behind the transport.
-func coreHandler(t *testing.T, parts coreParts, transport http.RoundTripper, log *bytes.Buffer) http.Handler {
+func coreHandler(t *testing.T, parts coreParts, transport http.RoundTripper, log io.Writer) http.Handler {
 	t.Helper()
 	a, cfg := parts.archive, parts.config
 	catalogue, err := models.Load()

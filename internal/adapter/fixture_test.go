@@ -1,7 +1,6 @@
 package adapter_test
 
 import (
-	"bytes"
 	"context"
 	"flag"
 	"fmt"
@@ -42,7 +41,7 @@ func TestFixtures(t *testing.T) {
 		w := newWorld(t)
 		w.answers = a.Section
 		w.upstream.Profile = a.Section("profile")
-		var log bytes.Buffer
+		var log fixturetest.Log
 		handler := w.adapter(t, strings.Split(strings.TrimSpace(string(a.Section("env"))), "\n"), &log)
 		a.Play(t, handler, w.upstream, &log)
 		a.Compare(t, "server log", w.asked.String())

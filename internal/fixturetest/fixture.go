@@ -1,7 +1,6 @@
 package fixturetest
 
 import (
-	"bytes"
 	"fmt"
 	"net/http"
 	"os"
@@ -64,12 +63,12 @@ func RunIn(t *testing.T, folder string, update bool, run func(t *testing.T, a *A
 
 // Play sends the requests of a fixture, one after the other, and compares what comes of each. The log is
 // what the handler writes, as text.
-func (a *Archive) Play(t *testing.T, handler http.Handler, u *Upstream, log *bytes.Buffer) {
+func (a *Archive) Play(t *testing.T, handler http.Handler, u *Upstream, log *Log) {
 	t.Helper()
 	var names names
 	for i := 1; i == 1 || a.Section(numbered("request", i)) != nil; i++ {
 		u.begin(a.Section(numbered("upstream reply", i)))
-		log.Reset()
+		log.take()
 		reply := names.out(exchange(t, handler, names.in(a.Section(numbered("request", i)))))
 		synctest.Wait() // for an upstream that was left
 		calls, got := u.end()
@@ -78,7 +77,7 @@ func (a *Archive) Play(t *testing.T, handler http.Handler, u *Upstream, log *byt
 		}
 		a.Compare(t, numbered("upstream request", i), names.out(got))
 		a.Compare(t, numbered("reply", i), reply)
-		a.Compare(t, numbered("log", i), formatLog(log.String()))
+		a.Compare(t, numbered("log", i), formatLog(log.take()))
 	}
 }
 

@@ -1,7 +1,6 @@
 package gateway_test
 
 import (
-	"bytes"
 	"flag"
 	"io"
 	"log/slog"
@@ -50,7 +49,7 @@ func TestFixtures(t *testing.T) {
 	fixturetest.Run(t, *update, func(t *testing.T, a *fixturetest.Archive) {
 		upstream := newUpstream(t)
 		upstream.Profile = a.Section("profile")
-		var log bytes.Buffer
+		var log fixturetest.Log
 		a.Play(t, newGateway(t, memnet.Serve(t, upstream), &log, newSetting(t, a)), upstream, &log)
 	})
 }

@@ -27,7 +27,7 @@ import (
 func TestTranslator(t *testing.T) {
 	fixturetest.RunIn(t, "testdata/translator", *update, func(t *testing.T, a *fixturetest.Archive) {
 		core := &fixturetest.Upstream{T: t, Place: func(*http.Request) string { return "" }, Note: coreHeaders}
-		a.Play(t, newTranslator(t, core), core, &bytes.Buffer{})
+		a.Play(t, newTranslator(t, core), core, &fixturetest.Log{})
 	})
 }
 
