@@ -82,9 +82,9 @@ func (b *bearer) replaced(refused secret.String) bool {
 	}
 	b.reading.Lock()
 	defer b.reading.Unlock()
-	if newer := b.current.Load(); newer != nil && newer.key.Reveal() != refused.Reveal() {
+	if newer := b.current.Load(); newer != nil && !newer.key.Equal(refused) {
 		return true
 	}
 	key, err := b.read()
-	return err == nil && key.Reveal() != refused.Reveal()
+	return err == nil && !key.Equal(refused)
 }

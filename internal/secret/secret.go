@@ -1,6 +1,8 @@
 package secret
 
 import (
+	"crypto/sha256"
+	"crypto/subtle"
 	"fmt"
 	"io"
 	"log/slog"
@@ -12,8 +14,8 @@ const Redacted = "REDACTED"
 // String holds a secret text: a key, a password, a token. It prints as
 // [Redacted], and as nothing when it is empty, whatever prints it.
 //
-// The zero value is the empty secret. == compares identity, not text: what
-// compares secrets compares their hashes.
+// The zero value is the empty secret. == compares identity, not text: [String.Equal]
+// compares that.
 type String struct {
 	// A pointer, because fmt cannot call methods on an unexported field and
 	// prints its memory instead: of a pointer inside a struct it prints the
@@ -36,6 +38,12 @@ func (s String) Reveal() string {
 		return ""
 	}
 	return *s.text
+}
+
+// Equal reports whether two secrets are the same text, in a time that tells nothing of where they differ.
+func (s String) Equal(other String) bool {
+	a, b := sha256.Sum256([]byte(s.Reveal())), sha256.Sum256([]byte(other.Reveal()))
+	return subtle.ConstantTimeCompare(a[:], b[:]) == 1
 }
 
 // IsZero reports whether there is no text. encoding/json (omitzero) and YAML

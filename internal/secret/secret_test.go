@@ -208,3 +208,10 @@ func TestTheEmptySecretPrintsAsNothing(t *testing.T) {
 		t.Errorf("Reveal of the empty secret = %q", zero.Reveal())
 	}
 }
+
+func TestEqual(t *testing.T) {
+	a, b := secret.New("hunter2"), secret.New("hunter3")
+	if !a.Equal(secret.New("hunter2")) || a.Equal(b) || a.Equal(secret.String{}) || !(secret.String{}).Equal(secret.New("")) {
+		t.Error("Equal is wrong")
+	}
+}
