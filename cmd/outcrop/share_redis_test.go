@@ -137,8 +137,8 @@ func TestReplicasWithARedis(t *testing.T) {
 
 	id := idOf(t, expect(first, a, "POST "+responses, `{"model":"nova","input":"Hello"}`, http.StatusOK, "completed"))
 	expect(second, a, "GET "+responses+"/"+id, "", http.StatusOK, "Hi")
-	expect(second, b, "GET "+responses+"/"+id, "", http.StatusForbidden, "another caller's")
-	expect(second, b, "DELETE "+responses+"/"+id, "", http.StatusForbidden, "another caller's")
+	expect(second, b, "GET "+responses+"/"+id, "", http.StatusNotFound, "no response with that id")
+	expect(second, b, "DELETE "+responses+"/"+id, "", http.StatusNotFound, "no response with that id")
 	expect(second, a, "DELETE "+responses+"/"+id, "", http.StatusOK, "deleted")
 	expect(first, a, "GET "+responses+"/"+id, "", http.StatusNotFound, "")
 
@@ -146,7 +146,7 @@ func TestReplicasWithARedis(t *testing.T) {
 	const inBackground = `{"model":"nova","input":"Hello","background":true}`
 	job := idOf(t, expect(first, a, "POST "+responses, inBackground, http.StatusOK, "queued"))
 	expect(second, a, "GET "+responses+"/"+job, "", http.StatusOK, "queued")
-	expect(second, b, "POST "+responses+"/"+job+"/cancel", "{}", http.StatusForbidden, "another caller's")
+	expect(second, b, "POST "+responses+"/"+job+"/cancel", "{}", http.StatusNotFound, "no response with that id")
 	expect(second, a, "POST "+responses+"/"+job+"/cancel", "{}", http.StatusOK, "cancelled")
 	eventually(t, func() bool { return behind.left.Load() == 1 })
 	expect(first, a, "GET "+responses+"/"+job, "", http.StatusOK, "cancelled")

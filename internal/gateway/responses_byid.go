@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"errors"
 	"net/http"
 
 	"outcrop/internal/auth"
@@ -71,7 +72,7 @@ type responseCall struct {
 func (g *Gateway) atOtherServer(x *exchange, r *http.Request, c responseCall) error {
 	kept, err := g.responses.openID(c.caller, c.id)
 	if err != nil {
-		if kind := llm.AsError(c.unless).Kind; kind == llm.KindForbidden || kind == llm.KindUnavailable {
+		if errors.Is(c.unless, errNotOwner) || llm.AsError(c.unless).Kind == llm.KindUnavailable {
 			err = c.unless
 		}
 		return x.refuse(err)

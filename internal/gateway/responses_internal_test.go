@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -232,7 +233,7 @@ func TestIDsOfResponsesAreTheirCallers(t *testing.T) {
 			t.Errorf("%+v, %v", got, err)
 		}
 	}
-	if _, err := s.openID(other, id); llm.AsError(err).Kind != llm.KindForbidden {
+	if _, err := s.openID(other, id); !errors.Is(err, errNotOwner) {
 		t.Errorf("another caller: %v", err)
 	}
 	if _, err := foreign.openID(mine, id); llm.AsError(err).Kind != llm.KindNoRoute {

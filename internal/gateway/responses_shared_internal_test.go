@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"iter"
 	"net/http"
 	"strings"
@@ -48,10 +49,10 @@ func TestAResponseIsKeptForEveryReplica(t *testing.T) {
 			t.Errorf("the store can read %q", sealed)
 		}
 		other := auth.Caller{Project: "other"}
-		if _, err := b.responses.find(other, id); llm.AsError(err).Kind != llm.KindForbidden {
+		if _, err := b.responses.find(other, id); !errors.Is(err, errNotOwner) {
 			t.Errorf("another caller gets it: %v", err)
 		}
-		if err := b.responses.remove(other, id); llm.AsError(err).Kind != llm.KindForbidden {
+		if err := b.responses.remove(other, id); !errors.Is(err, errNotOwner) {
 			t.Errorf("another caller deletes it: %v", err)
 		}
 		for name, value := range map[string]string{ // whoever writes to the store

@@ -330,15 +330,19 @@ func (s *responses) openID(caller auth.Caller, id string) (at remoteResponse, er
 	return at, nil
 }
 
-func noResponse() error {
-	return &llm.Error{Kind: llm.KindNoRoute, Param: "response_id", Message: "There is no response with that id, or no more: responses are kept for a day at most.", Err: errNoResponse}
+func noResponse() error { return noResponseFor(errNoResponse) }
+
+// notOwner is the same to the client, who is not told that somebody else has such a response. The log is.
+func notOwner() error { return noResponseFor(errNotOwner) }
+
+func noResponseFor(why error) error {
+	return &llm.Error{Kind: llm.KindNoRoute, Param: "response_id", Message: "There is no response with that id, or no more: responses are kept for a day at most.", Err: why}
 }
 
-func notOwner() error {
-	return &llm.Error{Kind: llm.KindForbidden, Param: "response_id", Message: "The response is another caller's.", Err: errNoResponse}
-}
-
-var errNoResponse = errors.New("no such response of this caller")
+var (
+	errNoResponse = errors.New("no such response of this caller")
+	errNotOwner   = errors.New("the response is another caller's")
+)
 
 // responseSealer seals what a client keeps of a deployment's thinking, for that caller and deployment alone.
 type responseSealer struct {

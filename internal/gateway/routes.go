@@ -3,6 +3,7 @@ package gateway
 import (
 	"errors"
 	"net/http"
+	"slices"
 	"strings"
 
 	"outcrop/internal/anthropic"
@@ -83,6 +84,18 @@ func (g *Gateway) routeAdapter() {
 	g.named("POST /openai/deployments", "truncate_prompt", g.truncatePrompt)
 	g.named("POST /openai/deployments", "rate", g.rate)
 	g.named("GET /openai/deployments", "configuration", g.configuration)
+}
+
+// Routes are the patterns of all routes, sorted: "POST /openai/v1/chat/completions". Those of a configuration are
+// not among them.
+func (g *Gateway) Routes() (patterns []string) {
+	for pattern, ours := range g.patterns {
+		if ours {
+			patterns = append(patterns, pattern)
+		}
+	}
+	slices.Sort(patterns)
+	return patterns
 }
 
 // handler answers one request. The error that it returns has been told to the client; it is for the
