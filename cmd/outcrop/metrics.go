@@ -32,9 +32,11 @@ func serveMetrics(ctx context.Context, address string, m *telemetry.Metrics, log
 		return "", nil, fmt.Errorf("cannot listen at %s, --metrics-listen wants HOST:PORT of a free port: %w", address, err)
 	}
 	mux := http.NewServeMux()
-	mux.Handle("GET /metrics", m.Handler())
-	mux.HandleFunc("GET /health", func(http.ResponseWriter, *http.Request) {})
+	for pattern, handler := range metricsRoutes(m) {
+		mux.Handle(pattern, handler)
+	}
 	server := newServer(mux, log)
+	server.IdleTimeout, server.MaxHeaderBytes = idleTimeout, maxHeader
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the metrics are no longer served", "error", err)
@@ -45,6 +47,15 @@ func serveMetrics(ctx context.Context, address string, m *telemetry.Metrics, log
 			log.Warn("stopping the server of the metrics", "error", err)
 		}
 	}, nil
+}
+
+// metricsRoutes are those of that port. They are open to whoever reaches it: an operator's network does not let
+// clients.
+func metricsRoutes(m *telemetry.Metrics) map[string]http.Handler {
+	return map[string]http.Handler{
+		"GET /metrics": m.Handler(),
+		"GET /health":  http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}),
+	}
 }
 
 // inFlight counts the requests that are being answered, but for probes.
