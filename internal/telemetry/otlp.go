@@ -46,7 +46,11 @@ func otlpSetting(getenv func(string) string, name string) string {
 
 // newOTLPClient reads the environment. Its error names the variable.
 func newOTLPClient(getenv func(string) string) (*otlpClient, error) {
-	c := &otlpClient{headers: http.Header{"Content-Type": {"application/x-protobuf"}}, client: &http.Client{Timeout: otlpTimeout}}
+	c := &otlpClient{headers: http.Header{"Content-Type": {"application/x-protobuf"}}, client: &http.Client{
+		Timeout: otlpTimeout,
+		// A redirect would take the headers, which may have a key, to another host.
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}
 	if c.endpoint = getenv("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"); c.endpoint == "" {
 		c.endpoint = strings.TrimSuffix(getenv("OTEL_EXPORTER_OTLP_ENDPOINT"), "/") + "/v1/traces"
 	}

@@ -80,3 +80,22 @@ func TestACollectorThatIsBusyIsAskedAgain(t *testing.T) {
 		})
 	}
 }
+
+// TestACollectorLeadsNowhere: a redirect would take the key in the headers to another host.
+func TestACollectorLeadsNowhere(t *testing.T) {
+	c, err := newOTLPClient(env("OTEL_EXPORTER_OTLP_ENDPOINT=http://c\nOTEL_EXPORTER_OTLP_HEADERS=X-Key=hunter2"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var asked []string
+	c.client.Transport = transport(func(r *http.Request) *http.Response {
+		asked = append(asked, r.URL.Host)
+		w := httptest.NewRecorder()
+		w.Header().Set("Location", "http://elsewhere/")
+		w.WriteHeader(http.StatusTemporaryRedirect)
+		return w.Result()
+	})
+	if err := c.UploadTraces(t.Context(), []*tracepb.ResourceSpans{{}}); err == nil || len(asked) != 1 {
+		t.Errorf("asked %q, %v", asked, err)
+	}
+}
