@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"net/url"
 	"path"
+	"strconv"
 	"strings"
 	"time"
 )
@@ -131,6 +132,9 @@ func checkURL(u *url.URL) error {
 		return refused("The URL has no host.")
 	case u.User != nil:
 		return refused("The URL has a user name; URLs with credentials are not fetched.")
+	}
+	if _, err := strconv.ParseUint(port(u), 10, 16); err != nil {
+		return refused("The URL is not valid: there is no such port.")
 	}
 	return nil
 }
