@@ -119,7 +119,6 @@ func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer)
 	logStart(log, listener.Addr(), metricsAt, f.drain)
 	server := newServer(inFlight(metrics, handler), log)
 	server.IdleTimeout = cmp.Or(environment.KeepAlive, idleTimeout)
-	server.MaxHeaderBytes = maxHeader
 	return service{server, listener, f.drain, ready, log}.run(ctx)
 }
 

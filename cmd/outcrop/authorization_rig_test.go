@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"crypto/rand"
 	"crypto/rsa"
 	"encoding/base64"
@@ -11,7 +12,9 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -35,6 +38,10 @@ type doors struct {
 	passes  map[string]string  // per-request keys
 	asked   atomic.Int32       // how often Bedrock was
 	another string             // an id of a response that nobody has
+
+	marks atomic.Int32 // that chats have said, and how often Bedrock heard each
+	mu    sync.Mutex
+	heard map[string]int
 }
 
 const (
@@ -68,7 +75,7 @@ const (
 // newDoors serves a configuration that has been changed once: a key was taken back.
 func newDoors(t *testing.T) *doors {
 	t.Helper()
-	d := &doors{t: t, passes: map[string]string{}}
+	d := &doors{t: t, passes: map[string]string{}, heard: map[string]int{}}
 	for i := range d.keys {
 		var err error
 		if d.keys[i], err = rsa.GenerateKey(rand.Reader, 2048); err != nil {
@@ -125,12 +132,18 @@ func (d *doors) begin(dir string) {
 
 // bedrock makes clients of a sandbox that counts its calls.
 func (d *doors) bedrock(catalogue *models.Catalogue) func(bedrock.Settings) (*bedrock.Client, error) {
+	marked := regexp.MustCompile(`C\d{4}`)
 	pretends, err := sandbox.New(sandbox.Options{})
 	if err != nil {
 		d.t.Fatal(err)
 	}
 	transport := memnet.Serve(d.t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		d.asked.Add(1)
+		body, _ := io.ReadAll(r.Body)
+		r.Body = io.NopCloser(bytes.NewReader(body))
+		d.mu.Lock()
+		d.heard[marked.FindString(string(body))]++
+		d.mu.Unlock()
 		pretends.ServeHTTP(w, r)
 	}))
 	return func(bedrock.Settings) (*bedrock.Client, error) {

@@ -36,7 +36,6 @@ func serveMetrics(ctx context.Context, address string, m *telemetry.Metrics, log
 		mux.Handle(pattern, handler)
 	}
 	server := newServer(mux, log)
-	server.IdleTimeout, server.MaxHeaderBytes = idleTimeout, maxHeader
 	go func() {
 		if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
 			log.Error("the metrics are no longer served", "error", err)

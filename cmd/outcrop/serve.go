@@ -143,7 +143,6 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	logStart(log, listener.Addr(), metricsAt, f.drain)
 	server := newServer(l.handler(f), log)
 	server.IdleTimeout = f.idleTimeout()
-	server.MaxHeaderBytes = maxHeader
 	return service{server, listener, f.drain, l.ready, log}.run(ctx)
 }
 

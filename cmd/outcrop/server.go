@@ -24,8 +24,22 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: handler, ReadHeaderTimeout: headerTimeout, ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
+		Handler: framed(handler), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
+}
+
+// framed ends a connection after a request whose end another server before this one may have seen elsewhere: what
+// follows it could be a request that somebody has hidden in a body. A body in chunks may have come with a length too,
+// which net/http drops without a word (RFC 9112, 6.3, wants the connection closed then), and HTTP/1.0 has no chunks,
+// though it may have been sent some.
+func framed(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.ProtoMajor == 1 && (len(r.TransferEncoding) > 0 || r.ProtoMinor == 0 && r.ContentLength != 0) {
+			w.Header().Set("Connection", "close")
+		}
+		next.ServeHTTP(w, r)
+	})
 }
 
 // cutTimeout is how long replies have to tell their clients that they are cut.

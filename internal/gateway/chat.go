@@ -7,6 +7,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"os"
 	"slices"
 	"strings"
 	"time"
@@ -153,6 +154,9 @@ func readInto(buf []byte, r io.Reader, size int64) ([]byte, error) {
 }
 
 func bodyError(ctx context.Context, err error) error {
+	if errors.Is(err, os.ErrDeadlineExceeded) { // for which the context has ended too
+		return &llm.Error{Kind: llm.KindInvalid, Message: "The body did not come in time: a request has 5 minutes.", Err: err}
+	}
 	if cause := ctx.Err(); cause != nil {
 		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: cause}
 	}
