@@ -101,17 +101,18 @@ func (c *core) chat(r *http.Request, deployment string) llm.ChatModel {
 }
 
 // forwarded are the headers that go on to Core: not those that are about this connection or this body, nor
-// what Core tells its adapters, nor what Anthropic's clients tell Anthropic.
+// what Core tells its adapters, nor what Anthropic's clients tell Anthropic. A server may take a low line in a name
+// for a dash.
 func forwarded(header http.Header) http.Header {
 	out := make(http.Header, len(header))
 	for name, values := range header {
-		switch name {
+		switch own := http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-")); own {
 		case "Connection", "Keep-Alive", "Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Te", "Trailer", "Transfer-Encoding", "Upgrade",
 			"Accept", "Accept-Encoding", "Content-Encoding", "Content-Length", "Content-Type", "Expect", "Host", "Origin", "Referer",
 			"Authorization", "X-Api-Key", "Cookie", "User-Agent",
 			"X-Dial-Deployment-Id", "X-Dial-Deployment-Features", "X-Dial-Override-Name", "X-Dial-Cache-Breakpoint-Path":
 		default:
-			if !strings.HasPrefix(name, "X-Upstream-") && !strings.HasPrefix(name, "Anthropic-") && !strings.HasPrefix(name, "X-Stainless-") {
+			if (own == name || own != "Api-Key") && !strings.HasPrefix(own, "X-Upstream-") && !strings.HasPrefix(own, "Anthropic-") && !strings.HasPrefix(own, "X-Stainless-") {
 				out[name] = values
 			}
 		}

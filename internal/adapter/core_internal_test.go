@@ -137,6 +137,7 @@ func TestForwardedHeaders(t *testing.T) {
 		"Authorization", "X-Api-Key", "Cookie", "User-Agent", "Connection", "Transfer-Encoding", "Content-Length", "Content-Type", "Accept-Encoding",
 		"X-Upstream-Key", "X-Upstream-Endpoint", "X-Upstream-Extra-Data", "Anthropic-Version", "Anthropic-Beta", "X-Stainless-Lang",
 		"X-Dial-Deployment-Id", "X-Dial-Deployment-Features", "X-Dial-Override-Name", "X-Dial-Cache-Breakpoint-Path",
+		"Api_key", "X_api_key", "X_upstream_key", "X-Upstream_extra-Data", "Transfer_encoding", "X_dial_deployment_id", "Anthropic_beta",
 	} {
 		in.Set(name, "v")
 	}

@@ -44,11 +44,20 @@ func (r *Remote) outgoing(c asking) *http.Request {
 func carried(from http.Header, more int) http.Header {
 	header, between := make(http.Header, len(from)+more), nominated(from)
 	for name, values := range from {
-		if !isPrivate(name) && !isCredential(name) && !isCores(name) && !slices.Contains(between, name) {
+		if own := dashed(name); !isPrivate(own) && !isCredential(own) && !isCores(own) && !slices.Contains(between, name) {
 			header[name] = values
 		}
 	}
 	return header
+}
+
+// dashed is the name that a server may read a header by which has low lines in its own: behind CGI, WSGI and the like
+// both are one, so that X_Upstream_Key would be X-Upstream-Key.
+func dashed(name string) string {
+	if strings.IndexByte(name, '_') < 0 {
+		return name
+	}
+	return http.CanonicalHeaderKey(strings.ReplaceAll(name, "_", "-"))
 }
 
 // checkDefaults says what is wrong with headers that are added.
