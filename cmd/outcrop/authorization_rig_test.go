@@ -50,6 +50,7 @@ const (
     "private": {"type": "chat", "endpoint": "bedrock:us.anthropic.claude-sonnet-4-5-20250929-v1:0", "userRoles": ["a"]},
     "team/private": {"type": "chat", "endpoint": "bedrock:us.amazon.nova-lite-v1:0", "userRoles": ["a"]},
     "embed": {"type": "embedding", "endpoint": "bedrock:amazon.titan-embed-text-v2:0", "userRoles": ["a"]},
+    "far": {"type": "embedding", "endpoint": "http://far:5000/embeddings", "userRoles": ["a"]},
     "image": {"type": "chat", "endpoint": "bedrock:stability.stable-image-core-v1:1", "userRoles": ["a"]},
     "rerank": {"type": "rerank", "endpoint": "bedrock:cohere.rerank-v3-5:0", "userRoles": ["a"]}
   },

@@ -23,7 +23,10 @@ func (g *Gateway) handleResponses(x *exchange, r *http.Request, caller auth.Call
 		return x.refuse(err)
 	}
 	defer release()
-	peek := openai.PeekResponses(body)
+	peek, err := openai.PeekResponses(body)
+	if err != nil {
+		return x.refuse(err)
+	}
 	if peek.Continues != "" {
 		return x.refuse(llm.Invalid(peek.Continues, peek.Continues+" is not supported"))
 	}
@@ -37,8 +40,11 @@ func (g *Gateway) handleResponses(x *exchange, r *http.Request, caller auth.Call
 
 // respondAt is the rest of the path, as chatAt.
 func (g *Gateway) respondAt(x *exchange, a asked, to *step, body []byte) error {
-	r, peek := a.r, openai.PeekResponses(body)
+	r := a.r
+	peek, err := openai.PeekResponses(body)
 	switch {
+	case err != nil:
+		return x.refuse(err)
 	case to.remote != nil:
 		return g.forwardResponse(x, a, to, body, peek.Background)
 	case peek.Background:

@@ -46,7 +46,11 @@ func (g *Gateway) find(x *exchange, a asked, api catalog.Interface, body []byte)
 	if name == "" {
 		return nil, nil
 	}
-	return g.step(x, a, api, name)
+	to, err := g.step(x, a, api, name)
+	if err == nil && a.name == "" && to.remote != nil {
+		err = openai.CheckOneModel(body)
+	}
+	return to, err
 }
 
 // findNamed is find for a name that stands in the body.

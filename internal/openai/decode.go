@@ -132,14 +132,19 @@ func (d *decoder) wrongType(want string) {
 	d.s.Mismatch(d.s.Offset(), want)
 }
 
+// noJSON is the error of a body that is no JSON.
+func noJSON(body []byte, scan *jsonscan.Error) error {
+	line, col := jsonscan.Position(body, scan.Offset)
+	return llm.Invalid("", fmt.Sprintf("The body is not valid JSON: line %d, column %d: %s.", line, col, scan.Reason))
+}
+
 func (d *decoder) err() error {
 	scan, ok := errors.AsType[*jsonscan.Error](d.s.Err())
 	if !ok {
 		return nil
 	}
 	if !scan.Mismatch {
-		line, col := jsonscan.Position(d.body, scan.Offset)
-		return llm.Invalid("", fmt.Sprintf("The body is not valid JSON: line %d, column %d: %s.", line, col, scan.Reason))
+		return noJSON(d.body, scan)
 	}
 	f := d.fault
 	if f.reason == "" {

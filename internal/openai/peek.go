@@ -5,6 +5,7 @@ import (
 	"strings"
 
 	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
 )
 
 // PeekModel is the member model of a body, read no further than to there; "" when it is absent, or the body is
@@ -23,6 +24,23 @@ func PeekModel(body []byte) string {
 		return ""
 	}
 	return ""
+}
+
+// CheckOneModel refuses a body that names its model twice, an *llm.Error: another server may take the one that was not
+// looked at. What is no JSON is that server's to refuse.
+func CheckOneModel(body []byte) error {
+	s, named := jsonscan.New(body), false
+	s.Object()
+	for key, ok := s.Member(); ok; key, ok = s.Member() {
+		if key == "model" {
+			if named {
+				return llm.Invalid("model", "model: given twice.")
+			}
+			named = true
+		}
+		s.Skip()
+	}
+	return nil
 }
 
 // Need is about what a request needs, for a server that reserves it.

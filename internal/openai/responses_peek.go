@@ -1,6 +1,11 @@
 package openai
 
-import "outcrop/internal/jsonscan"
+import (
+	"errors"
+
+	"outcrop/internal/jsonscan"
+	"outcrop/internal/llm"
+)
 
 // ResponsesPeek is what can be said of a Responses request before anybody decodes it, who may be another server.
 type ResponsesPeek struct {
@@ -12,12 +17,21 @@ type ResponsesPeek struct {
 	Continues string
 }
 
-// PeekResponses reads as much of a body as it can. What is wrong with it is found by who decodes it.
-func PeekResponses(body []byte) ResponsesPeek {
+// PeekResponses reads as much of a body as it can. What is wrong with it is found by who decodes it, but for two
+// mistakes, which are an error, an *llm.Error: a member that is given twice, of which another reader may take the one
+// that was not looked at here, and a body that is no JSON where it has not said which model it is for.
+func PeekResponses(body []byte) (ResponsesPeek, error) {
 	p := ResponsesPeek{Store: true}
 	s := jsonscan.New(body)
 	s.Object()
+	var seen uint8
 	for name, ok := s.Member(); ok; name, ok = s.Member() {
+		if mine := peeked(name); mine != 0 {
+			if seen&mine != 0 {
+				return p, llm.Invalid(name, name+": given twice.")
+			}
+			seen |= mine
+		}
 		kind := s.Kind()
 		switch {
 		case name == "model" && kind == '"':
@@ -35,5 +49,18 @@ func PeekResponses(body []byte) ResponsesPeek {
 			s.Skip()
 		}
 	}
-	return p
+	if scan, ok := errors.AsType[*jsonscan.Error](s.Err()); ok && p.Model == "" && !scan.Mismatch {
+		return p, noJSON(body, scan)
+	}
+	return p, nil
+}
+
+// peeked is a bit for each member that PeekResponses reads, 0 for any other.
+func peeked(name string) uint8 {
+	for i, own := range [...]string{"model", "stream", "background", "store", "previous_response_id", "conversation"} {
+		if name == own {
+			return 1 << i
+		}
+	}
+	return 0
 }
