@@ -3,6 +3,7 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -82,7 +83,7 @@ func (d *doors) sendAll(at net.Addr, cases []rawRequest) []string {
 	for i, c := range cases {
 		all.Go(func() {
 			mark := fmt.Sprintf("C%04d", d.marks.Add(1)) // as long as what it replaces
-			line := exchangeRaw(at, strings.ReplaceAll(c.bytes, "Hello", mark))
+			line := exchangeRaw(d.t.Context(), at, strings.ReplaceAll(c.bytes, "Hello", mark))
 			d.mu.Lock()
 			defer d.mu.Unlock()
 			lines[i] = fmt.Sprintf("%-64s %s, %d calls\n", shown(c.name), line, d.heard[mark])
@@ -100,12 +101,12 @@ func shown(name string) string {
 }
 
 // exchangeRaw sends bytes and reads answers until the server closes, or says no more.
-func exchangeRaw(at net.Addr, text string) string {
-	conn, err := net.Dial(at.Network(), at.String())
+func exchangeRaw(ctx context.Context, at net.Addr, text string) string {
+	conn, err := (&net.Dialer{}).DialContext(ctx, at.Network(), at.String())
 	if err != nil {
 		return err.Error()
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	go func() { _, _ = io.WriteString(conn, text) }() // the server may answer before it has read all
 	in := bufio.NewReader(conn)
 	var answers []string

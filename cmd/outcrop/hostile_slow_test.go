@@ -53,7 +53,7 @@ func (c slowClient) play(t *testing.T) {
 	listener := memnet.Listen()
 	server := newServer(d.live.handler(serveFlags{}), slog.New(slog.DiscardHandler))
 	go func() { _ = server.Serve(listener) }()
-	defer server.Close()
+	defer func() { _ = server.Close() }()
 	conn, err := listener.DialContext(t.Context(), "", "")
 	if err != nil {
 		t.Fatal(err)

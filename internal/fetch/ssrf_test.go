@@ -62,7 +62,7 @@ func (w *world) dial(_ context.Context, _, address string) (net.Conn, error) {
 
 // answer is a server that does what the path of one request says.
 func answer(conn net.Conn) {
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	buf := make([]byte, 4096)
 	n, err := conn.Read(buf)
 	if err != nil {
