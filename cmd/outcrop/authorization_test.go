@@ -220,6 +220,7 @@ func TestWhoGetsIn(t *testing.T) {
 		t.Errorf("%s is said to be open, and is no route", pattern)
 	}
 	d.adapterDoors(&b)
+	d.sandboxDoors(&b)
 	metricsDoors(t, &b)
 	golden(t, filepath.Join("testdata", "authorization.txt"), b.Bytes())
 }
