@@ -167,9 +167,9 @@ func logTo(stderr io.Writer, f serveFlags, level slog.Level) (*slog.Logger, erro
 	options := &slog.HandlerOptions{Level: level}
 	switch {
 	case f.log == "json" || f.log == "" && !f.sandbox:
-		return slog.New(slog.NewJSONHandler(stderr, options)), nil
+		return slog.New(masked{slog.NewJSONHandler(stderr, options)}), nil
 	case f.log == "text" || f.log == "":
-		return slog.New(slog.NewTextHandler(stderr, options)), nil
+		return slog.New(masked{slog.NewTextHandler(stderr, options)}), nil
 	default:
 		return nil, fmt.Errorf("--log must be json or text, not %q", f.log)
 	}

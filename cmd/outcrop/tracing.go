@@ -23,7 +23,7 @@ func (l *live) tellTraces(ctx context.Context) (stop func(), err error) {
 		return nil, fmt.Errorf("the environment's settings of OpenTelemetry (OTEL_…): %w", err)
 	}
 	l.parts.traces = &gateway.Traces{Sample: spans.Sample, Headers: s.ResponseHeaders, Conversations: s.ConversationHeaders}
-	l.parts.record = recorders(l.parts.record, spans.Record)
+	l.parts.record = recorders(l.parts.record, unnumbered(spans.Record))
 	l.metrics.WatchSpans(spans.Stats)
 	return func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), spansDrain)

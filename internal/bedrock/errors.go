@@ -43,35 +43,6 @@ func (e *awsError) Error() string {
 // for a balancer, which must tell both from what classify makes of them.
 func (e *awsError) Said() (status int, retryAfter time.Duration) { return e.status, e.retry }
 
-// loggable is what the log gets of AWS's text. A text about the request or the reply may quote either,
-// so only those about the account, the service and the model are logged, and the few others whose
-// words are known. The client reads the whole.
-func (e *awsError) loggable() string {
-	switch e.code {
-	case "AccessDeniedException", "ResourceNotFoundException", "ThrottlingException", "ModelNotReadyException",
-		"ServiceQuotaExceededException", "ModelTimeoutException", "InternalServerException", "ServiceUnavailableException":
-	default:
-		if !isOurCredentials(e) && !saysContextLength(e.message) && !saysModelID(e.message) && !denialPattern.MatchString(e.message) {
-			return "(AWS's text may quote the request and is not logged)"
-		}
-	}
-	message := firstLine(e.message)
-	if len(message) > maxLogged {
-		message = strings.ToValidUTF8(message[:maxLogged], "") + "…"
-	}
-	return message
-}
-
-// firstLine is what may be logged of AWS's text: when a signature is wrong, the lines after it hold the
-// whole signed request, the session token among its headers.
-func firstLine(text string) string {
-	line, _, _ := strings.Cut(text, "\n")
-	return line
-}
-
-// maxLogged is how much of AWS's text the log gets, in bytes.
-const maxLogged = 500
-
 // maxErrorBody is how much of an error's body is read, in bytes.
 const maxErrorBody = 64 << 10
 
@@ -87,6 +58,7 @@ func refusal(resp *http.Response) error {
 		e.retry = time.Duration(min(seconds, maxRetrySeconds)) * time.Second
 	}
 	e.readBody(body)
+	e.message = concealed(e.message, resp)
 	return classify(e)
 }
 
@@ -128,10 +100,6 @@ func (e *awsError) readBody(body []byte) {
 		e.code = "UnknownError"
 	}
 }
-
-// denialPattern is IAM's text, whoever passes it on: it names the caller, the action and the resource, and
-// nothing of the request.
-var denialPattern = regexp.MustCompile(`^User: \S{1,600} is not authorized to perform: [a-z-]{1,40}:[A-Za-z]{1,60}( on resource: \S{1,600})?( (because|with an explicit deny) [a-zA-Z :*-]{1,300})?\.?$`)
 
 // codePattern is what a code looks like: whatever else stands in its place may quote the request, and
 // codes are logged.
@@ -360,14 +328,15 @@ func saysModelID(message string) bool {
 }
 
 var (
-	arnPattern     = regexp.MustCompile(`arn:aws[a-z-]*:[^\s'",;]+`)
-	accountPattern = regexp.MustCompile(`\b\d{12}\b`)
+	arnPattern = regexp.MustCompile(`arn:aws[a-z-]*:[^\s'",;]+`)
+	// accountPattern is an account's id, also in a path, where an ARN's colons are escaped.
+	accountPattern = regexp.MustCompile(`(\b|%3[Aa])\d{12}\b`)
 )
 
 // scrub takes the operator's account out of a text of AWS.
 func scrub(message string) string {
 	message = arnPattern.ReplaceAllString(message, "[ARN]")
-	return accountPattern.ReplaceAllString(message, "[account]")
+	return accountPattern.ReplaceAllString(message, "${1}[account]")
 }
 
 // classifyNetwork is classify for failures that have no AWS answer.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"runtime"
 	"runtime/debug"
 	"time"
 
@@ -145,7 +146,7 @@ func (g *Gateway) finish(x *exchange) {
 	}
 	broken := x.broken || panicked != nil && x.status != 0
 	if panicked != nil {
-		x.err = fmt.Errorf("panic: %v\n%s", panicked, debug.Stack())
+		x.err = fmt.Errorf("panic: %s\n%s", panicText(panicked), debug.Stack())
 		if !broken {
 			x.fail(x, x.err)
 		}
@@ -156,6 +157,15 @@ func (g *Gateway) finish(x *exchange) {
 		// The connection is cut, so that a reply that broke off does not look whole.
 		panic(http.ErrAbortHandler)
 	}
+}
+
+// panicText is what the log may have of a panic: the runtime's own words, else its type alone, since what a program
+// panics with may quote the request. The stack says where.
+func panicText(p any) string {
+	if err, ok := p.(runtime.Error); ok {
+		return err.Error()
+	}
+	return fmt.Sprintf("(%T)", p)
 }
 
 func (g *Gateway) logExchange(x *exchange) {
@@ -194,11 +204,11 @@ func (g *Gateway) logExchange(x *exchange) {
 func logText(e *llm.Error) string {
 	switch {
 	case e.Err != nil && e.Param != "":
-		return e.Err.Error() + ", at " + e.Param
+		return e.Err.Error() + ", at " + placeOf(e.Param)
 	case e.Err != nil:
 		return e.Err.Error()
 	case e.Param != "":
-		return "at " + e.Param
+		return "at " + placeOf(e.Param)
 	default:
 		return e.Message
 	}

@@ -48,7 +48,7 @@ func (g *Gateway) observe(x *exchange, r *http.Request, caller auth.Caller) {
 // talk begins the Talk of a request.
 func (o *PromptLog) talk(r *http.Request, caller auth.Caller) *talk {
 	t := &talk{caller: caller, Talk: usage.Talk{
-		Protocol: r.Proto, Method: r.Method, URI: openURI(cmp.Or(r.RequestURI, r.URL.RequestURI())), Secured: caller.Secured,
+		Protocol: r.Proto, Method: r.Method, URI: o.openURI(cmp.Or(r.RequestURI, r.URL.RequestURI())), Secured: caller.Secured,
 		Conversation: r.Header.Get("X-Conversation-Id"), Title: r.Header.Get("X-Job-Title"),
 	}}
 	if o.Bodies && !caller.Secured {
@@ -79,8 +79,9 @@ func openHeaders(h http.Header) http.Header {
 	return open
 }
 
-// openURI is a URI whose parameters are no credentials, as some clients have theirs there.
-func openURI(uri string) string {
+// openURI is a URI whose parameters are no credentials, as some clients have theirs there. Without bodies it has no
+// values of parameters at all, but the API's version: a route's parameters may be a prompt.
+func (o *PromptLog) openURI(uri string) string {
 	path, query, found := strings.Cut(uri, "?")
 	if !found {
 		return uri
@@ -89,7 +90,7 @@ func openURI(uri string) string {
 	for i, part := range parts {
 		name, _, _ := strings.Cut(part, "=")
 		plain, err := url.QueryUnescape(name)
-		if plain = strings.ReplaceAll(plain, "_", "-"); err != nil || plain == "key" || plain == "sig" || isCredential(plain) {
+		if plain = strings.ReplaceAll(plain, "_", "-"); err != nil || plain == "key" || plain == "sig" || isCredential(plain) || !o.Bodies && plain != "api-version" {
 			parts[i] = name + "=REDACTED"
 		}
 	}
