@@ -151,6 +151,7 @@ func (l *loader) region(s spot, u *Upstream) {
 	if isRegion(u.Region[:len(u.Region)-1]) {
 		remedy = "this looks like an availability zone: leave out its last letter"
 	}
+	u.Region = "" // it may be anything, a secret in the wrong place too: nobody is shown it
 	l.err(s, "this is not the name of an AWS region", remedy)
 }
 
