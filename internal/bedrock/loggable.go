@@ -87,7 +87,7 @@ that contains this model. The model is also served as one on this route (In the 
 The system encountered an unexpected error during processing. Try your request again. Model has timed out in processing the request.
 The request processing has failed because of an unknown, internal server error, exception or failure. Bedrock is unable to process your request.
 The service is temporarily unavailable, overloaded. The server is currently unable to handle the request due to capacity. Try again later. Service Unavailable.
-Authentication failed: Please make sure your API Key is valid. Bearer Token has expired. The API key you provided is invalid, incorrect or missing.
+Authentication failed: Please make sure your API Key is valid. Bearer Token has expired. The API key you provided is invalid, incorrect or missing. invalid x-api-key.
 The security token included in the request is invalid or expired. Missing Authentication Token. The request signature we calculated does not
 match the signature you provided. Check your AWS Secret Access Key and signing method. Consult the service documentation for details.
 Authorization header requires Credential, Signature, SignedHeaders parameter and existence of either a X-Amz-Date or a Date header.

@@ -9,12 +9,12 @@ import (
 )
 
 // otherMembers are members of requests that the tables of the dialects do not have: of images, of reranking, of the
-// operations that count, and of a model's configuration.
+// operations that count, of a model's configuration, and the adapter's headers.
 const otherMembers = `
 	additionalModelRequestFields betas cache documents guardrailConfig guardrailIdentifier guardrailVersion height image images inputs
 	inputSchema layout mask max_prompt_tokens max_tokens_per_doc mcp_servers negative_prompt num_tokens promptVariables quality query
 	requestMetadata required return_documents properties serviceTier signature size streamProcessingMode style systemTools trace value
-	version width from to group_by format background
+	version width from to group_by format background X-Upstream-Endpoint X-Upstream-Extra-Data X-Upstream-Key
 `
 
 // members are the names that a place of a request has in the log.
