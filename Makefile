@@ -8,6 +8,7 @@
 # make chart   the Helm chart, bin/outcrop-<version>.tgz (builds helm first, once)
 # make chart-check   everything of the chart that needs only Helm and Go: lint, schema, goldens, kubeconform, kube-score
 # make e2e-k8s the chart on a real control plane with fake nodes, its pods in podman
+# make vuln    what Go's vulnerability database knows of the code that is called; loud where it cannot be asked
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -21,7 +22,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check e2e-k8s clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check e2e-k8s vuln clean
 
 all: build
 
@@ -47,6 +48,10 @@ vet:
 
 lint:
 	$(LINT) run
+
+# VULN=require makes a failure of a database that cannot be reached.
+vuln:
+	@GO="$(GO)" .ci/vuln
 
 # Without Redis and PostgreSQL their tests fail here; go test alone skips them.
 race:

@@ -20,7 +20,7 @@ func (c *clock) Now() time.Time       { return c.now }
 func (c *clock) pass(d time.Duration) { c.now = c.now.Add(d) }
 
 func seeded(seed uint64) func(uint64) uint64 {
-	return rand.New(rand.NewPCG(seed, 1)).Uint64N //nolint:gosec // a test's
+	return rand.New(rand.NewPCG(seed, 1)).Uint64N
 }
 
 func groupOf(c *clock, attempts int, upstreams ...Upstream) *Group {
@@ -229,7 +229,7 @@ func simulateShares(t *testing.T, weights []int, load float64, latency func(upst
 		upstreams = append(upstreams, Upstream{Weight: w})
 	}
 	g := groupOf(c, 1, upstreams...)
-	r := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // a test's
+	r := rand.New(rand.NewPCG(3, 4))
 	var running []ending
 	counts := make([]float64, len(weights))
 	for range requests {

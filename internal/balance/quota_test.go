@@ -66,7 +66,7 @@ var quotas = [...]float64{100_000, 200_000, 400_000, 1_000_000} //nolint:gocheck
 // simulateQuotas plays an hour of calls; choose sends one to an account, and says whether it was admitted.
 func simulateQuotas(t *testing.T, burndown int, load float64, choose func(c *clock, accounts []*account, what call) (sent []bool)) outcome {
 	t.Helper()
-	c, r := newClock(), rand.New(rand.NewPCG(5, 6)) //nolint:gosec // a test's
+	c, r := newClock(), rand.New(rand.NewPCG(5, 6))
 	accounts, total := make([]*account, len(quotas)), 0.0
 	for i, q := range quotas {
 		accounts[i] = &account{quota: q, left: q, burndown: burndown, at: c.now}
@@ -119,7 +119,7 @@ func (a *account) settle(now time.Time, what call) {
 func balancing(t *testing.T, burndown int) func(*clock, []*account, call) []bool {
 	t.Helper()
 	var g *Group
-	ends, r := newEndings(), rand.New(rand.NewPCG(8, 9)) //nolint:gosec // a test's
+	ends, r := newEndings(), rand.New(rand.NewPCG(8, 9))
 	return func(c *clock, accounts []*account, what call) (sent []bool) {
 		if g == nil {
 			var upstreams []Upstream

@@ -196,7 +196,7 @@ func TestRandomChatsAreTheSameOnEverySurface(t *testing.T) {
 	r := newRandomChat(t, chats[0])
 	answered := 0
 	for seed := range uint64(400) {
-		r.Rand = rand.New(rand.NewPCG(seed, 1)) //nolint:gosec // requests that can be had again
+		r.Rand = rand.New(rand.NewPCG(seed, 1))
 		req := r.request()
 		if req.ToolChoice.Mode == llm.ToolNone {
 			continue
