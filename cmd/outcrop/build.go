@@ -164,6 +164,7 @@ func deployment(m config.Model, p parts) (*catalog.Deployment, *balance.Group, e
 	behind.group = p.groupOf(m, asked, &behind)
 	d := &catalog.Deployment{Name: m.Name, Roles: m.UserRoles, Info: info(m), Timeouts: timeouts(m.Timeouts), Region: behind.region()}
 	d.Info.Defaults = m.DefaultsOf(ownInterface(m))
+	behind.patient(&d.Timeouts)
 	return d, behind.group, able(d, m.Type, &behind)
 }
 

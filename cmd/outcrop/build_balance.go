@@ -4,9 +4,11 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"time"
 
 	"outcrop/internal/balance"
 	"outcrop/internal/bedrock"
+	"outcrop/internal/catalog"
 	"outcrop/internal/config"
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
@@ -18,6 +20,15 @@ type balanced struct {
 	models  []*bedrock.Model
 	regions []string
 	group   *balance.Group
+	// patience is how long one of several upstreams may say nothing before the next one is asked; 0 is without bound.
+	patience time.Duration
+}
+
+// patient lets each of several upstreams have the deployment's first-token timeout for itself.
+func (b *balanced) patient(t *catalog.Timeouts) {
+	if b.group.Several() {
+		b.patience, t.FirstToken = t.FirstToken, 0
+	}
 }
 
 func (b *balanced) add(client *bedrock.Client, model *bedrock.Model) {
@@ -35,7 +46,7 @@ func (b *balanced) region() string {
 }
 
 func (b *balanced) chat() llm.ChatModel {
-	return balance.Chat(b.group, each(b.models, func(m *bedrock.Model) llm.ChatModel { return m }))
+	return balance.Chat(b.group, each(b.models, func(m *bedrock.Model) llm.ChatModel { return balance.Patient(m, b.patience) }))
 }
 
 func (b *balanced) count() llm.TokenCounter {
@@ -54,10 +65,11 @@ func (b *balanced) rerank() llm.RerankModel {
 func (b *balanced) messages() func() llm.MessagesModel {
 	return func() llm.MessagesModel {
 		native := each(b.models, (*bedrock.Model).Native)
-		for _, m := range native {
+		for i, m := range native {
 			if m == nil {
 				return nil
 			}
+			native[i] = balance.PatientMessages(m, b.patience)
 		}
 		if b.group.Alone() {
 			return native[0]
@@ -70,10 +82,11 @@ func (b *balanced) messages() func() llm.MessagesModel {
 func (b *balanced) responses() func() llm.ResponsesModel {
 	return func() llm.ResponsesModel {
 		native := each(b.models, (*bedrock.Model).NativeResponses)
-		for _, m := range native {
+		for i, m := range native {
 			if m == nil {
 				return nil
 			}
+			native[i] = balance.PatientResponses(m, b.patience)
 		}
 		if b.group.Alone() {
 			return native[0]

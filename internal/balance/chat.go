@@ -89,7 +89,11 @@ func (c *chatting) take(ctx context.Context, answer iter.Seq2[llm.Event, error])
 
 // failed takes an error that came before anything else; again says that the next upstream is to be asked.
 func (t *Turn) failed(ctx context.Context, err error) (again bool) {
-	if ctx.Err() != nil || llm.AsError(err).Kind == llm.KindCanceled { // the client has gone, or its time is up
+	switch {
+	case ctx.Err() != nil && llm.AsError(context.Cause(ctx)).Kind == llm.KindTimeout: // an upstream that says nothing is not well
+		t.Fail(FailureOf(err))
+		return false
+	case ctx.Err() != nil || llm.AsError(err).Kind == llm.KindCanceled: // the client has gone
 		t.Done(nil)
 		return false
 	}

@@ -73,6 +73,9 @@ func (c *Client) once(ctx context.Context, to target, body []byte, more http.Hea
 	if err != nil {
 		return nil, used, err
 	}
+	// A connection that was kept and is closed before it says a word has most likely been idle for too long: the transport
+	// then calls again on a new one, if a request is as good twice. The header says so to it, and has no value to send.
+	r.Header["Idempotency-Key"] = nil
 	r, done := connectWithin(r, to.connect)
 	resp, err := c.transport.RoundTrip(r)
 	switch {
