@@ -9,6 +9,7 @@
 # make chart-check   everything of the chart that needs only Helm and Go: lint, schema, goldens, kubeconform, kube-score
 # make e2e-k8s the chart on a real control plane with fake nodes, its pods in podman
 # make vuln    what Go's vulnerability database knows of the code that is called; loud where it cannot be asked
+# make faults  faults between the real binary and its upstreams, Redis, PostgreSQL and clients: the table of docs/reliability.md
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -22,7 +23,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check e2e-k8s vuln clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check e2e-k8s vuln faults clean
 
 all: build
 
@@ -45,6 +46,7 @@ vet:
 	$(GO) vet -tags helm ./charts ./internal/helm
 	$(GO) vet -tags k8s ./e2e/k8s
 	$(GO) vet -tags aws ./e2e/aws
+	$(GO) vet -tags faults ./e2e/faults
 
 lint:
 	$(LINT) run
@@ -120,6 +122,10 @@ e2e-k8s: build image
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+# UPDATE=-update writes the table as it was seen.
+faults: build
+	OUTCROP_TEST_SERVERS=require $(GO) test -tags faults -count=1 ./e2e/faults $(UPDATE)
 
 perf: build
 	$(GO) run ./bench/coldstart bin/outcrop

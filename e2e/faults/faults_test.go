@@ -20,8 +20,8 @@ import (
 
 // Timeouts of the lab's deployments.
 const (
-	tokenTimeout = "1500ms"
-	totalTimeout = "4s"
+	tokenTimeout = "2s"
+	totalTimeout = "5s"
 	// together is how many of its requests are under way at once.
 	together = 16
 )

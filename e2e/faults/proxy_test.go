@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"net"
+	"regexp"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -20,6 +21,7 @@ type breakage struct {
 	at   int
 	raw  bool
 	then func(c *end, rest []byte) []byte // what passes of the rest; nil for nothing, ever
+	once bool // what comes later passes
 	// pace is how long the wire waits after each stretch of the answer.
 	pace    time.Duration
 	stretch int
@@ -220,7 +222,10 @@ func (a *answer) write(data []byte) bool {
 		return err == nil
 	}
 	a.done = true
-	if _, err := a.to.Write(data[:whole]); err != nil {
+	if b.once {
+		a.w.broken.Store(nil)
+	}
+	if !a.lead(data[:whole]) {
 		return false
 	}
 	rest := b.then(a.to, data[whole:])
@@ -228,6 +233,26 @@ func (a *answer) write(data []byte) bool {
 		return false
 	}
 	_, err := a.to.Write(rest)
+	return err == nil
+}
+
+// chunk is where a chunk of HTTP/1.1 begins behind another.
+var chunk = regexp.MustCompile(`\r\n[0-9a-f]+\r\n`)
+
+// lead writes what comes before the break, and gives the reader time to have all whole chunks of it: net/http's reader
+// keeps them until the chunk is whole of which a part is there too.
+func (a *answer) lead(data []byte) bool {
+	at := 0
+	for _, place := range chunk.FindAllIndex(data, -1) {
+		at = place[0] + 2
+	}
+	if _, err := a.to.Write(data[:at]); err != nil {
+		return false
+	}
+	if at > 0 {
+		<-time.After(100 * time.Millisecond)
+	}
+	_, err := a.to.Write(data[at:])
 	return err == nil
 }
 

@@ -60,7 +60,9 @@ func (p patientMessages) Messages(ctx context.Context, req *llm.MessagesRequest)
 	if req.Whole {
 		return p.MessagesModel.Messages(ctx, req)
 	}
-	return patiently(ctx, p.limit, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] { return p.MessagesModel.Messages(ctx, req) }, isPiece)
+	return patiently(ctx, p.limit, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] {
+		return p.MessagesModel.Messages(ctx, req)
+	}, isPiece)
 }
 
 // PatientResponses is Patient for models with OpenAI's own answers of the Responses API.
@@ -81,7 +83,9 @@ func (p patientResponses) Responses(ctx context.Context, req *llm.MessagesReques
 	if req.Whole {
 		return p.ResponsesModel.Responses(ctx, req)
 	}
-	return patiently(ctx, p.limit, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] { return p.ResponsesModel.Responses(ctx, req) }, isPiece)
+	return patiently(ctx, p.limit, func(ctx context.Context) iter.Seq2[llm.MessagesPiece, error] {
+		return p.ResponsesModel.Responses(ctx, req)
+	}, isPiece)
 }
 
 // isPiece says whether a piece goes to the client: from there on no other upstream is asked.

@@ -29,8 +29,12 @@ func NewTransport() *http.Transport {
 		IdleConnTimeout:        90 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true,
+		MaxResponseHeaderBytes: maxHead,
 	}
 }
+
+// maxHead is how long the head of an answer may be, in bytes: what stands where AWS should costs no more memory.
+const maxHead = 256 << 10
 
 // newDialer dials with probes: they keep a connection on which a model thinks in silence from being
 // forgotten by what is between, and end one whose other side is gone within a minute and a half.

@@ -51,7 +51,7 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	answer, err := to.remote.Call(ctx, &proxy.Call{
 		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, ID: to.id, Wire: f.wire(), Set: set,
 		Private: to.pass.Caller.User == "", // an Authorization with a key of ours is nobody else's
-		Wish:    x.wish, Left: func() bool { return f.client.Err() != nil },
+		Wish:    x.wish, Left: func() bool { return f.client.Err() != nil }, Twice: f.isModel(),
 	})
 	a := asked{r, x.charge.caller, to.Name}
 	if err != nil {
@@ -139,10 +139,16 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 		if f.write(data) != nil && !f.isModel() {
 			break
 		}
+		if piece.Failed && f.left == nil {
+			return errAnswered
+		}
 	}
 	f.broken = f.left != nil && f.client.Err() == nil // it is there, and reads no more
 	return f.left
 }
+
+// errAnswered is for the books: the client has read the error itself.
+var errAnswered = &llm.Error{Kind: llm.KindUpstream, Message: "The deployment's server ended its answer with an error."}
 
 // head writes the head of an answer; of a whole one the length is known.
 func (f *forwarding) head(a *proxy.Answer, length int, whole bool) {

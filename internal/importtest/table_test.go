@@ -117,6 +117,7 @@ func table() []row {
 		{floor: 5, pkg: "bench/coldstart"},
 		{floor: 5, pkg: "e2e"},
 		{floor: 5, pkg: "e2e/aws"},
+		{floor: 5, pkg: "e2e/faults"},
 		{floor: 5, pkg: "e2e/k8s"},
 	}
 }

@@ -57,6 +57,8 @@ type Piece struct {
 	Model string
 	// Told says, in the last piece, that the answer itself has statistics of the usage per model.
 	Told bool
+	// Failed says, in the last piece, that the stream itself ends with an error.
+	Failed bool
 
 	form form
 	end  int    // where the last line begins in Bytes

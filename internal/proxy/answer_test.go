@@ -49,7 +49,7 @@ func read(t testing.TB, to replies, wire proxy.Wire, statistics string) (o outco
 		data := piece.Bytes
 		if piece.Last {
 			data = piece.With([]byte(statistics))
-			o.last = proxy.Piece{Last: true, Usage: piece.Usage, Model: piece.Model, Told: piece.Told}
+			o.last = proxy.Piece{Last: true, Usage: piece.Usage, Model: piece.Model, Told: piece.Told, Failed: piece.Failed}
 		}
 		if len(data) > 0 {
 			o.pieces = append(o.pieces, string(data))

@@ -25,6 +25,9 @@ func (r *Remote) outgoing(c asking) *http.Request {
 	}
 	maps.Copy(header, c.header)
 	maps.Copy(header, c.Set)
+	if _, said := header["Idempotency-Key"]; c.Twice && !said {
+		header["Idempotency-Key"] = nil // it tells the transport, and has no value to send
+	}
 	target := r.target(c.ID)
 	if target.RawQuery == "" {
 		target.RawQuery = c.Query

@@ -129,8 +129,12 @@ func NewTransportWithin(connect time.Duration) *http.Transport {
 	return &http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: 1024, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
+		MaxResponseHeaderBytes: maxHead,
 	}
 }
+
+// maxHead is how long the head of an answer may be, in bytes.
+const maxHead = 256 << 10
 
 // Call is a request on its way to another server.
 type Call struct {
@@ -150,6 +154,9 @@ type Call struct {
 	Left func() bool
 	// Private keeps the client's Authorization here, whatever the remote's options.
 	Private bool
+	// Twice says that the call is as good when it is made twice: on a kept connection that is closed before it says a
+	// word, as one that was idle for too long is.
+	Twice bool
 }
 
 // Call asks the other server and returns when its answer begins. The error is an *llm.Error.

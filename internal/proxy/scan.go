@@ -20,6 +20,7 @@ type scan struct {
 	// event is not held back.
 	complete bool
 	stopping bool // the event whose lines come is named as one that nothing comes after
+	erring   bool // it is named as an error, of Responses
 	named    bool // the first line with data has been looked at for what every chunk says
 	end      int  // where the last line begins in what is held back, behind a chunk of statistics or an event's name
 }
@@ -148,6 +149,7 @@ func (s *scan) look(line []byte) (told bool) {
 		return false
 	}
 	s.complete = s.isFinal(line) || s.wire == Responses && s.stopping
+	s.failed = s.failed || s.complete && s.isError(line)
 	if s.wire == Chats && !s.named {
 		s.named, s.head = true, headOf(data, s.id)
 	}
@@ -187,6 +189,11 @@ func (s *scan) isFinal(line []byte) bool {
 	}
 }
 
+// isError says whether a line after which nothing comes is an error.
+func (s *scan) isError(line []byte) bool {
+	return s.wire != Responses || s.erring || begins(line, failed) == whole || begins(line, typedError) == whole
+}
+
 // isNameOfFinal says whether a line names an event that nothing comes after: its data may have its type anywhere.
 func (s *scan) isNameOfFinal(line []byte) bool {
 	switch s.wire {
@@ -194,7 +201,12 @@ func (s *scan) isNameOfFinal(line []byte) bool {
 		return begins(line, stopEvent) == whole
 	case Responses:
 		name, ok := bytes.CutPrefix(line, []byte("event:"))
-		return ok && slices.Contains(finalNames[:], string(bytes.TrimSpace(name)))
+		if !ok {
+			return false
+		}
+		name = bytes.TrimSpace(name)
+		s.erring = string(name) == "error" || string(name) == "response.failed"
+		return slices.Contains(finalNames[:], string(name))
 	default:
 		return false
 	}

@@ -17,6 +17,7 @@ type facts struct {
 	spent  bool   // counts are told
 	model  string // "" when it is not told
 	told   bool   // it has statistics of the usage per model
+	failed bool   // it has an error in place of its end
 	head   []byte // of a stream of chunks, the members that every chunk has: "id":"…","created":…,"model":"…",
 }
 
@@ -56,7 +57,7 @@ func (f *facts) last(data []byte) Piece {
 
 // piece has what is known so far.
 func (f *facts) piece(data []byte) Piece {
-	p := Piece{Bytes: data, Model: f.model, Told: f.told}
+	p := Piece{Bytes: data, Model: f.model, Told: f.told, Failed: f.failed}
 	if f.spent {
 		p.Usage = &llm.Usage{
 			Input: f.counts.prompt, Output: f.counts.output, CacheRead: f.counts.cached, CacheWrite: f.counts.written,
