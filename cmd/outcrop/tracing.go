@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	"outcrop/internal/gateway"
@@ -22,7 +23,7 @@ func (l *live) tellTraces(ctx context.Context) (stop func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("the environment's settings of OpenTelemetry (OTEL_…): %w", err)
 	}
-	l.parts.traces = &gateway.Traces{Sample: spans.Sample, Headers: s.ResponseHeaders, Conversations: s.ConversationHeaders}
+	l.parts.traces = &gateway.Traces{Sample: spans.Sample, Headers: s.ResponseHeaders, Conversations: canonical(s.ConversationHeaders)}
 	l.parts.record = recorders(l.parts.record, unnumbered(spans.Record))
 	l.metrics.WatchSpans(spans.Stats)
 	return func() {
@@ -32,4 +33,13 @@ func (l *live) tellTraces(ctx context.Context) (stop func(), err error) {
 			l.log.Warn("traces are lost", "error", err)
 		}
 	}, nil
+}
+
+// canonical are names of headers as requests have them, which need not be spelled anew for each request.
+func canonical(names []string) []string {
+	all := make([]string, len(names))
+	for i, name := range names {
+		all[i] = http.CanonicalHeaderKey(name)
+	}
+	return all
 }

@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
 	"outcrop/internal/secret"
+	"outcrop/internal/sigv4"
 )
 
 // Options make a Client.
@@ -48,7 +48,7 @@ type Client struct {
 	control string
 	region  string
 	identity
-	signer    *v4.Signer // keeps the derived key of this upstream's credentials and day
+	signers   map[string]*sigv4.Signer // by service; each keeps the derived key of this upstream's credentials and day
 	transport http.RoundTripper
 	catalogue *models.Catalogue
 	release   func() // gives the transport back; nil where it is somebody else's
@@ -82,9 +82,12 @@ func New(o Options) (*Client, error) {
 		return nil, fmt.Errorf("%q is not an AWS region, which looks like us-east-1", o.Region)
 	}
 	c := &Client{
-		region:    o.Region,
-		identity:  o.identity,
-		signer:    v4.NewSigner(),
+		region:   o.Region,
+		identity: o.identity,
+		signers: map[string]*sigv4.Signer{
+			serviceBedrock: {Service: serviceBedrock, Region: o.Region},
+			serviceMantle:  {Service: serviceMantle, Region: o.Region},
+		},
 		transport: o.Transport,
 		catalogue: o.Catalogue,
 	}
@@ -213,7 +216,7 @@ func (m *Model) converse(ctx context.Context, v *view, req *llm.ChatRequest, yie
 	defer resp.Body.Close()
 	a := &answer{
 		req: call.req, places: call.places, decoder: decoder{names: call.names, titles: call.files.titles}, yield: call.decorate(yield), model: m,
-		start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id),
+		start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id), length: resp.ContentLength,
 	}
 	if resp.StatusCode == http.StatusOK {
 		read(a, ctx, resp.Body)
@@ -236,6 +239,7 @@ type answer struct {
 	decoder decoder
 	yield   func(llm.Event, error) bool
 	model   *Model
+	length  int64                        // of the body, -1 when nobody knows
 	param   func(cause *awsError) string // the client's name of a field of a surface other than Converse
 }
 
@@ -326,7 +330,7 @@ const maxReply = 64 << 20
 
 // readWhole yields the events of a Converse answer.
 func (a *answer) readWhole(ctx context.Context, body io.Reader) {
-	data, err := io.ReadAll(io.LimitReader(body, maxReply))
+	data, err := readAll(io.LimitReader(body, maxReply), a.length)
 	if err != nil {
 		a.yield(nil, broken(ctx, textBroken, err))
 		return
@@ -338,6 +342,30 @@ func (a *answer) readWhole(ctx context.Context, body io.Reader) {
 	}
 	a.yieldWhole(events)
 }
+
+// readAll is io.ReadAll of what is announced to be so long, in bytes; -1 is not known.
+func readAll(r io.Reader, length int64) ([]byte, error) {
+	if length <= 0 || length > trustedLength {
+		return io.ReadAll(r)
+	}
+	data := make([]byte, 0, length+1) // the last one is for the end
+	for {
+		n, err := r.Read(data[len(data):cap(data)])
+		data = data[:len(data)+n]
+		switch {
+		case err == io.EOF:
+			return data, nil
+		case err != nil:
+			return data, err
+		case len(data) == cap(data): // longer than announced, which net/http does not let happen
+			rest, err := io.ReadAll(r)
+			return append(data, rest...), err
+		}
+	}
+}
+
+// trustedLength is how much is allocated for an answer before it has come, in bytes.
+const trustedLength = 1 << 20
 
 // yieldWhole yields an answer that came in one piece.
 func (a *answer) yieldWhole(events []llm.Event) {

@@ -4,10 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
-	"fmt"
 	"io"
 	"maps"
 	"net/http"
@@ -53,11 +50,10 @@ func (c *Client) renewed(ctx context.Context, resp *http.Response, used signed) 
 // once makes one attempt. The body is in memory, so head and body leave together and the transport may
 // repeat it on a stale connection.
 func (c *Client) once(ctx context.Context, to target, body []byte, more http.Header) (*http.Response, signed, error) {
-	own := *to.url // the signer writes to a request's URL
 	r := (&http.Request{
 		Method:     cmp.Or(to.method, http.MethodPost),
-		URL:        &own,
-		Host:       own.Host,
+		URL:        to.url,
+		Host:       to.url.Host,
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
@@ -109,11 +105,7 @@ func (c *Client) authorize(r *http.Request, service string, body []byte) (signed
 		}
 		return signed{}, noCredentials(err)
 	}
-	sum := sha256.Sum256(body)
-	err = c.signer.SignHTTP(r.Context(), credentials.Credentials, r, hex.EncodeToString(sum[:]), service, c.region, time.Now())
-	if err != nil {
-		return signed{}, &llm.Error{Kind: llm.KindInternal, Message: textUpstream, Err: fmt.Errorf("signing: %w", err)}
-	}
+	c.signers[service].Sign(r, body, credentials.Credentials, time.Now())
 	return signed{credentials: credentials}, nil
 }
 

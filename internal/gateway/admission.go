@@ -20,6 +20,7 @@ import (
 // charge is who pays for an exchange, and for what. Until a deployment is known nobody does.
 type charge struct {
 	caller auth.Caller
+	id     string   // the caller's
 	name   string   // of the deployment or route; "" for nothing that is accounted
 	open   []string // the roles that may use it, nil for all
 	price  *usage.Price
@@ -35,7 +36,7 @@ type charge struct {
 
 // charges is the charge of a request that goes to a deployment.
 func charges(caller auth.Caller, s *served, api catalog.Interface) charge {
-	c := charge{caller: caller, name: s.Name, open: s.Roles, price: s.Price, embeds: api == catalog.Embeddings}
+	c := charge{caller: caller, id: caller.ID(), name: s.Name, open: s.Roles, price: s.Price, embeds: api == catalog.Embeddings}
 	c.counted, c.checked = s.Kind == catalog.Model && !s.Translated[api], s.Kind == catalog.Model && s.Translated[api]
 	return c
 }
@@ -65,7 +66,7 @@ func (g *Gateway) claim(ctx context.Context, x *exchange, n need) error {
 	ask.Estimate.Tokens = int64(u.Total())
 	cost, saved, known := c.price.Cost(u, usage.Terms{Queries: n.queries})
 	ask.Estimate.Cost = cost
-	if c.counted && g.ledger != nil {
+	if c.counted && g.ledger != nil && g.limits.Always() { // else nobody is left to read it
 		lost := g.entry(x)
 		lost.Usage, lost.Cost, lost.Saved, lost.Priced = u, cost, saved, known
 		ask.Note = usage.AppendNote(nil, &lost)
@@ -85,7 +86,7 @@ var unlimited = limit.None()
 
 // account is whose use is counted.
 func (c *charge) account() limit.Account {
-	return limit.Account{Caller: c.caller.ID(), Deployment: c.name}
+	return limit.Account{Caller: c.id, Deployment: c.name}
 }
 
 // settle counts what a request used, and writes its entry down.

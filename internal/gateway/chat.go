@@ -88,7 +88,11 @@ const (
 
 // readBody reads a JSON body once, whole. The request's values alias the buffer until release.
 func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release func(), err error) {
-	media, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	said := r.Header.Get("Content-Type")
+	if said == "application/json" { // as nearly everybody says it
+		return g.readAny(x, r)
+	}
+	media, _, err := mime.ParseMediaType(said)
 	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || media != "application/json" {
 		return nil, nil, &llm.Error{Kind: llm.KindUnsupportedType, Message: "Only application/json is supported: set the Content-Type header."}
 	}

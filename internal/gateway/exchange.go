@@ -56,6 +56,21 @@ type exchange struct {
 	status       int                              // 0 until the header is written
 	broken       bool                             // the reply cannot be ended as it should: its connection is cut
 	err          error
+
+	words   [8]string // values of headers of the reply, which need no room of their own
+	written int       // how many of them are taken
+}
+
+// set writes a header of the reply. The name is canonical.
+func (x *exchange) set(name, value string) {
+	if x.written == len(x.words) {
+		x.Header()[name] = []string{value}
+		return
+	}
+	at := x.written
+	x.words[at] = value
+	x.written++
+	x.Header()[name] = x.words[at : at+1 : at+1]
 }
 
 func newExchange(w http.ResponseWriter, r *http.Request) *exchange {

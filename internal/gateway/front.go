@@ -175,14 +175,14 @@ const exposed = headerRequestID + ", " + openai.HeaderIgnored + ", " + openai.He
 	openai.HeaderCacheExpiry + ", " + anthropic.HeaderRequestID + ", Retry-After, Allow, " +
 	headerUpstreamID + ", " + headerUpstreamAttempts + ", " + headerCost + ", " + headerFallback
 
-func allowOrigin(reply, request http.Header) {
-	reply.Set("Access-Control-Allow-Origin", "*")
-	reply.Set("Access-Control-Expose-Headers", exposed)
+func (x *exchange) allowOrigin(request http.Header) {
+	x.set("Access-Control-Allow-Origin", "*")
+	x.set("Access-Control-Expose-Headers", exposed)
 	if method := request.Get("Access-Control-Request-Method"); method != "" {
-		reply.Set("Access-Control-Allow-Methods", method)
+		x.set("Access-Control-Allow-Methods", method)
 	}
 	if headers := request.Get("Access-Control-Request-Headers"); headers != "" {
-		reply.Set("Access-Control-Allow-Headers", headers)
+		x.set("Access-Control-Allow-Headers", headers)
 	}
 }
 

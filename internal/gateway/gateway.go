@@ -250,8 +250,8 @@ func (g *Gateway) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := newExchange(w, r)
 	x.most = g.maxBody
 	defer g.finish(x)
-	x.Header().Set(headerRequestID, x.id)
-	allowOrigin(x.Header(), r.Header)
+	x.set(headerRequestID, x.id)
+	x.allowOrigin(r.Header)
 	if r.ContentLength != 0 {
 		// net/http reads a body that the handler leaves unread before it sends the reply.
 		if x.err = x.allow(x.began.Add(unreadTimeout)); x.err != nil {

@@ -85,7 +85,7 @@ func (g *Gateway) handleRoute(x *exchange, r *http.Request, t *Route) error {
 	if t.Canned == nil && t.Server == nil {
 		return x.refuse(&llm.Error{Kind: llm.KindUnavailable, Message: "Route " + t.Name + " has no server. The operator has to give it an upstream that is not disabled."})
 	}
-	x.charge = charge{caller: caller, name: t.Name, open: t.Roles, embeds: true, counted: true}
+	x.charge = charge{caller: caller, id: caller.ID(), name: t.Name, open: t.Roles, embeds: true, counted: true}
 	if err := g.claim(r.Context(), x, need{}); err != nil {
 		return x.refuse(err)
 	}

@@ -108,7 +108,8 @@ func (g *Gateway) step(x *exchange, a asked, api catalog.Interface, name string)
 	if len(s.Interceptors) > 0 && !passed {
 		return g.intercept(x, a.caller, api, &auth.Pass{Target: s.Name, Chain: s.Interceptors})
 	}
-	x.charge, x.wish.Caller = charges(a.caller, s, api), a.caller.ID()
+	x.charge = charges(a.caller, s, api)
+	x.wish.Caller = x.charge.id
 	x.tally.price = s.Price
 	next := &step{served: s, api: api, remote: s.Remotes[api], pass: a.caller.Next(s.Name), asked: name}
 	if s.Translated[api] {

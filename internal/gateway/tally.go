@@ -217,7 +217,7 @@ func (g *Gateway) entry(x *exchange) usage.Entry {
 	if c.name == "" {
 		return e
 	}
-	if e.Caller = c.caller.ID(); c.instead != "" {
+	if e.Caller = c.id; c.instead != "" {
 		e.Deployment, e.Instead = c.instead, c.name
 	}
 	if pass := c.caller.Pass; pass != nil {

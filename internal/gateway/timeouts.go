@@ -83,8 +83,12 @@ func isFinish(event llm.Event) bool {
 
 // stopLater ends the context after a while, unless the returned function is called before.
 func stopLater(d time.Duration, cancel context.CancelCauseFunc, message string) (stop func() bool) {
-	late := &llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf(message, d)}
-	return time.AfterFunc(d, func() { cancel(late) }).Stop
+	return time.AfterFunc(d, func() { cancel(tooLate(message, d)) }).Stop
+}
+
+// tooLate is the error of a model that took longer than d.
+func tooLate(message string, d time.Duration) error {
+	return &llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf(message, d)}
 }
 
 // silence ends a context when a model has been silent for too long. Its timer is not touched for every
@@ -92,7 +96,7 @@ func stopLater(d time.Duration, cancel context.CancelCauseFunc, message string) 
 // waits for what is left.
 type silence struct {
 	limit  time.Duration
-	late   *llm.Error
+	late   string // what is said then, with the limit
 	cancel context.CancelCauseFunc
 	timer  *time.Timer
 
@@ -112,8 +116,7 @@ func newSilence(limit time.Duration, cancel context.CancelCauseFunc, message str
 	if limit <= 0 {
 		return nil
 	}
-	s := &silence{limit: limit, left: limit, cancel: cancel, epoch: time.Now()}
-	s.late = &llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf(message, limit)}
+	s := &silence{limit: limit, late: message, left: limit, cancel: cancel, epoch: time.Now()}
 	s.until.Store(timerRests)
 	s.timer = time.AfterFunc(time.Hour, s.look)
 	s.timer.Stop() // until begin
@@ -162,7 +165,7 @@ func (s *silence) look() {
 			s.timer.Reset(time.Duration(until - now))
 			return
 		case s.until.CompareAndSwap(until, silenceOver):
-			s.cancel(s.late)
+			s.cancel(tooLate(s.late, s.limit))
 			return
 		}
 	}

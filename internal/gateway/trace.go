@@ -61,10 +61,12 @@ func (t trace) continued(before string) string {
 // newSpan is the id of a call.
 func newSpan() string { return randomHex(8) }
 
+// randomHex is up to 16 random bytes in hexadecimal digits.
 func randomHex(bytes int) string {
-	id := make([]byte, bytes)
-	_, _ = rand.Read(id) // never fails
-	return hex.EncodeToString(id)
+	var id [16]byte
+	var text [2 * len(id)]byte
+	_, _ = rand.Read(id[:bytes]) // never fails
+	return string(hex.AppendEncode(text[:0], id[:bytes]))
 }
 
 func isHex(text string, length int) bool {

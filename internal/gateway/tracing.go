@@ -39,6 +39,9 @@ const (
 	headerSpanID      = "X-Dial-Span-Id"
 )
 
+// exposedToo is exposed, and what tells of the trace.
+const exposedToo = exposed + ", traceparent, X-DIAL-TRACE-ID, X-DIAL-SPAN-ID"
+
 // trace gives a request its place in a trace: that of the calls that it came through, its client's, or a new one.
 func (g *Gateway) trace(x *exchange, client http.Header, caller auth.Caller) {
 	t := &x.trace
@@ -61,11 +64,11 @@ func (g *Gateway) trace(x *exchange, client http.Header, caller auth.Caller) {
 	if x.conversation = g.traces.conversation(client); !g.traces.Headers {
 		return
 	}
-	h := x.Header()
-	h[headerTraceParent] = []string{"00-" + t.id + "-" + x.self + "-" + t.flags}
-	h[headerTraceID], h[headerSpanID] = []string{t.id}, []string{x.self}
-	if exposed := h["Access-Control-Expose-Headers"]; len(exposed) == 1 {
-		h["Access-Control-Expose-Headers"] = []string{exposed[0] + ", traceparent, X-DIAL-TRACE-ID, X-DIAL-SPAN-ID"}
+	x.set(headerTraceParent, "00-"+t.id+"-"+x.self+"-"+t.flags)
+	x.set(headerTraceID, t.id)
+	x.set(headerSpanID, x.self)
+	if shown := x.Header()["Access-Control-Expose-Headers"]; len(shown) == 1 {
+		shown[0] = exposedToo
 	}
 }
 

@@ -33,6 +33,7 @@ func table() []row {
 		{floor: 1, pkg: "internal/models"},
 		{floor: 1, pkg: "internal/money"},
 		{floor: 1, pkg: "internal/secret"},
+		{floor: 1, pkg: "internal/sigv4", external: []string{awsSDK + "/aws"}},
 		{floor: 1, pkg: "internal/sse"},
 		{
 			floor: 1, pkg: "internal/fixturetest", testOnly: true,
@@ -47,9 +48,9 @@ func table() []row {
 		{floor: 2, pkg: "internal/auth", internal: []string{"kv", "secret"}, external: []string{"github.com/go-jose/go-jose/v4/..."}},
 		{
 			floor: 2, pkg: "internal/bedrock",
-			internal: []string{"jsonscan", "llm", "models", "secret", "sse"},
+			internal: []string{"jsonscan", "llm", "models", "secret", "sigv4", "sse"},
 			external: []string{
-				awsSDK + "/aws", awsSDK + "/aws/signer/v4", awsSDK + "/config", awsSDK + "/credentials/...", awsSDK + "/service/sts/...",
+				awsSDK + "/aws", awsSDK + "/config", awsSDK + "/credentials/...", awsSDK + "/service/sts/...",
 				"github.com/aws/smithy-go/logging", "golang.org/x/net/http/httpproxy",
 			},
 		},
@@ -115,6 +116,13 @@ func table() []row {
 		{floor: 7, pkg: "cmd/outcrop", everything: true},
 		{floor: 5, pkg: "bench"},
 		{floor: 5, pkg: "bench/coldstart"},
+		{
+			floor: 5, pkg: "bench/lab",
+			external: []string{
+				awsSDK + "/aws", awsSDK + "/aws/protocol/eventstream", awsSDK + "/credentials", awsSDK + "/service/bedrockruntime/...",
+				"github.com/google/go-cmp/cmp",
+			},
+		},
 		{floor: 5, pkg: "e2e"},
 		{floor: 5, pkg: "e2e/aws"},
 		{floor: 5, pkg: "e2e/faults"},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"time"
 
 	"outcrop/internal/llm"
@@ -31,14 +32,23 @@ const (
 	flagSampled
 )
 
+// usualNote is about how long a note is without its texts, in bytes.
+const usualNote = 128
+
 // lostAt is where a note has its flags.
 const lostAt = 1
 
 // AppendNote appends an entry as the outbox keeps it: all but its Talk, in a form of its own. dst may be nil.
 func AppendNote(dst []byte, e *Entry) []byte {
+	texts := e.texts()
+	size := usualNote
+	for _, text := range texts {
+		size += len(*text)
+	}
+	dst = slices.Grow(dst, size)
 	dst = append(dst, noteVersion, flagsOf(e), byte(e.Operation), byte(e.Kind))
 	dst = binary.AppendVarint(dst, e.Began.UnixMicro())
-	for _, text := range e.texts() {
+	for _, text := range texts {
 		dst = binary.AppendUvarint(dst, uint64(len(*text)))
 		dst = append(dst, *text...)
 	}
@@ -93,7 +103,7 @@ func ReadNote(note []byte) (Entry, error) {
 		Throttled: flags&flagThrottled != 0, Limited: flags&flagLimited != 0, Lost: flags&flagLost != 0,
 		Priced: flags&flagPriced != 0, Nested: flags&flagNested != 0, Sampled: flags&flagSampled != 0,
 	}
-	r := noteReader{rest: note[4:]}
+	r := noteReader{rest: string(note[4:])} // the texts share it
 	e.Began = time.UnixMicro(r.number())
 	for _, text := range e.texts() {
 		*text = r.text()
@@ -121,28 +131,43 @@ func microseconds(n int64) time.Duration {
 
 // noteReader reads a note's values; bad is set once one is not there.
 type noteReader struct {
-	rest []byte
+	rest string
 	bad  bool
 }
 
 func (r *noteReader) number() int64 {
-	n, size := binary.Varint(r.rest)
-	if size <= 0 {
-		r.bad = true
-		return 0
+	n := r.natural()
+	if n&1 == 1 { // as binary.Varint has it
+		return ^int64(n >> 1)
 	}
-	r.rest = r.rest[size:]
-	return n
+	return int64(n >> 1)
+}
+
+// natural is binary.Uvarint of a string.
+func (r *noteReader) natural() (n uint64) {
+	for i := range min(len(r.rest), binary.MaxVarintLen64) {
+		b := r.rest[i]
+		if b < 0x80 {
+			if i == binary.MaxVarintLen64-1 && b > 1 {
+				break
+			}
+			r.rest = r.rest[i+1:]
+			return n | uint64(b)<<(7*i)
+		}
+		n |= uint64(b&0x7f) << (7 * i)
+	}
+	r.bad = true
+	return 0
 }
 
 func (r *noteReader) text() string {
-	n, size := binary.Uvarint(r.rest)
-	if size <= 0 || n > uint64(len(r.rest)-size) {
+	n := r.natural()
+	if r.bad || n > uint64(len(r.rest)) {
 		r.bad = true
 		return ""
 	}
-	text := string(r.rest[size : size+int(n)])
-	r.rest = r.rest[size+int(n):]
+	text := r.rest[:n]
+	r.rest = r.rest[n:]
 	return text
 }
 
