@@ -117,6 +117,7 @@ func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer)
 		return err
 	}
 	logStart(log, listener.Addr(), metricsAt, f.drain)
+	go roomyHeap(ctx)
 	server := newServer(inFlight(metrics, handler), log)
 	server.IdleTimeout = cmp.Or(environment.KeepAlive, idleTimeout)
 	return service{server, listener, f.drain, ready, log}.run(ctx)

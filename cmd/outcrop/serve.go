@@ -135,6 +135,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 		return err
 	}
 	defer stopMetrics()
+	go roomyHeap(ctx)
 	go l.check(ctx)
 	defer l.follow(ctx, f)()
 	if err := announce(stdout, listener.Addr(), f, l.current.Load().config); err != nil {

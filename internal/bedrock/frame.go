@@ -38,8 +38,12 @@ type frame struct {
 	payload       []byte
 }
 
-// blockLen is how much is read at a time. Ten thousand open streams hold one block each.
-const blockLen = 8 << 10
+// blockLen is how much is read at a time, and blockLenMax how much of a stream whose bytes come faster than that: of ten
+// thousand open streams each holds a block, and of an answer that is there at once each read costs a write to the client.
+const (
+	blockLen    = 4 << 10
+	blockLenMax = 32 << 10
+)
 
 // frameReader takes frames apart where they lie. Unless it is told to, it never writes twice to the same
 // memory: a block that is full is left to the garbage collector, so strings that alias it stay valid.
@@ -49,6 +53,7 @@ type frameReader struct {
 	start int
 	end   int
 	reuse bool // nothing aliases the block: it is written to again
+	fast  bool // the last read filled the block to its end
 }
 
 // next returns the next frame that has arrived whole; ok is false when there is none at hand and
@@ -94,6 +99,7 @@ func (f *frameReader) fill() error {
 	}
 	n, err := io.ReadAtLeast(f.r, f.block[f.end:], 1)
 	f.end += n
+	f.fast = f.end == len(f.block)
 	if n > 0 {
 		return nil
 	}
@@ -113,9 +119,12 @@ func (f *frameReader) makeRoom() error {
 	if len(f.block)-f.end >= max(need, blockLen/8) {
 		return nil
 	}
-	block := f.block
-	if !f.reuse || len(block) < max(blockLen, total) {
-		block = make([]byte, max(blockLen, total))
+	block, size := f.block, blockLen
+	if f.fast {
+		size = min(4*max(len(block), blockLen), blockLenMax)
+	}
+	if !f.reuse || len(block) < max(size, total) {
+		block = make([]byte, max(size, total))
 	}
 	f.end = copy(block, f.block[f.start:f.end])
 	f.block, f.start = block, 0

@@ -102,7 +102,7 @@ func TestEventsThatArriveTogetherAreWrittenTogether(t *testing.T) {
 
 func TestLargeRepliesAreNotHeldBack(t *testing.T) {
 	r := &recorder{header: http.Header{}}
-	long := &llm.TextDelta{Text: strings.Repeat("x", 5000)}
+	long := &llm.TextDelta{Text: strings.Repeat("x", 10_000)}
 	if err := WriteStream(r, events(long, long, long, long, long, llm.Finish{}), Envelope{}); err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 )
 
 // FlushAt is how many bytes of frames a writer should hold back at most.
-const FlushAt = 16 << 10
+const FlushAt = 32 << 10
 
 // Out is a stream on its way to a client. Frames are appended to Buf and go out together with Flush. The
 // handler's goroutine does that between Take and Give; a heart, if there is one, writes a frame of its own
