@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"math"
+	"strings"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
@@ -93,7 +94,7 @@ func (d *decoder) request() {
 	for key, ok := o.next(); ok; key, ok = o.next() {
 		switch key {
 		case "model":
-			d.shape.Model = d.s.String()
+			d.shape.Model = strings.Clone(d.s.String()) // which the log has when the body is gone
 		case "stream":
 			d.shape.Stream = d.s.Bool()
 		case "max_tokens":

@@ -3,6 +3,7 @@ package anthropic
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"outcrop/internal/jsonscan"
@@ -81,7 +82,7 @@ func (p *peeker) request() {
 		switch {
 		case p.s.Null():
 		case key == "model":
-			p.head.Model = p.s.String()
+			p.head.Model = strings.Clone(p.s.String()) // who is called by it may be remembered
 		case key == "stream":
 			p.head.Stream = p.s.Bool()
 		case key == "cache_control":
