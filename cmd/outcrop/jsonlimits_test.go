@@ -113,10 +113,11 @@ func (d *doors) press(path, body string) (status int, message string) {
 	w := d.ask(http.MethodPost, path, body, http.Header{"Api-Key": {"a-key-of-team-a"}})
 	spent := time.Since(began)
 	runtime.ReadMemStats(&after)
-	if took := after.TotalAlloc - before.TotalAlloc; took > uint64(4<<20+16*len(body)) && asked == d.asked.Load() { // or Bedrock, in this process too, has read it
+	alone := asked == d.asked.Load() // or the Bedrock of this process has read it too
+	if took := after.TotalAlloc - before.TotalAlloc; alone && took > uint64(4<<20+16*len(body)) {
 		d.t.Errorf("%s: a body of %d bytes (%.40q…) took %d bytes of memory", path, len(body), body, took)
 	}
-	if spent > 5*time.Second {
+	if alone && spent > 5*time.Second {
 		d.t.Errorf("%s: a body of %d bytes (%.40q…) took %v", path, len(body), body, spent)
 	}
 	if w.Code >= 500 && w.Code != http.StatusBadGateway && w.Code != http.StatusNotImplemented {

@@ -83,13 +83,13 @@ func (n *native) edit(req *llm.MessagesRequest) (*nativeEdit, error) {
 	for m := range memberSpans(req.Body) {
 		switch {
 		case e.again(m.key):
-			return nil, llm.Invalid(m.key, "The body holds this member twice.")
+			return nil, llm.Invalid(strings.Clone(m.key), "The body holds this member twice.")
 		case m.key == memberModel, m.key == memberStream, m.key == memberBeta,
 			m.key == memberVersion && n.surface == SurfaceMantle:
 		case m.key == memberTier:
 			e.readTier(n.surface, m.value)
 		case n.view.traits.guardrail != nil && strings.HasPrefix(strings.ToLower(m.key), awsFields):
-			return nil, llm.Invalid(m.key, "This deployment's guardrail is set by the server: what it looks at cannot be changed.")
+			return nil, llm.Invalid(strings.Clone(m.key), "This deployment's guardrail is set by the server: what it looks at cannot be changed.")
 		case m.key == memberMessages && slices.Contains(e.ignored, betaName(betaPerTurn)):
 			e.asked = true
 			e.add([]byte(`"messages":`))

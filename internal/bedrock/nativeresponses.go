@@ -84,14 +84,14 @@ func (n *nativeResponses) write(req *llm.MessagesRequest) ([]byte, error) {
 	seen := map[string]bool{}
 	for m := range memberSpans(req.Body) {
 		if seen[m.key] {
-			return nil, llm.Invalid(m.key, "The body holds this member twice.")
+			return nil, llm.Invalid(strings.Clone(m.key), "The body holds this member twice.")
 		}
 		seen[m.key] = true
 		switch m.key {
 		case memberModel, memberStream, "store", "background":
 		default:
 			if n.view.traits.guardrail != nil && strings.HasPrefix(strings.ToLower(m.key), awsFields) {
-				return nil, llm.Invalid(m.key, "This deployment's guardrail is set by the server: what it looks at cannot be changed.")
+				return nil, llm.Invalid(strings.Clone(m.key), "This deployment's guardrail is set by the server: what it looks at cannot be changed.")
 			}
 			e.add(m.text)
 		}

@@ -86,7 +86,8 @@ const (
 	maxPooled = 1 << 20
 )
 
-// readBody reads a JSON body once, whole. The request's values alias the buffer until release.
+// readBody reads a JSON body once, whole. The request's values alias the buffer until release, those of an error until
+// the exchange is told of.
 func (g *Gateway) readBody(x *exchange, r *http.Request) (body []byte, release func(), err error) {
 	said := r.Header.Get("Content-Type")
 	if said == "application/json" { // as nearly everybody says it
@@ -109,7 +110,7 @@ func (g *Gateway) readAny(x *exchange, r *http.Request) (body []byte, release fu
 	release = func() {
 		if cap(body) <= maxPooled {
 			*buffer = body[:0]
-			g.bodies.Put(buffer)
+			x.spare = buffer
 		}
 	}
 	if err != nil {

@@ -53,6 +53,7 @@ type exchange struct {
 	talk         *talk                            // nil when the prompt log wants none
 	fail         func(http.ResponseWriter, error) // tells the client of a failure, in its dialect
 	routine      bool                             // nobody reads the log line of such a request unless it fails
+	spare        *[]byte                          // the buffer of the body, for another exchange when this one has been told of; nil for none
 	status       int                              // 0 until the header is written
 	broken       bool                             // the reply cannot be ended as it should: its connection is cut
 	err          error
@@ -168,6 +169,9 @@ func (g *Gateway) finish(x *exchange) {
 	}
 	g.logExchange(x)
 	g.account(x)
+	if x.spare != nil && panicked == nil { // what panicked may have left somebody who reads it
+		g.bodies.Put(x.spare)
+	}
 	if broken {
 		// The connection is cut, so that a reply that broke off does not look whole.
 		panic(http.ErrAbortHandler)

@@ -75,9 +75,9 @@ func (g *Gateway) feature(x *exchange, r *http.Request, f feature) error {
 	key := g.passes.Issue(pass)
 	defer g.passes.Revoke(key)
 	set["Api-Key"] = []string{key}
-	answer, err := f.remote.Call(r.Context(), &proxy.Call{
-		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, Wire: proxy.Opaque, Private: true, Set: set,
-	})
+	call := &proxy.Call{Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, Wire: proxy.Opaque, Private: true, Set: set}
+	defer call.Close()
+	answer, err := f.remote.Call(r.Context(), call)
 	if err != nil {
 		return x.refuse(featureError(err))
 	}

@@ -48,11 +48,13 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	ctx, release := f.lifetime()
 	defer release()
 	x.tally.ask()
-	answer, err := to.remote.Call(ctx, &proxy.Call{
+	call := &proxy.Call{
 		Method: r.Method, Query: r.URL.RawQuery, Header: r.Header, Body: body, ID: to.id, Wire: f.wire(), Set: set,
 		Private: to.pass.Caller.User == "", // an Authorization with a key of ours is nobody else's
 		Wish:    x.wish, Left: func() bool { return f.client.Err() != nil }, Twice: f.isModel(),
-	})
+	}
+	defer call.Close()
+	answer, err := to.remote.Call(ctx, call)
 	a := asked{r, x.charge.caller, to.Name}
 	if err != nil {
 		x.tally.fail(err)

@@ -1,9 +1,7 @@
 package gateway
 
 import (
-	"bytes"
 	"cmp"
-	"io"
 	"net/http"
 	"regexp"
 	"slices"
@@ -136,6 +134,10 @@ func (g *Gateway) sized(x *exchange, r *http.Request) (sized *http.Request, rele
 		return nil, nil, err
 	}
 	sized = r.WithContext(r.Context())
-	sized.Body, sized.ContentLength = io.NopCloser(bytes.NewReader(body)), int64(len(body))
-	return sized, release, nil
+	reader, takeBack := proxy.Lend(body)
+	sized.Body, sized.ContentLength = reader, int64(len(body))
+	return sized, func() {
+		takeBack()
+		release()
+	}, nil
 }

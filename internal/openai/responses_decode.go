@@ -1,6 +1,8 @@
 package openai
 
 import (
+	"strings"
+
 	"outcrop/internal/llm"
 )
 
@@ -148,7 +150,7 @@ func (d *responsesDecoder) unsupported(key string) {
 	d.s.Skip()
 	if d.s.Err() == nil {
 		d.fail(at, "", "is not supported")
-		d.exact = llm.Invalid(key, key+" is not supported")
+		d.exact = llm.Invalid(strings.Clone(key), key+" is not supported")
 	}
 }
 

@@ -2,6 +2,7 @@ package openai
 
 import (
 	"errors"
+	"strings"
 
 	"outcrop/internal/jsonscan"
 	"outcrop/internal/llm"
@@ -28,7 +29,7 @@ func PeekResponses(body []byte) (ResponsesPeek, error) {
 	for name, ok := s.Member(); ok; name, ok = s.Member() {
 		if mine := peeked(name); mine != 0 {
 			if seen&mine != 0 {
-				return p, llm.Invalid(name, name+": given twice.")
+				return p, llm.Invalid(strings.Clone(name), name+": given twice.")
 			}
 			seen |= mine
 		}
@@ -43,7 +44,7 @@ func PeekResponses(body []byte) (ResponsesPeek, error) {
 		case name == "store" && (kind == 't' || kind == 'f'):
 			p.Store = s.Bool()
 		case (name == "previous_response_id" || name == "conversation") && kind != 'n':
-			p.Continues = name
+			p.Continues = strings.Clone(name)
 			s.Skip()
 		default:
 			s.Skip()

@@ -1,7 +1,6 @@
 package proxy
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"io"
@@ -34,11 +33,11 @@ func (r *Remote) outgoing(c asking) *http.Request {
 	}
 	out := &http.Request{
 		Method: cmp.Or(c.Method, http.MethodPost), URL: &target, Host: target.Host, Header: header, Proto: "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		ContentLength: int64(len(body)), Body: io.NopCloser(bytes.NewReader(body)),
-		GetBody: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil },
+		ContentLength: int64(len(body)), Body: http.NoBody,
 	}
-	if len(body) == 0 {
-		out.Body, out.GetBody = http.NoBody, nil // or its length would count as unknown
+	if len(body) > 0 { // or its length would count as unknown
+		out.Body = c.lent.lend(body)
+		out.GetBody = func() (io.ReadCloser, error) { return c.lent.lend(body), nil }
 	}
 	return out
 }

@@ -136,7 +136,7 @@ func NewTransportWithin(connect time.Duration) *http.Transport {
 // maxHead is how long the head of an answer may be, in bytes.
 const maxHead = 256 << 10
 
-// Call is a request on its way to another server.
+// Call is a request on its way to another server. It is not copied, and closed before Body is used for anything else.
 type Call struct {
 	Method string // "" is POST
 	// ID takes the place of {id} in the URL, for an operation on one thing. The body of such a call is not edited.
@@ -157,7 +157,14 @@ type Call struct {
 	// Twice says that the call is as good when it is made twice: on a kept connection that is closed before it says a
 	// word, as one that was idle for too long is.
 	Twice bool
+
+	lent bodies
 }
+
+// Close takes Body back: nobody reads it from then on. A transport may do so even after the answer has come, when a
+// server answers before it has read all, and after it has given up: what then stands in the same memory would be sent
+// in its place.
+func (c *Call) Close() { c.lent.close() }
 
 // Call asks the other server and returns when its answer begins. The error is an *llm.Error.
 func (r *Remote) Call(ctx context.Context, c *Call) (*Answer, error) {
