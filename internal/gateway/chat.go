@@ -78,7 +78,7 @@ func (g *Gateway) chatAt(x *exchange, a asked, to *step, body []byte) error {
 const (
 	// maxBody is the longest request, in bytes, unless Options say otherwise, as in DIAL Core (resources.maxSize).
 	maxBody = 64 << 20
-	// bodyTimeout is how long a client may take to send its request.
+	// bodyTimeout is how long a client may take to send its request, however long that is.
 	bodyTimeout = 5 * time.Minute
 	// unreadTimeout is how long it may take with a body that nobody wants.
 	unreadTimeout = 10 * time.Second
@@ -106,7 +106,7 @@ func (g *Gateway) readAny(x *exchange, r *http.Request) (body []byte, release fu
 		return nil, nil, err
 	}
 	buffer := g.bodies.Get().(*[]byte)
-	body, err = readInto(*buffer, http.MaxBytesReader(x, r.Body, x.most), r.ContentLength)
+	body, err = readInto(*buffer, http.MaxBytesReader(x, x.arriving(r), x.most), r.ContentLength)
 	release = func() {
 		if cap(body) <= maxPooled {
 			*buffer = body[:0]
@@ -135,7 +135,7 @@ func (x *exchange) openBody(r *http.Request) error {
 	if r.ContentLength > x.most {
 		return errTooLarge(x.most)
 	}
-	return x.allow(time.Now().Add(bodyTimeout))
+	return x.allow(time.Now().Add(uploadTime(max(r.ContentLength, 0))))
 }
 
 // trustedSize is how much of an announced body is allocated before it arrives.
@@ -164,6 +164,9 @@ func bodyError(ctx context.Context, err error) error {
 	}
 	if cause := ctx.Err(); cause != nil {
 		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: cause}
+	}
+	if e, ok := errors.AsType[*llm.Error](err); ok {
+		return e
 	}
 	if long, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return errTooLarge(long.Limit)

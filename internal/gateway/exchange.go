@@ -55,6 +55,8 @@ type exchange struct {
 	routine      bool                             // nobody reads the log line of such a request unless it fails
 	spare        *[]byte                          // the buffer of the body, for another exchange when this one has been told of; nil for none
 	status       int                              // 0 until the header is written
+	place        place                            // under the bounds of what the process has in work
+	shed         bool                             // it was refused for want of one
 	broken       bool                             // the reply cannot be ended as it should: its connection is cut
 	err          error
 
@@ -155,6 +157,7 @@ func (x *exchange) flush() error {
 // finish ends an exchange: it answers for a handler that panicked, writes the log line, and accounts for it.
 func (g *Gateway) finish(x *exchange) {
 	panicked := recover()
+	defer x.place.leave()
 	if cause, ok := panicked.(error); ok && errors.Is(cause, http.ErrAbortHandler) {
 		x.err = cause
 		g.account(x) // its place is not kept for ever
@@ -167,8 +170,12 @@ func (g *Gateway) finish(x *exchange) {
 			x.fail(x, x.err)
 		}
 	}
-	g.logExchange(x)
-	g.account(x)
+	if x.shed {
+		g.logShed(x)
+	} else {
+		g.logExchange(x)
+		g.account(x)
+	}
 	if x.spare != nil && panicked == nil { // what panicked may have left somebody who reads it
 		g.bodies.Put(x.spare)
 	}

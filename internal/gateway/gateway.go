@@ -27,6 +27,8 @@ type Options struct {
 	Deployments Deployments
 	Log         *slog.Logger
 	Version     string
+	// Load bounds what the process has in work; nil for no bounds.
+	Load *Load
 	// Fetch gets the files that requests name by URL; without one they are refused.
 	Fetch *fetch.Fetcher
 	// Store puts a file that a model made where the caller can get it, with the credentials that the
@@ -42,7 +44,7 @@ type Options struct {
 	Metadata bool
 	// Ready says why no requests should be sent here now, "" when they should; nil is for always.
 	Ready func() (reason string)
-	// Record gets the Entry of every request that has ended, but for probes, in the request's goroutine; nil
+	// Record gets the Entry of every request that has ended, but for probes and those that Load refused, in the request's goroutine; nil
 	// for nobody.
 	Record func(usage.Entry)
 	// PromptLog says what of a request the prompt log has beside its Entry; nil for no such log.
@@ -120,6 +122,7 @@ type Gateway struct {
 	deployments Deployments
 	log         *slog.Logger
 	version     string
+	load        *Load
 	fetch       *fetch.Fetcher
 	store       func(ctx context.Context, credentials http.Header, file llm.Blob) (string, error)
 	core        func(r *http.Request, deployment string) llm.ChatModel
@@ -184,7 +187,7 @@ func NewAdapter(o Options) (*Gateway, error) {
 
 func newGateway(o Options) (*Gateway, error) {
 	g := &Gateway{
-		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, fetch: o.Fetch, store: o.Store, core: o.Core,
+		auth: o.Auth, deployments: o.Deployments, log: o.Log, version: o.Version, load: o.Load, fetch: o.Fetch, store: o.Store, core: o.Core,
 		coreLimits: o.CoreTimeouts, tell: o.Metadata, whyNot: o.Ready, passes: o.Passes, consents: o.Consents, record: o.Record,
 		configured: routesInOrder(o.Routes), buckets: o.Buckets, operations: o.Operations, ledger: o.Ledger, follows: o.BackgroundLifetime, polls: o.BackgroundPoll,
 		maxBody: cmp.Or(o.MaxBody, maxBody), maxUpload: cmp.Or(o.MaxUpload, maxUpload),

@@ -98,7 +98,7 @@ func (g *Gateway) readForm(x *exchange, r *http.Request, boundary string) (*llm.
 	if err := x.openBody(r); err != nil {
 		return nil, openai.ImageShape{}, err
 	}
-	body := &noting{Reader: http.MaxBytesReader(x, r.Body, x.most)}
+	body := &noting{Reader: http.MaxBytesReader(x, x.arriving(r), x.most)}
 	req, shape, err := openai.DecodeImageForm(body, boundary)
 	if body.err == nil && err == nil {
 		_, _ = io.Copy(io.Discard, body) // what follows the form; that it fails is noted

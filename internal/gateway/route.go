@@ -76,6 +76,9 @@ func (g *Gateway) handleRoute(x *exchange, r *http.Request, t *Route) error {
 	if err != nil {
 		return x.refuse(refusal(err))
 	}
+	if err := g.enter(x, r, caller, workFirst); err != nil {
+		return x.refuse(err)
+	}
 	g.observe(x, r, caller)
 	if x.project, x.user = caller.Project, caller.LogName; t.Roles != nil && !caller.HasAny(t.Roles) {
 		return x.refuse(&llm.Error{Kind: llm.KindForbidden, Message: "Forbidden route"})

@@ -123,6 +123,7 @@ func (g *Gateway) known(pattern string, h knownHandler) { g.knownIn(openai.Write
 
 // knownIn is known for a dialect that tells errors in another way than OpenAI's.
 func (g *Gateway) knownIn(fail func(http.ResponseWriter, error), pattern string, h knownHandler) {
+	kind := workOf(pattern)
 	g.open(pattern, func(x *exchange, r *http.Request) error {
 		x.fail = fail
 		caller, err := g.auth.Authenticate(r)
@@ -130,6 +131,9 @@ func (g *Gateway) knownIn(fail func(http.ResponseWriter, error), pattern string,
 			return x.refuse(refusal(err))
 		}
 		x.project, x.user = caller.Project, caller.LogName
+		if err := g.enter(x, r, caller, kind); err != nil {
+			return x.refuse(err)
+		}
 		g.observe(x, r, caller)
 		return h(x, r, caller)
 	})
