@@ -3,6 +3,7 @@ package main
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -28,6 +29,7 @@ type adapterFlags struct {
 	fetchAllow []netip.Prefix
 	catalogue  string
 	drain      drain
+	load       loadFlags
 	metrics    string
 	// trust lets extraData name files and addresses.
 	trust bool
@@ -53,6 +55,7 @@ func newAdapterCommand() *cobra.Command {
 	catalogueFlag(cmd, &f.catalogue)
 	metricsFlag(cmd, &f.metrics)
 	f.drain.flags(cmd)
+	f.load.flags(cmd.Flags())
 	cmd.Flags().Var((*networks)(&f.fetchAllow), "fetch-allow", "network (`CIDR`) from which files that a request names by URL may be fetched although it is not public; repeatable")
 	cmd.Flags().BoolVar(&f.trust, "trust-extra-data", false, "take files and addresses from X-Upstream-Extra-Data; only where nobody but DIAL Core can send requests")
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
@@ -61,7 +64,7 @@ func newAdapterCommand() *cobra.Command {
 
 // serveAdapter runs until the context ends, then lets running replies finish.
 func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer) error {
-	if err := f.drain.check(); err != nil {
+	if err := errors.Join(f.drain.check(), f.load.check()); err != nil {
 		return err
 	}
 	environment, err := adapter.ReadEnvironment(os.Environ())
@@ -104,6 +107,8 @@ func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer)
 		metrics = telemetry.New(telemetry.Options{Version: version(), Ready: ready.ready, Credentials: held.credentials, Name: ends.name})
 		ends.metrics, options.Record = metrics, metrics.Record
 	}
+	var crowd *crowd
+	options.Load, crowd = f.load.begin(config.LoadBounds{Queue: -1}, metrics, log)
 	handler, err := adapter.New(options)
 	if err != nil {
 		return err
@@ -116,10 +121,11 @@ func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer)
 	if _, err := fmt.Fprintf(stdout, "Outcrop adapts Bedrock for DIAL Core on http://%s\n", reachable(listener.Addr())); err != nil {
 		return err
 	}
-	logStart(log, listener.Addr(), metricsAt, f.drain)
+	logStart(log, listener.Addr(), metricsAt, f.drain, options.Load)
 	go roomyHeap(ctx)
 	server := newServer(inFlight(metrics, handler), log)
 	server.IdleTimeout = cmp.Or(environment.KeepAlive, idleTimeout)
+	crowd.watch(server)
 	return service{server, listener, f.drain, ready, log}.run(ctx)
 }
 

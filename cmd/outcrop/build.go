@@ -46,6 +46,7 @@ type parts struct {
 	hold       func() (release func())
 	common     common // with other replicas; see share
 	limits     *limit.Limiter
+	load       *gateway.Load
 	ledger     gateway.Ledger     // nil for none
 	retriable  []int              // statuses that another upstream is asked for, besides the usual: of one configuration
 	catalogue  *models.Catalogue  // of prices; nil for none but the configuration's
@@ -109,7 +110,7 @@ func build(cfg *config.Config, p parts) (*gateway.Gateway, []*catalog.Deployment
 	}
 	g, err := gateway.New(gateway.Options{
 		Auth: p.callers, Deployments: gateway.Fixed(visible), Log: p.log, Version: version(), Fetch: p.fetch,
-		Limits: p.limits, Rules: rules, Ledger: p.ledger,
+		Load: p.load, Limits: p.limits, Rules: rules, Ledger: p.ledger,
 		Metadata: true, Ready: p.ready, Record: p.record, PromptLog: p.prompts, Traces: p.traces, Before: p.before, Passes: p.passes,
 		MaxBody: p.settings.MaxBody, MaxUpload: p.settings.MaxUpload,
 		Routes: routes, Consents: p.consents, Operations: p.operations, Buckets: p.buckets,

@@ -13,6 +13,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"outcrop/internal/gateway"
 	"outcrop/internal/models"
 	"outcrop/internal/telemetry"
 )
@@ -103,7 +104,7 @@ func (n *adapterNames) name(deployment string) string {
 }
 
 // logStart says once what runs, and where.
-func logStart(log *slog.Logger, at net.Addr, metricsAt string, d drain) {
+func logStart(log *slog.Logger, at net.Addr, metricsAt string, d drain, load *gateway.Load) {
 	log.Info("serving", "version", version(), "listen", at.String(), "metrics_listen", metricsAt,
-		"drain_delay", d.delay.String(), "drain_timeout", d.timeout.String(), "cpus", runtime.GOMAXPROCS(0), "memory", memoryLimit())
+		"drain_delay", d.delay.String(), "drain_timeout", d.timeout.String(), "cpus", runtime.GOMAXPROCS(0), "memory", memoryLimit(), "places", load.State().Places)
 }

@@ -34,6 +34,7 @@ type live struct {
 	parts     parts // what all configurations share
 	ready     *readiness
 	metrics   *telemetry.Metrics
+	crowd     *crowd
 	log       *slog.Logger
 
 	current atomic.Pointer[generation]
@@ -122,6 +123,7 @@ func newLive(f serveFlags, catalogue *models.Catalogue, create func(bedrock.Sett
 	l.parts.catalogue, l.parts.balancers = catalogue, balance.NewRegistry(balance.RegistryOptions{Log: log})
 	l.parts.ready, l.parts.operations = ready.reason, l
 	l.parts.settle(f.settingsOf())
+	l.parts.load, l.crowd = f.load.begin(l.parts.settings.Load, l.metrics, log)
 	if f.metrics != "" {
 		l.parts.record = l.metrics.Record
 	}

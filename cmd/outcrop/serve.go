@@ -44,6 +44,7 @@ type serveFlags struct {
 	// promptLog is the file of the prompt log, "" for what the settings say.
 	promptLog string
 	stores    storeFlags
+	load      loadFlags
 	// catalogue is the file that changes the built-in catalogue, "" for none.
 	catalogue string
 	// settings is the file of DIAL's static settings, "" for AIDIAL_SETTINGS or none; stated are they, and doubts
@@ -85,6 +86,7 @@ func newServeCommand() *cobra.Command {
 	f.stores.flags(cmd.Flags())
 	cmd.Flags().StringVar(&f.promptLog, "prompt-log", "", "`FILE` for the prompt log, a JSON line for each request to a deployment, - for the standard output; without the flag AIDIAL_LOG_FILE says")
 	f.drain.flags(cmd)
+	f.load.flags(cmd.Flags())
 	cmd.Flags().Var((*networks)(&f.fetchAllow), "fetch-allow", "network (`CIDR`) from which files that a request names by URL may be fetched although it is not public; repeatable")
 	cmd.Flags().StringVar(&f.log, "log", "", "log format on standard error: json or text (default json, with --sandbox text)")
 	return cmd
@@ -141,9 +143,10 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	if err := announce(stdout, listener.Addr(), f, l.current.Load().config); err != nil {
 		return err
 	}
-	logStart(log, listener.Addr(), metricsAt, f.drain)
+	logStart(log, listener.Addr(), metricsAt, f.drain, l.parts.load)
 	server := newServer(l.handler(f), log)
 	server.IdleTimeout = f.idleTimeout()
+	l.crowd.watch(server)
 	return service{server, listener, f.drain, l.ready, log}.run(ctx)
 }
 
@@ -156,7 +159,7 @@ func (f serveFlags) check() error {
 	case f.poll < 0:
 		return errors.New("--config-poll is negative: it must be a time like 5s, or 0 to look only on SIGHUP")
 	}
-	return f.drain.check()
+	return errors.Join(f.drain.check(), f.load.check())
 }
 
 func newLog(f serveFlags, stderr io.Writer) (*slog.Logger, error) {

@@ -60,7 +60,8 @@ type Options struct {
 
 	Log     *slog.Logger
 	Version string
-	// Ready and Record are the gateway's.
+	// Load, Ready and Record are the gateway's.
+	Load   *gateway.Load
 	Ready  func() (reason string)
 	Record func(usage.Entry)
 }
@@ -102,7 +103,7 @@ func New(o Options) (http.Handler, error) {
 	o.Fetch.Origin = o.Core
 	options := gateway.Options{
 		Auth: a, Deployments: a, Log: o.Log, Version: o.Version, Fetch: fetch.New(o.Fetch),
-		Ready: o.Ready, Record: o.Record,
+		Load: o.Load, Ready: o.Ready, Record: o.Record,
 	}
 	if a.core != nil {
 		options.Store, options.Core, options.CoreTimeouts = a.core.store, a.core.chat, o.Timeouts

@@ -64,6 +64,7 @@ func TestDocsShowTheFieldTables(t *testing.T) {
 		{"settings.redis.singleServerConfig", markdown(redisServerTable())},
 		{"settings.postgres", markdown(postgresTable())},
 		{"settings.limits", markdown(limitsSettingsTable())},
+		{"settings.load", markdown(loadTable())},
 		{"settings.promptLog", markdown(promptLogTable())},
 		{"settings.analytics", markdown(analyticsTable())},
 		{"settings.tracing", markdown(tracingTable())},

@@ -130,6 +130,7 @@ type Settings struct {
 	RedisPrefix string
 	Postgres    secret.String // postgres.url; zero is none
 	Limits      LimitSettings
+	Load        LoadBounds
 	PromptLog   PromptLogSettings
 	Tracing     TracingSettings
 }

@@ -66,6 +66,7 @@ func SettingsSchema() []byte {
 	define(d, "redis", redisTable(), d.with("singleServerConfig", ref("redisServer"), "clusterServersConfig", ref("redisCluster")))
 	define(d, "postgres", postgresTable(), nil)
 	define(d, "limits", limitsSettingsTable(), nil)
+	define(d, "load", loadTable(), nil)
 	define(d, "promptLog", promptLogTable(), nil)
 	define(d, "analytics", analyticsTable(), nil)
 	define(d, "tracing", tracingTable(), nil)
@@ -74,7 +75,7 @@ func SettingsSchema() []byte {
 	define(d, "metrics", metricsTable(), d.with("prometheusOptions", ref("prometheus")))
 	define(d, "vertx", vertxTable(), d.with("metricsOptions", ref("metrics")))
 	nested := d.with("identityProviders", mapOf(ref("provider")))
-	for _, section := range []string{"redis", "postgres", "limits", "promptLog", "analytics", "tracing", "vertx", "config", "server", "client", "perRequestApiKey", "apiKeyValidation", "access", "encryption", "resources", "storage", "backgroundJob"} {
+	for _, section := range []string{"redis", "postgres", "limits", "load", "promptLog", "analytics", "tracing", "vertx", "config", "server", "client", "perRequestApiKey", "apiKeyValidation", "access", "encryption", "resources", "storage", "backgroundJob"} {
 		nested[section] = ref(section)
 	}
 	define(d, "root", settingsTable(), nested)

@@ -47,7 +47,7 @@ func LoadSettings(file string, environ []string) (*Settings, []Problem) {
 
 // defaultSettings are what DIAL has built in, of what means something here.
 func defaultSettings(environ []string) *Settings {
-	return &Settings{Admins: defaultAdmins(), PromptLog: defaultPromptLog(environ), Tracing: defaultTracing()}
+	return &Settings{Admins: defaultAdmins(), PromptLog: defaultPromptLog(environ), Tracing: defaultTracing(), Load: LoadBounds{Queue: -1}}
 }
 
 // defaultAdmins are DIAL's rules of who is an admin.

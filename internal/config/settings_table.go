@@ -32,6 +32,8 @@ func settingsTable() table[Settings] {
 		{"postgres", "object", "", enforced, "the PostgreSQL of the usage ledger that replicas share, see below. Outcrop's own field", "", readPostgres},
 		{"limits", "object", "", enforced, "how limits are kept, see below. Outcrop's own field", "",
 			func(l *loader, v spot, s *Settings) { readSection(l, v, limitsSettingsTable(), s) }},
+		{"load", "object", "", enforced, "how much may be in work at once, see below. Outcrop's own field", "",
+			func(l *loader, v spot, s *Settings) { readSection(l, v, loadTable(), s) }},
 		{"promptLog", "object", "", enforced, "what is in the prompt log, see below. Outcrop's own field", "",
 			func(l *loader, v spot, s *Settings) { readSection(l, v, promptLogTable(), s) }},
 		{"analytics", "object", "", enforced, "what else is in the prompt log, see below", "",

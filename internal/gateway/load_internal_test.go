@@ -169,7 +169,9 @@ func TestAWaitInVainIsRefusedAtOnce(t *testing.T) {
 
 func TestBodiesShareTheMemory(t *testing.T) {
 	l := NewLoad(LoadOptions{Places: 100, Bodies: 1000})
-	enter := func(who string, body int64) (place, error) { return l.first.enter(t.Context(), party{project: who}, body) }
+	enter := func(who string, body int64) (place, error) {
+		return l.first.enter(t.Context(), party{project: who}, body)
+	}
 	held := make([]place, 0, 10)
 	for _, step := range []struct {
 		who  string

@@ -48,6 +48,9 @@ func full() *telemetry.Metrics {
 		return []telemetry.Upstream{a, a}
 	})
 	m.WatchLimits(func() telemetry.Limits { return telemetry.Limits{Up: true, Reserved: 2, Admitted: 1} })
+	m.WatchLoad(func() telemetry.Load {
+		return telemetry.Load{Places: 9, Running: 3, Waiting: 2, Bodies: 4096, Refused: map[string]uint64{"places": 5, "caller": 0, "bodies": 1}}
+	})
 	m.WatchLedger(func() telemetry.Ledger { return telemetry.Ledger{Lag: time.Second, Applied: 7, Failures: 1} })
 	m.WatchReplicas(func() int { return 2 })
 	m.WatchSpans(func() telemetry.SpansStats { return telemetry.SpansStats{Sent: 1, Failed: 2} })

@@ -27,6 +27,34 @@ type Limits struct {
 	Admitted, Refused uint64
 }
 
+// Load is what is in work at once.
+type Load struct {
+	Places, Running, Waiting int // requests
+	Bodies                   int64
+	Refused                  map[string]uint64 // since the start, by what was used up
+}
+
+// WatchLoad shows what is in work at once.
+func (m *Metrics) WatchLoad(now func() Load) {
+	s := &states{}
+	s.gauge("outcrop_load_places", "Requests that may be in work at once; 0 is without bound.")
+	s.gauge("outcrop_load_running", "Requests that have a place.")
+	s.gauge("outcrop_load_waiting", "Requests that wait for a place.")
+	s.gauge("outcrop_load_body_bytes", "The bodies of requests in work.")
+	s.counter("outcrop_requests_shed_total", "Requests that were refused as the server has as much in work as it may, by what was used up: places, the caller's share of them, memory for bodies, or connections.", "reason")
+	s.collect = func(tell func(int, float64, ...string)) {
+		l := now()
+		tell(0, float64(l.Places))
+		tell(1, float64(l.Running))
+		tell(2, float64(l.Waiting))
+		tell(3, float64(l.Bodies))
+		for reason, n := range l.Refused {
+			tell(4, float64(n), reason)
+		}
+	}
+	m.registry.MustRegister(s)
+}
+
 // Ledger is how the ledger keeps up.
 type Ledger struct {
 	Lag      time.Duration // the age of the oldest entry that is not in it; 0 for none
