@@ -15,6 +15,7 @@ import (
 	"outcrop/internal/catalog"
 	"outcrop/internal/fetch"
 	"outcrop/internal/fixturetest"
+	"outcrop/internal/gateway"
 	"outcrop/internal/llm"
 	"outcrop/internal/memnet"
 )
@@ -29,6 +30,7 @@ type setting struct {
 	Timeouts struct{ FirstToken, InterToken, Total, Heartbeat string }
 	Count    bool // it counts tokens
 	Metadata bool
+	Full     string // of the server's load: "places", or the "caller" of key-a has its share, or "bodies"
 	Store    string // where files are stored; "broken" for a storage that fails
 }
 
@@ -71,6 +73,18 @@ func (s *setting) apply(d *catalog.Deployment, m *bedrock.Model) {
 	if s.Count {
 		d.Count = m
 	}
+}
+
+// load is what the server has in work, as the fixture says.
+func (s *setting) load() *gateway.Load {
+	if s.Full == "" {
+		return nil
+	}
+	load := gateway.NewLoad(gateway.LoadOptions{Places: 2, Bodies: 4096})
+	if err := load.Fill(s.Full, "team-a"); err != nil {
+		s.remotes.t.Fatal(err)
+	}
+	return load
 }
 
 // store is a place for files that a model makes, as the fixture says.

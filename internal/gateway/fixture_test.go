@@ -113,7 +113,7 @@ func newGateway(t testing.TB, transport http.RoundTripper, log io.Writer, s sett
 	}
 	return newHandler(t, gateway.Options{
 		Auth: keys, Deployments: gateway.Fixed(visible), Version: "test", Log: slog.New(slog.NewTextHandler(log, nil)),
-		Fetch: s.remotes.fetcher(), Store: s.store(), Metadata: s.Metadata,
+		Fetch: s.remotes.fetcher(), Store: s.store(), Load: s.load(), Metadata: s.Metadata,
 	})
 }
 

@@ -62,6 +62,23 @@ func (e *entering) refused(t *testing.T) *llm.Error {
 	return refusal
 }
 
+// Fill uses up the places, a caller's share of them, or the bodies' memory but for some, for the tests of whole exchanges.
+func (l *Load) Fill(what, project string) error {
+	who, body := []party{{project: project}}, int64(0)
+	switch what {
+	case "places":
+		who = append(who, party{project: "another"})
+	case "bodies":
+		who, body = []party{{project: "another"}}, l.first.o.Bodies
+	}
+	for _, p := range who {
+		if _, err := l.first.enter(context.Background(), p, body); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 func nothingLeft(t *testing.T, l *Load) {
 	t.Helper()
 	for _, g := range [...]*gate{&l.first, &l.inner} {
