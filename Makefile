@@ -10,6 +10,7 @@
 # make e2e-k8s the chart on a real control plane with fake nodes, its pods in podman
 # make vuln    what Go's vulnerability database knows of the code that is called; loud where it cannot be asked
 # make faults  faults between the real binary and its upstreams, Redis, PostgreSQL and clients: the table of docs/reliability.md
+# make load    twice the capacity, a caller's flood, slow clients, large bodies: docs/reliability.md (OUTCROP_LOAD_TIME=20s)
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -23,7 +24,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench perf image image-check chart chart-check e2e-k8s vuln faults clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench load perf image image-check chart chart-check e2e-k8s vuln faults clean
 
 all: build
 
@@ -47,6 +48,7 @@ vet:
 	$(GO) vet -tags k8s ./e2e/k8s
 	$(GO) vet -tags aws ./e2e/aws
 	$(GO) vet -tags faults ./e2e/faults
+	$(GO) vet -tags load ./e2e/load
 
 lint:
 	$(LINT) run
@@ -126,6 +128,9 @@ bench:
 # UPDATE=-update writes the table as it was seen.
 faults: build
 	OUTCROP_TEST_SERVERS=require $(GO) test -tags faults -count=1 ./e2e/faults $(UPDATE)
+
+load: build
+	$(GO) test -tags load -count=1 -v -timeout 90m ./e2e/load
 
 perf: build
 	$(GO) run ./bench/coldstart bin/outcrop

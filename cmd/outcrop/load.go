@@ -27,7 +27,7 @@ type loadFlags struct {
 
 func (f *loadFlags) flags(flags *pflag.FlagSet) {
 	flags.IntVar(&f.requests, "max-requests", 0, "how many requests may be in work at once, their streams included; more are refused with 429 or 503 and Retry-After; 0 for as many as memory and descriptors are for")
-	flags.Int64Var(&f.bodies, "body-memory", 0, "how many `BYTES` the bodies of all requests in work may have together; 0 for a sixteenth of the memory, at least 64 MiB")
+	flags.Int64Var(&f.bodies, "body-memory", 0, "how many `BYTES` the bodies of all requests in work may have together; 0 for a sixteenth of the memory, at least 32 MiB")
 }
 
 func (f loadFlags) check() error {
@@ -46,14 +46,14 @@ const (
 	requestMemory = 128 << 10
 	// requestDescriptors are one of the client and one of the upstream, otherDescriptors those of everything else.
 	requestDescriptors, otherDescriptors = 2, 200
-	// leastBodies is what the bodies have at least, in bytes: the longest that is accepted is among them.
-	leastBodies = 64 << 20
+	// leastBodies is what the bodies have at least, in bytes; one that is longer than half of that may be there besides.
+	leastBodies = 32 << 20
 	// bodyShare is which part of the memory the bodies have: a body is in memory several times, as it came, as it grew, and
 	// as the upstream gets it.
 	bodyShare = 16
-	// queueShare is which part of the places may be waited for, most at once usualQueue, and usualWait how long.
-	queueShare, usualQueue = 4, 256
-	usualWait              = time.Second
+	// leastQueue and mostQueue are how many requests may wait, of any number of places, and usualWait how long.
+	leastQueue, mostQueue = 16, 256
+	usualWait             = time.Second
 )
 
 // room is what the process has.
@@ -102,7 +102,7 @@ func (f loadFlags) options(stated config.LoadBounds, r room) gateway.LoadOptions
 		Wait: cmp.Or(stated.Wait, usualWait), Bodies: cmp.Or(f.bodies, stated.Bodies, max(r.memory/bodyShare, leastBodies)),
 	}
 	if o.Queue < 0 {
-		o.Queue = min((o.Places+queueShare-1)/queueShare, usualQueue)
+		o.Queue = min(max(o.Places, leastQueue), mostQueue)
 	}
 	return o
 }

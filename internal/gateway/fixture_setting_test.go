@@ -80,7 +80,7 @@ func (s *setting) load() *gateway.Load {
 	if s.Full == "" {
 		return nil
 	}
-	load := gateway.NewLoad(gateway.LoadOptions{Places: 2, Bodies: 4096})
+	load := gateway.NewLoad(gateway.LoadOptions{Places: 3, Bodies: 4096})
 	if err := load.Fill(s.Full, "team-a"); err != nil {
 		s.remotes.t.Fatal(err)
 	}

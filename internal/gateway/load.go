@@ -17,13 +17,13 @@ import (
 type LoadOptions struct {
 	// Places are how many requests may be in work at once, their answers included; 0 is without bound.
 	Places int
-	// Share is how many places one caller may have; 0 is all but a tenth, and but one of a few.
+	// Share is how many places one caller may have; 0 is all but a tenth, and but two of a few.
 	Share int
 	// Queue is how many requests may wait for a place, their bodies unread, and Wait how long each.
 	Queue int
 	Wait  time.Duration
 	// Bodies are how many bytes the bodies of all requests that are in work may have together; 0 is without bound. One
-	// caller may have half of that; a single body that is longer is taken while all others have less than half.
+	// caller may have half of that. Of bodies that are longer than such a half there is one at a time, beside the others.
 	Bodies int64
 }
 
@@ -41,7 +41,7 @@ type Load struct {
 // NewLoad returns the bounds.
 func NewLoad(o LoadOptions) *Load {
 	if o.Share <= 0 || o.Share > o.Places {
-		o.Share = max(1, o.Places-max(1, o.Places/10))
+		o.Share = max(1, o.Places-max(1, o.Places/10, min(2, o.Places/4)))
 	}
 	l := &Load{}
 	for _, g := range [...]*gate{&l.first, &l.inner} {
@@ -62,7 +62,7 @@ func (l *Load) State() LoadState {
 	s := LoadState{Places: l.first.o.Places, Refused: make(map[string]uint64, int(causes))}
 	for _, g := range [...]*gate{&l.first, &l.inner} {
 		g.mu.Lock()
-		s.Running, s.Waiting, s.Bodies = s.Running+g.running, s.Waiting+g.waiting, s.Bodies+g.bodies
+		s.Running, s.Waiting, s.Bodies = s.Running+g.running, s.Waiting+g.waiting, s.Bodies+g.bodies+g.long
 		g.mu.Unlock()
 	}
 	for c := range causes {
@@ -104,7 +104,8 @@ type gate struct {
 	mu      sync.Mutex
 	running int
 	waiting int
-	bodies  int64
+	bodies  int64 // bytes, but for those of the long one
+	long    int64 // bytes of the one body that is longer than a caller's half; 0 is none
 	parties map[party]*share
 	spare   []*share // to be used again
 	queued  []*share // those that wait
@@ -117,6 +118,7 @@ type place struct {
 	gate   *gate
 	share  *share
 	bodies int64
+	long   bool // its body is the long one
 }
 
 // enter finds a place for a request whose body has so many bytes. The refusal is for the client.
@@ -198,18 +200,31 @@ func (g *gate) take(s *share) {
 // fits says whether so many bytes more of a body may be read, with the lock.
 func (p *place) fits(n int64) bool {
 	g, half := p.gate, p.gate.o.Bodies/2
-	if n <= 0 || half <= 0 {
+	switch {
+	case n <= 0 || half <= 0 || p.long:
 		return true
+	case p.bodies+n > half:
+		return g.long == 0
+	default:
+		return g.bodies+n <= g.o.Bodies && p.share.bodies+n <= half
 	}
-	if p.bodies+n > half {
-		return g.bodies-p.bodies <= half
-	}
-	return g.bodies+n <= g.o.Bodies && p.share.bodies+n <= half
 }
 
+// add counts bytes that fit.
 func (p *place) add(n int64) {
-	if n > 0 {
-		p.bodies, p.share.bodies, p.gate.bodies = p.bodies+n, p.share.bodies+n, p.gate.bodies+n
+	g, half := p.gate, p.gate.o.Bodies/2
+	if n <= 0 {
+		return
+	}
+	p.bodies += n
+	switch {
+	case p.long:
+		g.long += n
+	case half > 0 && p.bodies > half:
+		p.share.bodies, g.bodies = p.share.bodies-(p.bodies-n), g.bodies-(p.bodies-n)
+		p.long, g.long = true, p.bodies
+	default:
+		p.share.bodies, g.bodies = p.share.bodies+n, g.bodies+n
 	}
 }
 
@@ -252,7 +267,11 @@ func (p *place) leave() {
 
 // giveUp lets go of the bytes and of the share, with the lock.
 func (p *place) giveUp() {
-	p.share.bodies, p.gate.bodies = p.share.bodies-p.bodies, p.gate.bodies-p.bodies
+	if p.long {
+		p.gate.long = 0
+	} else {
+		p.share.bodies, p.gate.bodies = p.share.bodies-p.bodies, p.gate.bodies-p.bodies
+	}
 	p.gate.drop(p.share)
 }
 

@@ -64,12 +64,12 @@ func (e *entering) refused(t *testing.T) *llm.Error {
 
 // Fill uses up the places, a caller's share of them, or the bodies' memory but for some, for the tests of whole exchanges.
 func (l *Load) Fill(what, project string) error {
-	who, body := []party{{project: project}}, int64(0)
+	who, body := []party{{project: project}, {project: project}}, int64(0) // of three places
 	switch what {
 	case "places":
 		who = append(who, party{project: "another"})
 	case "bodies":
-		who, body = []party{{project: "another"}}, l.first.o.Bodies
+		who, body = []party{{project: "another"}, {project: "a third"}}, l.first.o.Bodies/2
 	}
 	for _, p := range who {
 		if _, err := l.first.enter(context.Background(), p, body); err != nil {
@@ -82,7 +82,7 @@ func (l *Load) Fill(what, project string) error {
 func nothingLeft(t *testing.T, l *Load) {
 	t.Helper()
 	for _, g := range [...]*gate{&l.first, &l.inner} {
-		if g.running != 0 || g.waiting != 0 || g.bodies != 0 || len(g.parties) != 0 || len(g.queued) != 0 {
+		if g.running != 0 || g.waiting != 0 || g.bodies != 0 || g.long != 0 || len(g.parties) != 0 || len(g.queued) != 0 {
 			t.Errorf("the end: %d run, %d wait, %d bytes, %d parties, %d of them wait", g.running, g.waiting, g.bodies, len(g.parties), len(g.queued))
 		}
 	}
@@ -197,7 +197,7 @@ func TestBodiesShareTheMemory(t *testing.T) {
 	}{
 		{"a", 300, true}, {"a", 200, true}, {"a", 1, false}, // half is for others
 		{"b", 499, true}, {"c", 2, false}, {"c", 1, true},
-		{"d", 600, false}, // one that is longer than half while others have more than half
+		{"d", 600, true}, {"a", 501, false}, // of those that are longer than half one at a time, beside the others
 		{"d", 0, true}, {"d", -1, true},
 	} {
 		p, err := enter(step.who, step.body)
@@ -212,16 +212,19 @@ func TestBodiesShareTheMemory(t *testing.T) {
 	for i := range held {
 		held[i].leave()
 	}
-	if p, err := enter("d", 5000); err != nil {
-		t.Errorf("a body alone is refused: %v", err)
-	} else {
-		p.leave()
-	}
 	growing, err := enter("a", -1)
-	if err != nil || growing.hold(400) != nil || growing.hold(100) != nil || growing.hold(100) != nil {
+	if err != nil || growing.hold(400) != nil || growing.hold(100) != nil || growing.hold(100) != nil || growing.hold(5000) != nil {
 		t.Errorf("a body that grows alone is refused: %v", err)
 	}
+	other, err := enter("a", 500)
+	if err != nil || other.hold(1) == nil || l.State().Bodies != 6100 {
+		t.Errorf("beside the long one: %v, %+v", err, l.State())
+	}
 	growing.leave()
+	if other.hold(1) != nil || l.State().Bodies != 501 {
+		t.Errorf("after the long one: %+v", l.State())
+	}
+	other.leave()
 	nothingLeft(t, l)
 }
 

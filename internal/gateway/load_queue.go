@@ -16,7 +16,7 @@ type waiter struct {
 }
 
 // queue lets a request wait, if there is room for it and a place to be had in time. When there is none, the party that
-// has most requests waiting gives way to one that has fewer.
+// has most requests in work and waiting gives way to one that has fewer.
 func (g *gate) queue(s *share) (w *waiter, ok bool) {
 	parties := len(g.queued)
 	if len(s.waiting) == 0 {
@@ -26,7 +26,7 @@ func (g *gate) queue(s *share) (w *waiter, ok bool) {
 	if g.o.Queue <= 0 || g.pace.expect(turn) > g.o.Wait {
 		return nil, false
 	}
-	if g.waiting >= g.o.Queue && !g.evict(len(s.waiting)+1) {
+	if g.waiting >= g.o.Queue && !g.evict(s.wishes()+1) {
 		return nil, false
 	}
 	w = &waiter{s, make(chan bool, 1)}
@@ -38,14 +38,16 @@ func (g *gate) queue(s *share) (w *waiter, ok bool) {
 	return w, true
 }
 
-// evict turns the last request away of the party that has most of them waiting, if these are more than so many.
+// wishes are how many requests have a place or want one.
+func (s *share) wishes() int { return s.running + len(s.waiting) }
+
+// evict turns the last waiting request away of the party that has most, if these are more than so many.
 func (g *gate) evict(than int) bool {
-	most := slices.MaxFunc(g.queued, func(a, b *share) int { return len(a.waiting) - len(b.waiting) })
-	n := len(most.waiting)
-	if n <= than {
+	most := slices.MaxFunc(g.queued, func(a, b *share) int { return a.wishes() - b.wishes() })
+	if most.wishes() <= than {
 		return false
 	}
-	g.remove(most.waiting[n-1])
+	g.remove(most.waiting[len(most.waiting)-1])
 	return true
 }
 

@@ -127,6 +127,7 @@ func table() []row {
 		{floor: 5, pkg: "e2e/aws"},
 		{floor: 5, pkg: "e2e/faults"},
 		{floor: 5, pkg: "e2e/k8s"},
+		{floor: 5, pkg: "e2e/load"},
 	}
 }
 
