@@ -95,6 +95,9 @@ func TestConnectionsKeepWithinTheDescriptors(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
+			if err := resp.Body.Close(); err != nil {
+				t.Fatal(err)
+			}
 			synctest.Wait()
 			return resp.Close
 		}
@@ -135,6 +138,8 @@ func TestConnectionsKeepWithinTheDescriptors(t *testing.T) {
 			t.Errorf("afterwards connections are not kept, %d are open", c.open.Load())
 		}
 		_ = server.Close()
-		<-done
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
 	})
 }

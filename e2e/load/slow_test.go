@@ -20,7 +20,7 @@ func slowClient(ctx context.Context, address, whole, drip string) (lasted time.D
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	began := time.Now()
 	if _, err := io.WriteString(conn, whole); err != nil {
 		return 0, err
@@ -116,7 +116,7 @@ func (r *rig) unread(ctx context.Context, address, request string) (time.Duratio
 	if err != nil {
 		return 0, err
 	}
-	defer conn.Close()
+	defer func() { _ = conn.Close() }()
 	began := time.Now()
 	if _, err := io.WriteString(conn, request); err != nil {
 		return 0, err

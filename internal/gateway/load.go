@@ -259,7 +259,8 @@ func (p *place) leave() {
 	p.share.running--
 	g.running--
 	p.giveUp()
-	for g.waiting > 0 && g.running < g.o.Places && g.next() {
+	for given := true; given && g.running < g.o.Places; {
+		given = g.next()
 	}
 	g.mu.Unlock()
 	*p = place{}

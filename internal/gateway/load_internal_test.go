@@ -137,7 +137,9 @@ func TestAFullQueueTurnsAwayWhoHasMostInIt(t *testing.T) {
 		if waiting[2].waits() || !waiting[1].waits() || !other.waits() {
 			t.Fatal("the caller with most requests in the queue did not give way to one with none")
 		}
-		waiting[2].refused(t)
+		if e := waiting[2].refused(t); e.Kind != llm.KindUnavailable {
+			t.Errorf("the one that gave way: %v", e)
+		}
 		running.leave(t)
 		if waiting[0].waits() || !other.waits() {
 			t.Error("the first of the queue has no place")
@@ -146,9 +148,8 @@ func TestAFullQueueTurnsAwayWhoHasMostInIt(t *testing.T) {
 		if other.waits() || !waiting[1].waits() {
 			t.Error("the callers do not take turns")
 		}
-		waiting[1].refused(t) // in vain, for two seconds
-		if waiting[1].took != 2*time.Second {
-			t.Errorf("it waited %v", waiting[1].took)
+		if e := waiting[1].refused(t); waiting[1].took != 2*time.Second {
+			t.Errorf("it waited %v in vain: %v", waiting[1].took, e)
 		}
 		other.leave(t)
 		nothingLeft(t, l)
@@ -237,7 +238,7 @@ func TestWhoLeavesTheQueueLeavesNothingBehind(t *testing.T) {
 		done := make(chan struct{})
 		const requests = 3000
 		for i := range requests {
-			chance := rand.New(rand.NewPCG(1, uint64(i))) //nolint:gosec // a test's
+			chance := rand.New(rand.NewPCG(1, uint64(i)))
 			go func() {
 				defer func() { done <- struct{}{} }()
 				time.Sleep(time.Duration(chance.IntN(1000)) * time.Millisecond)
@@ -278,7 +279,7 @@ func BenchmarkPlaceParallel(b *testing.B) {
 	l := NewLoad(LoadOptions{Places: 1000, Queue: 100, Wait: time.Second, Bodies: 1 << 30})
 	b.ReportAllocs()
 	b.RunParallel(func(pb *testing.PB) {
-		who := party{project: fmt.Sprint(rand.Int())} //nolint:gosec // a benchmark's
+		who := party{project: fmt.Sprint(rand.Int())}
 		for pb.Next() {
 			p, err := l.first.enter(b.Context(), who, 2048)
 			if err != nil {

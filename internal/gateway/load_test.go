@@ -2,6 +2,7 @@ package gateway_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"iter"
@@ -48,8 +49,10 @@ func newLoaded(t *testing.T, m llm.ChatModel, o gateway.LoadOptions) *loaded {
 	go func() { done <- server.Serve(l.net) }()
 	t.Cleanup(func() {
 		_ = server.Close()
-		<-done
-		time.Sleep(time.Second) // net/http waits a little before it closes a connection whose body it did not read
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Error(err)
+		}
+		<-time.After(time.Second) // net/http waits a little before it closes a connection whose body it did not read
 	})
 	return l
 }
