@@ -8,6 +8,8 @@ import (
 	"os"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 var update = flag.Bool("update", false, "write the table, here and in the documentation")
@@ -56,14 +58,35 @@ func write(t testing.TB, entries []entry) {
 	for _, e := range entries {
 		fmt.Fprintf(&b, "%s\t%s\t%s\t%s\t%s\n", e.fault, e.kind, e.Sees, e.Second, e.Accounted)
 	}
-	if err := os.WriteFile(tableFile, []byte(b.String()), 0o600); err != nil {
+	put(t, tableFile, b.String())
+}
+
+// checkRecords compares what was seen with one of the other tables.
+func checkRecords(t *testing.T, name string, got []record) {
+	t.Helper()
+	if *update {
+		var b strings.Builder
+		for _, r := range got {
+			fmt.Fprintf(&b, "%s\t%s\t%s\t%s\n", r.fault, r.with, r.sees, r.accounted)
+		}
+		put(t, "testdata/"+name+".tsv", b.String())
+	}
+	if diff := cmp.Diff(readRecords(t, name), got, cmp.AllowUnexported(record{})); diff != "" {
+		t.Errorf("testdata/%s.tsv is not what was seen (-want, +got):\n%s", name, diff)
+	}
+}
+
+// put writes a table, and then the documentation with all that there are.
+func put(t testing.TB, path, table string) {
+	t.Helper()
+	if err := os.WriteFile(path, []byte(table), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	text, err := os.ReadFile(document)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := os.WriteFile(document, []byte(documented(t, string(text), render(entries))), 0o600); err != nil {
+	if err := os.WriteFile(document, []byte(documented(t, string(text), renderAll(t))), 0o600); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -271,3 +271,15 @@ func ledger(t testing.TB, flag, place string) map[string]row {
 	}
 	return rows
 }
+
+// configured is a configuration with these models, that everybody may use within limits that nobody reaches.
+func configured(models object) object {
+	limits := object{}
+	for name := range models {
+		limits[name] = object{"minute": 1 << 40}
+	}
+	return object{
+		"models": models, "roles": object{"default": object{}, "limited": object{"limits": limits}},
+		"keys": object{key: object{"project": "lab", "roles": []string{"limited"}}},
+	}
+}

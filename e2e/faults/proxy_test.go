@@ -21,7 +21,7 @@ type breakage struct {
 	at   int
 	raw  bool
 	then func(c *end, rest []byte) []byte // what passes of the rest; nil for nothing, ever
-	once bool // what comes later passes
+	once bool                             // what comes later passes
 	// pace is how long the wire waits after each stretch of the answer.
 	pace    time.Duration
 	stretch int
