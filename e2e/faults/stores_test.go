@@ -173,7 +173,7 @@ func (r row) String() string {
 	if r.Output+r.Input == 0 {
 		return text + ", no tokens"
 	}
-	if r.Output == words {
+	if r.Output == words || r.Output == 0 { // of embeddings there are none
 		return text + ", the tokens that the upstream told"
 	}
 	return text + ", tokens by length"
