@@ -61,11 +61,11 @@ func leavers() []leaver {
 			}
 			return l.hear("delta")
 		}, "what it has read"},
-		{"reads nothing, and goes after 2 s", func(l *leaving) error {
+		{"reads nothing, and goes after a second", func(l *leaving) error {
 			if err := l.say(-1); err != nil {
 				return err
 			}
-			<-time.After(2 * time.Second)
+			<-time.After(time.Second)
 			return nil
 		}, "nothing"},
 	}
@@ -85,7 +85,9 @@ func TestClients(t *testing.T) {
 				pace = 150 * time.Millisecond // these answers are shorter
 			}
 			wires[name] = newWire(t, l.clear, &breakage{pace: pace, stretch: 1000})
-			models[name] = l.model(k, "http://"+wires[name].address)
+			m := l.model(k, "http://"+wires[name].address)
+			m["timeouts"] = object{"total": "1m"} // what nobody waits for is read to its end
+			models[name] = m
 		}
 	}
 	models["well"] = l.model(chat, "http://"+l.clear)

@@ -152,7 +152,7 @@ func descriptors(t *testing.T, l *lab, configuration object) record {
 		sees = "waits for a connection"
 	}
 	for _, c := range open {
-		c.Close()
+		drop(c)
 	}
 	until(t, "a whole answer", func() bool {
 		s, err := chat.send(t.Context(), l.client, p.url, "plain")

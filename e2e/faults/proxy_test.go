@@ -5,6 +5,7 @@ package faults
 import (
 	"bytes"
 	"context"
+	"io"
 	"net"
 	"regexp"
 	"sync"
@@ -80,7 +81,7 @@ func (w *wire) hangUp() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for c := range w.open {
-		c.Close()
+		drop(c)
 	}
 }
 
@@ -90,7 +91,7 @@ func (w *wire) reset() {
 	defer w.mu.Unlock()
 	for c := range w.open {
 		if err := c.(*net.TCPConn).SetLinger(0); err == nil {
-			c.Close()
+			drop(c)
 		}
 	}
 }
@@ -107,8 +108,11 @@ func (w *wire) forget(c net.Conn) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	delete(w.open, c)
-	c.Close()
+	drop(c)
 }
+
+// drop ends a connection, which is broken on purpose: whatever is said of that is no news.
+func drop(c io.Closer) { _ = c.Close() }
 
 // end is one end of a connection: the client's.
 type end struct {
@@ -119,7 +123,7 @@ type end struct {
 // rst ends it without a farewell.
 func (c *end) rst() {
 	if c.SetLinger(0) == nil {
-		c.Close()
+		drop(c)
 	}
 }
 
@@ -159,11 +163,11 @@ func (w *wire) carry(c *net.TCPConn) {
 	var there sync.WaitGroup
 	there.Go(func() {
 		defer close(gone)
-		defer other.Close()
+		defer drop(other)
 		w.forth(other, c)
 	})
 	(&answer{w: w, to: &end{c, gone}}).pass(other)
-	c.Close()
+	drop(c)
 	there.Wait()
 }
 
