@@ -128,7 +128,7 @@ func readRecord(text string) (r record, ok bool) {
 			return r, false
 		}
 	}
-	if n[9] < 0 || n[10] < 0 || n[9]+n[10] > int64(len(rest)) {
+	if n[9] < 0 || n[10] < 0 || n[9] > int64(len(rest)) || n[10] > int64(len(rest))-n[9] {
 		return r, false
 	}
 	r.need.Tokens, r.need.Cost = n[2], money.Amount(n[3])
