@@ -11,6 +11,8 @@
 # make vuln    what Go's vulnerability database knows of the code that is called; loud where it cannot be asked
 # make faults  faults between the real binary and its upstreams, Redis, PostgreSQL and clients: the table of docs/reliability.md
 # make load    twice the capacity, a caller's flood, slow clients, large bodies: docs/reliability.md (OUTCROP_LOAD_TIME=20s)
+# make sbom    the binary's bill of materials, bin/outcrop.cdx.json (CycloneDX)
+# make licences   docs/licences.md, from the licences of all that is in the binary
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -24,7 +26,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench load perf image image-check chart chart-check e2e-k8s vuln faults clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench load perf image image-check chart chart-check e2e-k8s vuln faults sbom licences clean
 
 all: build
 
@@ -56,6 +58,12 @@ lint:
 # VULN=require makes a failure of a database that cannot be reached.
 vuln:
 	@GO="$(GO)" .ci/vuln
+
+sbom: build
+	$(GO) run -C tools/licences . -root "$(CURDIR)" -binary "$(CURDIR)/bin/outcrop" >bin/outcrop.cdx.json
+
+licences:
+	$(GO) run -C tools/licences . -root "$(CURDIR)" -write
 
 # Without Redis and PostgreSQL their tests fail here; go test alone skips them.
 race:

@@ -1,0 +1,3 @@
+module outcrop/tools/licences
+
+go 1.26.0
