@@ -77,7 +77,11 @@ func (a *Archive) Play(t *testing.T, handler http.Handler, u *Upstream, log *Log
 		}
 		a.Compare(t, numbered("upstream request", i), names.out(got))
 		a.Compare(t, numbered("reply", i), reply)
-		a.Compare(t, numbered("log", i), formatLog(log.take()))
+		written := log.take()
+		for _, text := range quotedIn(written, a.Section(numbered("request", i))) {
+			t.Errorf("request %d: the log quotes %q: %s", i, text, written)
+		}
+		a.Compare(t, numbered("log", i), formatLog(written))
 	}
 }
 
