@@ -13,6 +13,8 @@
 # make load    twice the capacity, a caller's flood, slow clients, large bodies: docs/reliability.md (OUTCROP_LOAD_TIME=20s)
 # make sbom    the binary's bill of materials, bin/outcrop.cdx.json (CycloneDX)
 # make licences   docs/licences.md, from the licences of all that is in the binary
+# make bench   outcrop beside a reverse proxy and the AWS SDK: the tables of docs/performance.md (bench/lab; -peers adds yours)
+# make benchmarks   every Go benchmark
 # make perf    what docs/performance.md says of cold start, memory and size
 
 SHELL       := /bin/bash
@@ -26,7 +28,7 @@ FUZZTIME_REQUEST ?= 60s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench load perf image image-check chart chart-check e2e-k8s vuln faults sbom licences clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench load perf image image-check chart chart-check e2e-k8s vuln faults sbom licences benchmarks clean
 
 all: build
 
@@ -130,7 +132,11 @@ e2e-k8s: build image
 	helm=$$(charts/install helm); bin=$$(e2e/k8s/install); \
 		OUTCROP_K8S_BIN=$$bin OUTCROP_VERSION=$(VERSION) PATH="$$helm:$$PATH" $(GO) test -tags k8s -count=1 -timeout 30m -v ./e2e/k8s
 
-bench:
+# About ten minutes on two cores that nothing else needs.
+bench: build
+	$(GO) run ./bench/lab -write docs/performance.md
+
+benchmarks:
 	$(GO) test -run '^$$' -bench . -benchmem ./...
 
 # UPDATE=-update writes the table as it was seen.

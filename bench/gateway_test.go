@@ -75,7 +75,7 @@ func BenchmarkHandler(b *testing.B) {
 }
 
 // serving is a gateway with one deployment.
-func serving(b *testing.B, d *catalog.Deployment, record func(usage.Entry)) http.Handler {
+func serving(b testing.TB, d *catalog.Deployment, record func(usage.Entry)) http.Handler {
 	b.Helper()
 	deployments, err := catalog.New([]*catalog.Deployment{d})
 	if err != nil {

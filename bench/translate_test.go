@@ -34,7 +34,7 @@ func (c *canned) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 // model is Claude behind a transport that answers at once.
-func model(b *testing.B, transport http.RoundTripper) *bedrock.Model {
+func model(b testing.TB, transport http.RoundTripper) *bedrock.Model {
 	b.Helper()
 	catalogue, err := models.Load()
 	if err != nil {
@@ -55,7 +55,7 @@ func model(b *testing.B, transport http.RoundTripper) *bedrock.Model {
 }
 
 // chat is a request of about size bytes of text over some turns, with tools and an image.
-func chat(b *testing.B, size, tools int, image string) []byte {
+func chat(b testing.TB, size, tools int, image string) []byte {
 	b.Helper()
 	type m = map[string]any
 	messages := []m{{"role": "system", "content": "Answer briefly."}}
@@ -163,7 +163,7 @@ func BenchmarkDelta(b *testing.B) {
 }
 
 // streaming is one whole answer of so many deltas, to be run again and again.
-func streaming(b *testing.B, client *discard, pace string, deltas int) func() {
+func streaming(b testing.TB, client *discard, pace string, deltas int) func() {
 	b.Helper()
 	frames := stream(b, deltas)
 	var transport http.RoundTripper = &canned{body: bytes.Join(frames, nil)}
@@ -209,7 +209,7 @@ func (f *frameBody) Read(p []byte) (int, error) {
 func (f *frameBody) Close() error { return nil }
 
 // stream is a ConverseStream answer of so many text deltas.
-func stream(b *testing.B, deltas int) [][]byte {
+func stream(b testing.TB, deltas int) [][]byte {
 	b.Helper()
 	var frames [][]byte
 	add := func(event, payload string) {

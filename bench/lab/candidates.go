@@ -119,12 +119,13 @@ func (r *rig) serve(name string, how way) (*candidate, error) {
 	if how.large {
 		enlarge(cfg)
 	}
-	file := strings.ReplaceAll(name, " ", "-") + ".json"
+	file := fileName(name) + ".json"
 	if err := os.WriteFile(r.path(file), encoded(cfg), 0o600); err != nil {
 		return nil, err
 	}
 	args := []string{"serve", "--config", r.path(file)}
 	if how.redis != "" {
+		how.env = append(how.env, "aidial.encryption.secret=one-secret-of-all-replicas")
 		args = append(args, "--redis", how.redis)
 	}
 	return r.outcropAs(name, how, args, viaChat("/openai/v1/chat/completions"))
@@ -153,7 +154,7 @@ func (r *rig) outcropAs(name string, how way, args []string, request func(w *wor
 		"OTEL_TRACES_SAMPLER=parentbased_traceidratio", "OTEL_TRACES_SAMPLER_ARG=0.1",
 	}, how.env...)
 	all := append([]string{r.outcrop}, args...)
-	p, err := start(r.dir, strings.ReplaceAll(name, " ", "-"), env, append(all, "--listen", listen, "--metrics-listen", metrics, "--log", "json")...)
+	p, err := start(r.dir, fileName(name), env, append(all, "--listen", listen, "--metrics-listen", metrics, "--log", "json")...)
 	if err != nil {
 		return nil, err
 	}
@@ -250,7 +251,7 @@ func (r *rig) peer(p peer) (*candidate, error) {
 	for i, word := range p.Command {
 		args[i] = fill.Replace(word)
 	}
-	process, err := start(r.dir, strings.ReplaceAll(p.Name, " ", "-"), env, args...)
+	process, err := start(r.dir, fileName(p.Name), env, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -263,4 +264,9 @@ func (r *rig) peer(p peer) (*candidate, error) {
 		}
 		return openAIRequest(&renamed, p.Path, p.Headers...), checkOpenAI(w)
 	}), process.answers("http://" + address + p.Ready)
+}
+
+// fileName is a candidate's name as that of a file.
+func fileName(name string) string {
+	return strings.NewReplacer(" ", "-", "/", "-", ",", "").Replace(name)
 }

@@ -17,6 +17,7 @@ import (
 // process is a program that runs beside.
 type process struct {
 	cmd     *exec.Cmd
+	log     string // file
 	address string
 	metrics string // URL of its numbers; "" for none
 }
@@ -29,7 +30,7 @@ func start(dir, name string, env []string, args ...string) (*process, error) {
 	}
 	cmd := exec.Command(args[0], args[1:]...)
 	cmd.Env, cmd.Stderr, cmd.Dir = append(os.Environ(), env...), log, dir
-	return &process{cmd: cmd}, nil
+	return &process{cmd: cmd, log: log.Name()}, nil
 }
 
 // listening runs it and reads the address that it prints.
@@ -66,7 +67,8 @@ func (p *process) answers(url string) error {
 		}
 		<-time.After(50 * time.Millisecond)
 	}
-	return fmt.Errorf("%s does not answer at %s", p.cmd.Path, url)
+	said, err := os.ReadFile(p.log)
+	return errors.Join(fmt.Errorf("%s does not answer at %s; it said: %.2000s", p.cmd.Path, url, said), err)
 }
 
 func (p *process) stop() {

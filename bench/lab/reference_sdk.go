@@ -24,7 +24,7 @@ type sdkGateway struct{ plain, stream *bedrockruntime.Client }
 func serveSDK(http1, http2 string, trust1, trust2 *tls.Config) error {
 	client := func(address string, trust *tls.Config) *bedrockruntime.Client {
 		return bedrockruntime.New(bedrockruntime.Options{
-			Region: "us-east-1", BaseEndpoint: aws.String("https://" + address), HTTPClient: &http.Client{Transport: transportTo(trust)},
+			Region: "us-east-1", BaseEndpoint: aws.String("https://" + address), HTTPClient: &http.Client{Transport: transportTo(trust), CheckRedirect: noRedirect},
 			Credentials: credentials.NewStaticCredentialsProvider("AKIDEXAMPLE", "secret", ""),
 		})
 	}
