@@ -125,7 +125,7 @@ func (r *rig) serve(name string, how way) (*candidate, error) {
 	}
 	args := []string{"serve", "--config", r.path(file)}
 	if how.redis != "" {
-		how.env = append(how.env, "aidial.encryption.secret=one-secret-of-all-replicas")
+		how.env = append(how.env, "aidial.encryption.secret=one-secret-of-all-replicas", "aidial.encryption.key=one-key-of-all-replicas")
 		args = append(args, "--redis", how.redis)
 	}
 	return r.outcropAs(name, how, args, viaChat("/openai/v1/chat/completions"))
