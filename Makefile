@@ -21,9 +21,9 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 GO       ?= go
-FUZZTIME ?= 10s
+FUZZTIME ?= 4s
 # The two targets through which a stranger's whole request goes get longer.
-FUZZTIME_REQUEST ?= 60s
+FUZZTIME_REQUEST ?= 30s
 
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
