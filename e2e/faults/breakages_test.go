@@ -118,7 +118,7 @@ func answers() []fault {
 		{name: "reset within the body", wire: &breakage{at: early, then: reset}},
 		{name: "closed within the body", wire: &breakage{at: early, then: finish}},
 		{name: "slow drip, within the timeouts", wire: &breakage{pace: quick, stretch: stretch}, harmless: true},
-		{name: "slow drip, too slow", wire: &breakage{pace: slow, stretch: 200}},
+		{name: "slow drip, too slow", wire: &breakage{pace: slow, stretch: 20}},
 		{name: "TLS: a byte changed", tls: true, wire: &breakage{raw: true, at: overTLS, then: flip}},
 		{name: "TLS: closed within the body", tls: true, wire: &breakage{raw: true, at: overTLS, then: finish}},
 		{name: "TLS: stalled within the body", tls: true, wire: &breakage{raw: true, at: overTLS, then: stall}},

@@ -193,6 +193,7 @@ type answer struct {
 	to   *end
 	head []byte // as long as it has not ended
 	body int    // bytes of it, or with raw of all, that have passed; -1 is none
+	kept []byte // what passes in one piece before it breaks
 	done bool   // what was to break is broken
 }
 
@@ -221,6 +222,10 @@ func (a *answer) write(data []byte) bool {
 		return a.drip(b, data)
 	}
 	whole := a.count(b, data) // bytes of data that pass as they are
+	if whole < 0 && !b.raw {
+		a.kept = append(a.kept, data...)
+		return true
+	}
 	if whole < 0 {
 		_, err := a.to.Write(data)
 		return err == nil
@@ -229,7 +234,7 @@ func (a *answer) write(data []byte) bool {
 	if b.once {
 		a.w.broken.Store(nil)
 	}
-	if !a.lead(data[:whole]) {
+	if !a.lead(append(a.kept, data[:whole]...)) {
 		return false
 	}
 	rest := b.then(a.to, data[whole:])
