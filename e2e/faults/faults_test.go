@@ -190,6 +190,7 @@ func TestFaults(t *testing.T) {
 		}
 	}
 	l.servers[0].CloseClientConnections()
+	<-time.After(500 * time.Millisecond) // until the process knows
 	before := l.program.held(t)
 	places, all := make(chan struct{}, together), sync.WaitGroup{}
 	for _, c := range l.cases {
