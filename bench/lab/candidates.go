@@ -13,6 +13,9 @@ import (
 // labKey is the key that every candidate asks for.
 const labKey = "a-key-of-the-lab-that-is-long-enough"
 
+// otherKey is another caller's: one may not take all places of a server.
+const otherKey = "a-key-of-the-lab-as-long-as-the-other"[:len(labKey)]
+
 // rig is what the candidates stand in front of.
 type rig struct {
 	dir          string // certificates, configurations, logs
@@ -188,7 +191,7 @@ func labConfig() object {
 	}
 	return object{
 		"models": models, "roles": object{"lab": object{"limits": rights}},
-		"keys": object{labKey: object{"project": "lab", "roles": list{"lab"}}},
+		"keys": object{labKey: object{"project": "lab", "roles": list{"lab"}}, otherKey: object{"project": "other", "roles": list{"lab"}}},
 	}
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"slices"
 	"sync"
@@ -124,7 +125,11 @@ func hold(c *candidate, w *work, n int) (*held, error) {
 			h.end()
 			return nil, err
 		}
-		if err := conn.begin(request); err != nil {
+		mine := request
+		if i%2 == 1 {
+			mine = bytes.Replace(request, []byte(labKey), []byte(otherKey), 1)
+		}
+		if err := conn.begin(mine); err != nil {
 			h.end()
 			return nil, err
 		}

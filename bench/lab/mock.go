@@ -149,7 +149,8 @@ func (m *mock) setPace(w http.ResponseWriter, r *http.Request) {
 
 // paced writes the frames one by one, each at its time.
 func paced(w http.ResponseWriter, r *http.Request, p pace) {
-	frames := append(framesOf(0)[:3:3], usageFrame(p.Deltas))
+	frames := framesOf(0)
+	frames[len(frames)-1] = usageFrame(p.Deltas)
 	control := http.NewResponseController(w)
 	tick := time.NewTicker(p.Every)
 	defer tick.Stop()

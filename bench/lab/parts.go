@@ -139,12 +139,15 @@ func scale(r *rig, report *report, o options) error {
 
 // redis is the fifth table: what it costs to count in a Redis.
 func redis(r *rig, report *report, o options) error {
-	program, err := exec.LookPath("redis-server")
+	address, _, err := freePorts()
 	if err != nil {
+		return err
+	}
+	program, err := exec.LookPath("redis-server")
+	if errors.Is(err, exec.ErrNotFound) {
 		report.text("Redis was not measured: redis-server is not installed.")
 		return nil
 	}
-	address, _, err := freePorts()
 	if err != nil {
 		return err
 	}

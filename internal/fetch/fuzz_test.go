@@ -58,7 +58,7 @@ func reachable(a netip.Addr) bool {
 func redirecting(elsewhere string) net.Conn {
 	client, server := net.Pipe()
 	go func() {
-		defer server.Close()
+		defer func() { _ = server.Close() }()
 		if _, err := http.ReadRequest(bufio.NewReader(server)); err == nil {
 			_, _ = fmt.Fprintf(server, "HTTP/1.1 302 Found\r\nLocation: %s\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", strings.Map(printable, elsewhere)) // it may have left
 		}
