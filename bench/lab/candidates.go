@@ -14,7 +14,7 @@ import (
 const labKey = "a-key-of-the-lab-that-is-long-enough"
 
 // otherKey is another caller's: one may not take all places of a server.
-const otherKey = "a-key-of-the-lab-as-long-as-the-other"[:len(labKey)]
+const otherKey = "a-key-of-the-lab-of-somebody-else-altogether"
 
 // rig is what the candidates stand in front of.
 type rig struct {

@@ -7,6 +7,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 	"fmt"
 	"os"
@@ -102,6 +103,7 @@ func runLab(flags *flag.FlagSet, args []string) error {
 		return err
 	}
 	tables := &report{}
+	var failed []error // a part that fails does not lose the others
 	for _, part := range []struct {
 		name string
 		run  func(*rig, *report, options) error
@@ -111,9 +113,9 @@ func runLab(flags *flag.FlagSet, args []string) error {
 		}
 		running := len(r.all)
 		if err := part.run(r, tables, o); err != nil {
-			return fmt.Errorf("%s: %w", part.name, err)
+			failed = append(failed, fmt.Errorf("%s: %w", part.name, err))
 		}
 		r.stop(running)
 	}
-	return tables.write(o.out)
+	return errors.Join(append(failed, tables.write(o.out))...)
 }

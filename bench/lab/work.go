@@ -5,6 +5,8 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"image"
+	"image/png"
 	"strings"
 	"time"
 )
@@ -27,13 +29,13 @@ type work struct {
 func works() []*work {
 	short := conversation("You answer briefly. "+prose(300), prose(1500))
 	tools := agents()
-	image := pictured()
+	picture := pictured()
 	return []*work{
 		{name: "plain chat, 2 KB, 8 connections", model: modelBurst, deployment: "burst", conns: 8, words: plainWords, chat: short.openai, plain: short.converse, must: 1.10, reach: 0.90, sdk: 0.40},
 		{name: "burst stream, 100 events, 8 connections", model: modelBurst, deployment: "burst", stream: true, conns: 8, words: deltas, chat: short.openai, plain: short.converse, must: 1.50, reach: 1.15, sdk: 0.10},
 		{name: "paced streams, 100 at once", model: modelPaced, deployment: "paced", stream: true, conns: 100, words: deltas, chat: short.openai, plain: short.converse, must: 1.12, reach: 1.00, sdk: 0.70},
 		{name: "plain chat, 56 KB with 20 tools, 4 connections", model: modelBurst, deployment: "burst", conns: 4, words: plainWords, chat: tools.openai, plain: tools.converse, must: 1.8, reach: 1.3, sdk: 0.15},
-		{name: "image of 1 MB, 2 connections", model: modelBurst, deployment: "burst", conns: 2, words: plainWords, chat: image.openai, plain: image.converse, must: 2.4, reach: 1.7, sdk: 0.20},
+		{name: "image of 1 MB, 2 connections", model: modelBurst, deployment: "burst", conns: 2, words: plainWords, chat: picture.openai, plain: picture.converse, must: 2.4, reach: 1.7, sdk: 0.20},
 	}
 }
 
@@ -89,12 +91,15 @@ func agents() said {
 
 // pictured is a question about an image of 1 MB (of base64).
 func pictured() said {
-	data := make([]byte, 786432)
-	for i := range data {
-		data[i] = byte(i * i >> 7)
+	picture := image.NewGray(image.Rect(0, 0, 1024, 768))
+	for i := range picture.Pix {
+		picture.Pix[i] = byte(i * i >> 7)
 	}
-	copy(data, "\x89PNG\r\n\x1a\n")
-	text := base64.StdEncoding.EncodeToString(data)
+	var data bytes.Buffer
+	if err := (&png.Encoder{CompressionLevel: png.NoCompression}).Encode(&data, picture); err != nil {
+		panic(err) // into memory
+	}
+	text := base64.StdEncoding.EncodeToString(data.Bytes())
 	return said{
 		object{"messages": list{object{"role": "user", "content": list{
 			object{"type": "text", "text": "What is it?"}, object{"type": "image_url", "image_url": object{"url": "data:image/png;base64," + text}},
