@@ -189,7 +189,7 @@ func timeoutsTable() table[Timeouts] {
 					l.err(v, "must be a duration of more than 0s and at most 10s", "")
 				}
 			}},
-		row("firstToken", "from the request to the first piece of a streamed answer that a client can see", def.FirstToken, func(t *Timeouts) *time.Duration { return &t.FirstToken }),
+		row("firstToken", "from the request, of several upstreams from the call of each, to the first piece of a streamed answer that a client can see", def.FirstToken, func(t *Timeouts) *time.Duration { return &t.FirstToken }),
 		row("interToken", "between two such pieces; of another server that states none, the settings' `client.idleTimeout`", def.InterToken, func(t *Timeouts) *time.Duration {
 			t.InterTokenStated = true
 			return &t.InterToken
