@@ -41,8 +41,8 @@ func (f loadFlags) check() error {
 }
 
 const (
-	// requestMemory is what a request in work has of the memory, in bytes, with room: an open stream was measured to
-	// take less than 80 KB (docs/performance.md).
+	// requestMemory is what a request in work has of the memory, in bytes: an open stream was measured to take 106 KB
+	// (docs/performance.md).
 	requestMemory = 128 << 10
 	// requestDescriptors are one of the client and one of the upstream, otherDescriptors those of everything else.
 	requestDescriptors, otherDescriptors = 2, 200

@@ -53,7 +53,7 @@ type frameReader struct {
 	start int
 	end   int
 	reuse bool // nothing aliases the block: it is written to again
-	fast  bool // the last read filled the block to its end
+	fast  bool // the last read was a long one, and filled the block to its end
 }
 
 // next returns the next frame that has arrived whole; ok is false when there is none at hand and
@@ -99,7 +99,7 @@ func (f *frameReader) fill() error {
 	}
 	n, err := io.ReadAtLeast(f.r, f.block[f.end:], 1)
 	f.end += n
-	f.fast = f.end == len(f.block)
+	f.fast = f.end == len(f.block) && n >= blockLen/2 // what merely ends at the block's end is slow
 	if n > 0 {
 		return nil
 	}

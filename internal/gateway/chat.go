@@ -160,7 +160,7 @@ func readInto(buf []byte, r io.Reader, size int64) ([]byte, error) {
 
 func bodyError(ctx context.Context, err error) error {
 	if errors.Is(err, os.ErrDeadlineExceeded) { // for which the context has ended too
-		return &llm.Error{Kind: llm.KindInvalid, Message: "The body did not come in time: a request has 5 minutes.", Err: err}
+		return &llm.Error{Kind: llm.KindInvalid, Message: "The body did not come in time: a request has 30 seconds and one more for each 16 KiB, 5 minutes at most.", Err: err}
 	}
 	if cause := ctx.Err(); cause != nil {
 		return &llm.Error{Kind: llm.KindCanceled, Message: "The client closed the request.", Err: cause}
