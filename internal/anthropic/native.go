@@ -26,14 +26,10 @@ func WriteNative(w http.ResponseWriter, seq iter.Seq2[llm.MessagesPiece, error],
 	if !env.Stream {
 		return writeWhole(w, seq, &env)
 	}
-	buf := buffers.Get().(*[]byte)
 	n := &native{w: w, env: &env}
-	n.out.Open(w, *buf)
+	n.out.Open(w)
 	n.out.Header = n
-	defer func() {
-		*buf = n.out.Close()
-		putBuffer(buf)
-	}()
+	defer n.out.Close()
 	n.out.Beat(env.Heartbeat, ping, func() bool { return n.opened && !n.ended })
 	for piece, err := range seq {
 		if err := n.take(&piece, err); err != nil {

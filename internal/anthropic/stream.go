@@ -41,15 +41,11 @@ const ping = "event: ping\n" + sse.Data + `{"type":"ping"}` + sse.End
 // message_stop. When the client is gone it leaves the sequence, which releases the upstream, and returns
 // an error of KindCanceled.
 func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
-	buf := buffers.Get().(*[]byte)
 	s := &stream{w: w, env: &env}
-	s.out.Open(w, *buf)
+	s.out.Open(w)
 	s.blocks.sink = s
 	s.out.Header = s
-	defer func() {
-		*buf = s.out.Close()
-		putBuffer(buf)
-	}()
+	defer s.out.Close()
 	s.out.Beat(env.Heartbeat, ping, s.mayPing)
 	for event, err := range seq {
 		if err := s.take(event, err); err != nil {

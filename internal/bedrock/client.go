@@ -216,7 +216,7 @@ func (m *Model) converse(ctx context.Context, v *view, req *llm.ChatRequest, yie
 	defer resp.Body.Close()
 	a := &answer{
 		req: call.req, places: call.places, decoder: decoder{names: call.names, titles: call.files.titles}, yield: call.decorate(yield), model: m,
-		start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id), length: resp.ContentLength,
+		start: call.start(resp.Header.Get("X-Amzn-Requestid"), m.id), length: resp.ContentLength, asked: resp.Request,
 	}
 	if resp.StatusCode == http.StatusOK {
 		read(a, ctx, resp.Body)
@@ -240,6 +240,7 @@ type answer struct {
 	yield   func(llm.Event, error) bool
 	model   *Model
 	length  int64                        // of the body, -1 when nobody knows
+	asked   *http.Request                // whose credentials are nobody's to read
 	param   func(cause *awsError) string // the client's name of a field of a surface other than Converse
 }
 
@@ -288,7 +289,7 @@ func (a *answer) readFrames(ctx context.Context, body io.Reader, read func(*answ
 			return
 		}
 		if fr.messageType != "event" {
-			a.refuse(exception(fr, a.start.ID))
+			a.refuse(exception(fr, a.start.ID, a.asked))
 			return
 		}
 		if !begun {
@@ -330,7 +331,7 @@ const maxReply = 64 << 20
 
 // readWhole yields the events of a Converse answer.
 func (a *answer) readWhole(ctx context.Context, body io.Reader) {
-	data, err := readAll(io.LimitReader(body, maxReply), a.length)
+	data, err := readAll(body, a.length)
 	if err != nil {
 		a.yield(nil, broken(ctx, textBroken, err))
 		return
@@ -343,10 +344,10 @@ func (a *answer) readWhole(ctx context.Context, body io.Reader) {
 	a.yieldWhole(events)
 }
 
-// readAll is io.ReadAll of what is announced to be so long, in bytes; -1 is not known.
+// readAll is io.ReadAll, of maxReply at most, of what is announced to be so long, in bytes; -1 is not known.
 func readAll(r io.Reader, length int64) ([]byte, error) {
 	if length <= 0 || length > trustedLength {
-		return io.ReadAll(r)
+		return io.ReadAll(io.LimitReader(r, maxReply))
 	}
 	data := make([]byte, 0, length+1) // the last one is for the end
 	for {
@@ -358,7 +359,7 @@ func readAll(r io.Reader, length int64) ([]byte, error) {
 		case err != nil:
 			return data, err
 		case len(data) == cap(data): // longer than announced, which net/http does not let happen
-			rest, err := io.ReadAll(r)
+			rest, err := io.ReadAll(io.LimitReader(r, maxReply))
 			return append(data, rest...), err
 		}
 	}

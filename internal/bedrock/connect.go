@@ -1,40 +1,27 @@
 package bedrock
 
 import (
-	"context"
+	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"net/http/httptrace"
 	"time"
 
+	"outcrop/internal/h1"
 	"outcrop/internal/llm"
 )
 
-// connectWithin gives up a call that has no connection after d; 0 does nothing. The transport's dialer
-// may go on, for the next call. done releases what the bound holds.
-func connectWithin(r *http.Request, d time.Duration) (bounded *http.Request, done func()) {
-	if d <= 0 {
-		return r, func() {}
+// roundTrip makes a call, and gives it up when it has no connection after that time; 0 leaves that to the transport. Its
+// errors are for the client.
+func roundTrip(t http.RoundTripper, r *http.Request, connect time.Duration) (*http.Response, error) {
+	resp, err := h1.RoundTripWithin(t, r, connect)
+	switch late, is := errors.AsType[*h1.ConnectTimeoutError](err); {
+	case err == nil:
+		return resp, nil
+	case is:
+		return nil, &llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf("Amazon Bedrock could not be reached within %v, the deployment's connect timeout.", late.After)}
+	case r.Context().Err() != nil:
+		return nil, ended(r.Context())
+	default:
+		return nil, classifyNetwork(err)
 	}
-	ctx, cancel := context.WithCancelCause(r.Context())
-	timer := time.AfterFunc(d, func() {
-		cancel(&llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf("Amazon Bedrock could not be reached within %v, the deployment's connect timeout.", d)})
-	})
-	ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) { timer.Stop() }})
-	return r.WithContext(ctx), func() {
-		timer.Stop()
-		cancel(nil)
-	}
-}
-
-// releasing is a body at whose end something is released.
-type releasing struct {
-	io.ReadCloser
-	done func()
-}
-
-func (b *releasing) Close() error {
-	defer b.done()
-	return b.ReadCloser.Close()
 }

@@ -58,15 +58,15 @@ func refusal(resp *http.Response) error {
 		e.retry = time.Duration(min(seconds, maxRetrySeconds)) * time.Second
 	}
 	e.readBody(body)
-	e.message = concealed(e.message, resp)
+	e.message = concealed(e.message, resp.Request)
 	return classify(e)
 }
 
 // maxRetrySeconds is the longest Retry-After that is passed on.
 const maxRetrySeconds = 24 * 60 * 60
 
-// exception reads an exception frame.
-func exception(fr frame, requestID string) error {
+// exception reads an exception frame, of the answer to what was asked.
+func exception(fr frame, requestID string, asked *http.Request) error {
 	e := &awsError{code: fr.exceptionType, requestID: requestID}
 	if fr.messageType == "error" {
 		e.code = fr.errorCode
@@ -75,6 +75,7 @@ func exception(fr frame, requestID string) error {
 		e.code = strings.ToUpper(e.code[:1]) + e.code[1:]
 	}
 	e.readBody(fr.payload)
+	e.message = concealed(e.message, asked)
 	return classify(e)
 }
 

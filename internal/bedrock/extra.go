@@ -1,7 +1,6 @@
 package bedrock
 
 import (
-	"maps"
 	"slices"
 	"strconv"
 	"strings"
@@ -190,7 +189,13 @@ func (c *converse) addMetadata(metadata map[string]string) {
 		return
 	}
 	written := 0
-	for _, key := range slices.Sorted(maps.Keys(metadata)) {
+	var room [maxMetadata]string
+	keys := room[:0]
+	for key := range metadata {
+		keys = append(keys, key)
+	}
+	slices.Sort(keys)
+	for _, key := range keys {
 		name := metadataText(key)
 		if name == "" || written == maxMetadata {
 			continue

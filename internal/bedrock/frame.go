@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/crc32"
 	"io"
+	"sync"
 )
 
 // An event-stream frame (application/vnd.amazon.eventstream), big endian:
@@ -41,7 +42,7 @@ type frame struct {
 // blockLen is how much is read at a time, and blockLenMax how much of a stream whose bytes come faster than that: of ten
 // thousand open streams each holds a block, and of an answer that is there at once each read costs a write to the client.
 const (
-	blockLen    = 4 << 10
+	blockLen    = 1 << 10
 	blockLenMax = 32 << 10
 )
 
@@ -92,18 +93,39 @@ func (f *frameReader) total() (int, error) {
 	return int(total), nil
 }
 
-// fill reads more, at least one byte. io.EOF is an end between frames.
-func (f *frameReader) fill() error {
-	if err := f.makeRoom(); err != nil {
-		return err
+// firsts are what streams read first: that tells whether they are fast.
+var firsts = sync.Pool{New: func() any { return new([4 * blockLen]byte) }}
+
+// begin reads into the first block, which is no longer than it has to be.
+func (f *frameReader) begin() (int, error) {
+	first := firsts.Get().(*[4 * blockLen]byte)
+	defer firsts.Put(first)
+	n, err := io.ReadAtLeast(f.r, first[:], 1)
+	size := n // and so full, of a stream that is fast
+	if n < len(first) {
+		size = max(blockLen, n+blockLen/4)
 	}
-	n, err := io.ReadAtLeast(f.r, f.block[f.end:], 1)
+	f.block = make([]byte, size)
+	copy(f.block, first[:n])
+	return n, err
+}
+
+// fill reads more, at least one byte. io.EOF is an end between frames.
+func (f *frameReader) fill() (err error) {
+	n := 0
+	if f.block == nil {
+		n, err = f.begin()
+	} else if err = f.makeRoom(); err != nil {
+		return err
+	} else {
+		n, err = io.ReadAtLeast(f.r, f.block[f.end:], 1)
+	}
 	f.end += n
 	f.fast = f.end == len(f.block) && n >= blockLen/2 // what merely ends at the block's end is slow
 	if n > 0 {
 		return nil
 	}
-	if err == io.EOF && f.end > f.start {
+	if err == io.EOF && f.end > f.start { //nolint:errorlint // only a bare io.EOF is an end
 		return errCutInside
 	}
 	return err
@@ -116,12 +138,12 @@ func (f *frameReader) makeRoom() error {
 		return err
 	}
 	need := max(total, preludeLen) - (f.end - f.start)
-	if len(f.block)-f.end >= max(need, blockLen/8) {
+	if len(f.block)-f.end >= max(need, blockLen/4) {
 		return nil
 	}
 	block, size := f.block, blockLen
 	if f.fast {
-		size = min(4*max(len(block), blockLen), blockLenMax)
+		size = min(max(8*blockLen, 4*len(block)), blockLenMax)
 	}
 	if !f.reuse || len(block) < max(size, total) {
 		block = make([]byte, max(size, total))

@@ -177,6 +177,48 @@ func TestReadingFramesDoesNotAllocatePerFrame(t *testing.T) {
 	}
 }
 
+// TestAStreamWaitsInLittleMemory: what holds a stream's bytes is small where few come at a time, and large where many do.
+func TestAStreamWaitsInLittleMemory(t *testing.T) {
+	frame := encode(t, eventMessage(eventDelta, `{"contentBlockIndex":0,"delta":{"text":"some words here"},"p":"abcdefghijkl"}`))
+	for _, tt := range []struct {
+		name       string
+		first      int // frames that come at once, and then one at a time, or
+		all        bool
+		least, max int
+	}{
+		{"a word at a time", 1, false, blockLen, blockLen},
+		{"some at the beginning", 8, false, blockLen, blockLen},
+		{"everything at once", 400, true, 8 * blockLen, blockLenMax},
+	} {
+		reads := []io.Reader{bytes.NewReader(bytes.Repeat(frame, tt.first))}
+		for range 20 {
+			reads = append(reads, bytes.NewReader(frame))
+		}
+		fr := frameReader{r: io.MultiReader(reads...)}
+		longest := 0
+		for {
+			_, ok, err := fr.next()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if ok {
+				continue
+			}
+			if err := fr.fill(); err != nil {
+				break
+			}
+			longest = max(longest, len(fr.block))
+		}
+		got := len(fr.block)
+		if tt.all {
+			got = longest
+		}
+		if got < tt.least || got > tt.max {
+			t.Errorf("%s: waits in %d bytes", tt.name, got)
+		}
+	}
+}
+
 // FuzzFramesAgainstSDK compares our reader with the SDK's decoder, frame by frame.
 func FuzzFramesAgainstSDK(f *testing.F) {
 	f.Add(encode(f, eventMessage(eventMessageStart, `{"role":"assistant"}`), eventMessage(eventDelta, `{}`)))

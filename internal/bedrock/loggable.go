@@ -127,11 +127,11 @@ var credentialPattern = regexp.MustCompile(`(?:Bearer |Credential=|Signature=)([
 
 // concealed is a text of an answer without the credentials that the call was made with: some proxies quote what they
 // refuse, headers and all.
-func concealed(text string, resp *http.Response) string {
-	if resp.Request == nil {
+func concealed(text string, asked *http.Request) string {
+	if asked == nil {
 		return text
 	}
-	h := resp.Request.Header
+	h := asked.Header
 	found := credentialPattern.FindAllStringSubmatch(h.Get("Authorization"), -1)
 	for _, credential := range found {
 		text = strings.ReplaceAll(text, credential[1], "[credential]")

@@ -50,7 +50,7 @@ func TestMaskAccounts(t *testing.T) {
 	}
 }
 
-// TestARefusalTellsNoCredential although what stands before AWS quotes the whole request.
+// TestARefusalTellsNoCredential although what stands before AWS quotes the whole request, also within a stream.
 func TestARefusalTellsNoCredential(t *testing.T) {
 	for name, header := range map[string]http.Header{
 		"signed":     {"Authorization": {"AWS4-HMAC-SHA256 Credential=AKIAEXAMPLE/20261123/us-east-1/bedrock/aws4_request, SignedHeaders=host, Signature=0123abcd"}, "X-Amz-Security-Token": {"swordfish"}},
@@ -61,17 +61,22 @@ func TestARefusalTellsNoCredential(t *testing.T) {
 			t.Fatal(err)
 		}
 		body := `{"message":"cannot read ` + strings.ReplaceAll(quoted.String(), "\r\n", ", ") + `"}`
-		err := refusal(&http.Response{
-			StatusCode: http.StatusBadRequest, Header: http.Header{"X-Amzn-Errortype": {"ValidationException"}}, Body: io.NopCloser(strings.NewReader(body)),
-			Request: &http.Request{Header: header},
-		})
-		refused, ok := errors.AsType[*llm.Error](err)
-		if !ok || !strings.Contains(refused.Message, "[credential]") {
-			t.Errorf("%s: %v", name, err)
-		}
-		for _, secret := range []string{"swordfish", "AKIAEXAMPLE", "0123abcd"} {
-			if strings.Contains(err.Error(), secret) {
-				t.Errorf("%s: %v", name, err)
+		asked := &http.Request{Header: header}
+		for where, err := range map[string]error{
+			"whole": refusal(&http.Response{
+				StatusCode: http.StatusBadRequest, Header: http.Header{"X-Amzn-Errortype": {"ValidationException"}}, Body: io.NopCloser(strings.NewReader(body)),
+				Request: asked,
+			}),
+			"in a stream": exception(frame{messageType: "exception", exceptionType: "validationException", payload: []byte(body)}, "r", asked),
+		} {
+			refused, ok := errors.AsType[*llm.Error](err)
+			if !ok || !strings.Contains(refused.Message, "[credential]") {
+				t.Errorf("%s, %s: %v", name, where, err)
+			}
+			for _, secret := range []string{"swordfish", "AKIAEXAMPLE", "0123abcd"} {
+				if strings.Contains(err.Error(), secret) {
+					t.Errorf("%s, %s: %v", name, where, err)
+				}
 			}
 		}
 	}

@@ -56,7 +56,7 @@ func (n *native) Messages(ctx context.Context, req *llm.MessagesRequest) iter.Se
 		}
 		defer resp.Body.Close()
 		r := &nativeReader{
-			yield: yield, model: n.model, id: requestID(resp.Header), ignored: call.ignored,
+			yield: yield, model: n.model, id: requestID(resp.Header), ignored: call.ignored, asked: resp.Request,
 		}
 		switch {
 		case resp.StatusCode != http.StatusOK:
@@ -143,6 +143,7 @@ type nativeReader struct {
 	model   *Model
 	id      string
 	ignored []string
+	asked   *http.Request // whose credentials are nobody's to read
 
 	begun bool
 	usage llm.Usage

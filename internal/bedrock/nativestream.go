@@ -62,7 +62,7 @@ func (r *nativeReader) frames(ctx context.Context, body io.Reader) {
 			r.yield(llm.MessagesPiece{}, broken(ctx, textBroken, err))
 			return
 		case fr.messageType != "event":
-			r.fail(ctx, exception(fr, r.id))
+			r.fail(ctx, exception(fr, r.id, r.asked))
 			return
 		case fr.eventType != eventChunk:
 			continue // the protocol says that what is not modelled is skipped
@@ -86,7 +86,7 @@ var errNoStop = errors.New("the stream ended without message_stop")
 
 // finish reads what is left of a stream that has said everything, so that the connection can be used again.
 func finish(body io.Reader) {
-	_, err := io.CopyN(io.Discard, body, blockLen)
+	_, err := io.CopyN(io.Discard, body, 4<<10)
 	_ = err // whatever it is, the reply was whole
 }
 

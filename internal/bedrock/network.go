@@ -52,7 +52,7 @@ func (n network) with(own Network) network {
 type transports struct {
 	mu   sync.Mutex
 	used map[route]*sharedTransport
-	// make is route.transport, or what a test has in its place.
+	// make is route.caller, or what a test has in its place.
 	make func(route) (http.RoundTripper, error)
 }
 
@@ -64,7 +64,7 @@ type sharedTransport struct {
 func newTransports() *transports {
 	return &transports{
 		used: map[route]*sharedTransport{},
-		make: func(p route) (http.RoundTripper, error) { return p.transport() },
+		make: func(p route) (http.RoundTripper, error) { return p.caller() },
 	}
 }
 

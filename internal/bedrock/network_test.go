@@ -13,6 +13,7 @@ import (
 	"sync"
 	"testing"
 
+	"outcrop/internal/h1"
 	"outcrop/internal/llm"
 	"outcrop/internal/models"
 	"outcrop/internal/sandbox"
@@ -112,7 +113,12 @@ func (o *office) call(t *testing.T, env string, s Settings) error {
 			return dial(ctx, network, address)
 		}
 		t.Cleanup(transport.CloseIdleConnections)
-		return transport, nil
+		if r.http2 {
+			return transport, nil
+		}
+		own := h1.NewBeside(transport)
+		t.Cleanup(own.CloseIdleConnections)
+		return own, nil
 	}
 	catalogue, err := models.Load()
 	if err != nil {

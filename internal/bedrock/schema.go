@@ -19,12 +19,28 @@ func members(object []byte) []member {
 	if s.Kind() != '{' {
 		return nil
 	}
-	list := []member{}
+	list := make([]member, 0, 8) // few schemas have more
 	s.Object()
 	for key, ok := s.Member(); ok; key, ok = s.Member() {
 		list = append(list, member{key, s.Raw()})
 	}
 	return list
+}
+
+// first is the value of an object's first member with that key, or nil: what comes after it is not read.
+func first(object []byte, key string) []byte {
+	s := jsonscan.New(object)
+	if s.Kind() != '{' {
+		return nil
+	}
+	s.Object()
+	for found, ok := s.Member(); ok; found, ok = s.Member() {
+		if found == key {
+			return s.Raw()
+		}
+		s.Skip()
+	}
+	return nil
 }
 
 // find is the value of a member, or nil.
@@ -56,14 +72,10 @@ const notArguments = "The arguments of a tool are an object: the schema's type m
 // demand it too. ok is false for a schema of something else.
 func argumentsSchema(schema []byte) (out []byte, ok bool) {
 	const typed = `{"type":"object"`
-	switch {
-	case len(schema) == 0:
+	if len(schema) == 0 {
 		return []byte(emptySchema), true
-	case bytes.HasPrefix(schema, []byte(typed)):
-		return schema, true // without a look at all of it
 	}
-	top := members(schema)
-	kind := find(top, "type")
+	kind := first(schema, "type")
 	switch {
 	case string(kind) == `"object"`:
 		return schema, true
@@ -71,7 +83,7 @@ func argumentsSchema(schema []byte) (out []byte, ok bool) {
 		return nil, false
 	}
 	out = append(make([]byte, 0, len(schema)+len(typed)+1), typed...)
-	for _, m := range top {
+	for _, m := range members(schema) {
 		if m.key != "type" {
 			out = append(jsonscan.AppendString(append(out, ','), m.key), ':')
 			out = append(out, m.value...)

@@ -50,6 +50,10 @@ func (c *Client) renewed(ctx context.Context, resp *http.Response, used signed) 
 // once makes one attempt. The body is in memory, so head and body leave together and the transport may
 // repeat it on a stale connection.
 func (c *Client) once(ctx context.Context, to target, body []byte, more http.Header) (*http.Response, signed, error) {
+	values := [...]string{"application/json", "outcrop"}
+	header := make(http.Header, len(more)+6)
+	header["Content-Type"], header["User-Agent"] = values[0:1:1], values[1:2:2]
+	maps.Copy(header, more)
 	r := (&http.Request{
 		Method:     cmp.Or(to.method, http.MethodPost),
 		URL:        to.url,
@@ -57,14 +61,13 @@ func (c *Client) once(ctx context.Context, to target, body []byte, more http.Hea
 		Proto:      "HTTP/1.1",
 		ProtoMajor: 1,
 		ProtoMinor: 1,
-		Header:     http.Header{"Content-Type": {"application/json"}, "User-Agent": {"outcrop"}},
+		Header:     header,
 	}).WithContext(ctx)
 	if body != nil {
 		r.ContentLength = int64(len(body))
-		r.Body = io.NopCloser(bytes.NewReader(body))
-		r.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		r.Body = newInMemory(body)
+		r.GetBody = func() (io.ReadCloser, error) { return newInMemory(body), nil }
 	}
-	maps.Copy(r.Header, more)
 	used, err := c.authorize(r, to.service, body)
 	if err != nil {
 		return nil, used, err
@@ -72,22 +75,21 @@ func (c *Client) once(ctx context.Context, to target, body []byte, more http.Hea
 	// A connection that was kept and is closed before it says a word has most likely been idle for too long: the transport
 	// then calls again on a new one, if a request is as good twice. The header says so to it, and has no value to send.
 	r.Header["Idempotency-Key"] = nil
-	r, done := connectWithin(r, to.connect)
-	resp, err := c.transport.RoundTrip(r)
-	switch {
-	case err != nil && r.Context().Err() != nil:
-		err = ended(r.Context())
-		done()
-		return nil, used, err
-	case err != nil:
-		done()
-		return nil, used, classifyNetwork(err)
-	}
-	if to.connect > 0 {
-		resp.Body = &releasing{resp.Body, done}
-	}
-	return resp, used, nil
+	resp, err := roundTrip(c.transport, r, to.connect)
+	return resp, used, err
 }
+
+// inMemory is a body that has nothing to close.
+type inMemory struct{ bytes.Reader }
+
+func newInMemory(body []byte) *inMemory {
+	b := &inMemory{}
+	b.Reset(body)
+	return b
+}
+
+// Close implements io.Closer.
+func (*inMemory) Close() error { return nil }
 
 func (c *Client) authorize(r *http.Request, service string, body []byte) (signed, error) {
 	if c.bearer != nil {

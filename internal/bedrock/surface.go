@@ -258,7 +258,7 @@ func (m *Model) elsewhere(ctx context.Context, v *view, req *llm.ChatRequest, yi
 	defer resp.Body.Close()
 	a := &answer{
 		req: req, yield: call.plan.decorate(yield), start: call.plan.start(requestID(resp.Header), m.id),
-		model: m, param: call.param,
+		model: m, param: call.param, asked: resp.Request,
 	}
 	switch {
 	case resp.StatusCode != http.StatusOK:

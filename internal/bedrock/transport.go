@@ -10,6 +10,8 @@ import (
 	"net/url"
 	"os"
 	"time"
+
+	"outcrop/internal/h1"
 )
 
 // NewTransport returns an HTTP transport to AWS whose proxies come from the environment (HTTPS_PROXY,
@@ -81,10 +83,29 @@ func (p route) transport() (*http.Transport, error) {
 	if p.http2 {
 		t.ForceAttemptHTTP2 = true
 		// The probes of TCP say nothing of a connection that a proxy keeps open.
-		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second}
+		t.HTTP2 = &http.HTTP2Config{SendPingTimeout: 30 * time.Second, PingTimeout: 15 * time.Second, MaxReceiveBufferPerStream: streamWindow}
 	}
 	return t, nil
 }
+
+// caller makes what calls go through on a route.
+func (p route) caller() (http.RoundTripper, error) {
+	t, err := p.transport()
+	switch {
+	case err != nil:
+		return nil, err
+	case p.http2:
+		return forgetful{t}, nil
+	}
+	if p.httpsProxy == "" && p.httpProxy == "" {
+		t.Proxy = nil // or it would be asked at every call
+	}
+	return h1.NewBeside(t), nil
+}
+
+// streamWindow is how much of an answer over HTTP/2 may wait in memory for a client that does not read it, in bytes: net/http
+// lets it be 4 MB. So much in each round trip is still faster than any model writes.
+const streamWindow = 256 << 10
 
 // newLocal returns the transport to the servers of credentials on this machine's link: no proxy is asked
 // for them, and where there are none that is known soon.

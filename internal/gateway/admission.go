@@ -45,6 +45,7 @@ func charges(caller auth.Caller, s *served, api catalog.Interface) charge {
 type need struct {
 	body   []byte // nil when there is none that tells
 	output int    // tokens of the longest answer, of all choices; 0 leaves it to the body, or else to what answers were like
+	read   bool   // the body has no more to say of output
 	images int
 	// queries are those of a reranking.
 	queries int
@@ -139,7 +140,12 @@ func refusedByLimit(err error) error {
 
 // estimate is what a request may use at most, as far as that can be told beforehand.
 func (g *Gateway) estimate(c *charge, n need) (u llm.Usage) {
-	told := openai.PeekNeed(n.body)
+	var told openai.Need
+	if n.read {
+		told.Prompt = openai.PromptTokens(n.body)
+	} else {
+		told = openai.PeekNeed(n.body)
+	}
 	u.Input, u.Images = told.Prompt, n.images
 	if c.embeds || n.images > 0 {
 		return u

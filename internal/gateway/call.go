@@ -305,7 +305,7 @@ const maxOutput = 1 << 31
 
 // need is what the call may use; the body tells what the prompt does.
 func (c *call) need(body []byte) need {
-	return need{body: body, output: min(c.req.MaxTokens, maxOutput) * max(1, c.shape.N)}
+	return need{body: body, read: true, output: min(c.req.MaxTokens, maxOutput) * max(1, c.shape.N)}
 }
 
 // alone is the sequence of one choice, metered when it is all that there is.

@@ -31,6 +31,9 @@ func (g *Gateway) atDoor(x *exchange, r *http.Request) (answered bool) {
 			methods = strings.Fields(frontMethods)
 		}
 		x.err = x.wrongMethod(r, methods)
+	case !strings.HasPrefix(r.URL.Path, "/"): // *, which is for OPTIONS: the mux would make it a path and redirect there
+		x.Header()["Connection"] = []string{"close"}
+		x.err = x.refuse(llm.Invalid("", "The path of a request begins with a slash."))
 	case r.ContentLength > g.maxBody && r.ContentLength > g.frontLimit(r):
 		x.err = x.refuse(errTooLarge(g.frontLimit(r)))
 	default:

@@ -5,7 +5,7 @@ import (
 	"outcrop/internal/openai"
 )
 
-// bytesPerToken is of what models say, as openai.PeekNeed takes it of what they are asked.
+// bytesPerToken is of what models say, as openai.PromptTokens takes it of what they are asked.
 const bytesPerToken = 3
 
 // guess is what an answer of this process used that ended before the model told it, by what had come: its client left,
@@ -14,7 +14,7 @@ const bytesPerToken = 3
 func (x *exchange) guess(err error, body []byte) error {
 	t := &x.tally
 	if err != nil && t.said > 0 && t.usage == (llm.Usage{}) {
-		t.charge(llm.Usage{Input: openai.PeekNeed(body).Prompt, Output: (t.said + bytesPerToken - 1) / bytesPerToken})
+		t.charge(llm.Usage{Input: openai.PromptTokens(body), Output: (t.said + bytesPerToken - 1) / bytesPerToken})
 	}
 	return err
 }

@@ -121,6 +121,44 @@ func TestAResponseThatNobodyWants(t *testing.T) {
 	}
 }
 
+// TestDrainWaitsForTheBackground: what is made there is made, or cut with a reason that its caller can read, and accounted for.
+func TestDrainWaitsForTheBackground(t *testing.T) {
+	stopping := &llm.Error{Kind: llm.KindUnavailable, Message: "The server is stopping."}
+	for _, tt := range []struct {
+		within time.Duration
+		cut    bool
+		then   string
+		usage  llm.Usage
+	}{
+		{5 * time.Minute, false, `"status":"completed"`, llm.Usage{Input: 5, Output: 2}},
+		{time.Second, true, `"status":"failed"`, llm.Usage{}},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			g, entries := over(t, Options{}, &catalog.Deployment{Name: "m", Chat: &thinker{}})
+			_, body := askResponses(t, g, http.MethodPost, "", inBackground)
+			ctx, cancel := context.WithTimeout(t.Context(), tt.within)
+			defer cancel()
+			if finished := g.Drain(ctx); finished == tt.cut {
+				t.Errorf("finished: %v", finished)
+			}
+			if tt.cut {
+				g.Cut(stopping)
+				if !g.Drain(t.Context()) {
+					t.Error("what is cut does not end")
+				}
+			}
+			if n := len(*entries); n != 2 || (*entries)[1].Usage != tt.usage || (*entries)[1].Operation != usage.Chat {
+				t.Errorf("%d entries: %+v", n, *entries)
+			}
+			_, body = askResponses(t, g, http.MethodGet, "/"+idIn(t, body), "")
+			if !strings.Contains(body, tt.then) || tt.cut && !strings.Contains(body, stopping.Message) {
+				t.Errorf("%s", body)
+			}
+			synctest.Wait()
+		})
+	}
+}
+
 // TestOneCallerDoesNotTakeAllJobs, and a job that ends makes room.
 func TestOneCallerDoesNotTakeAllJobs(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"runtime/debug"
@@ -25,12 +26,38 @@ func (g *Gateway) background(x *exchange, p *response, body []byte) error {
 		return x.refuse(err)
 	}
 	queued := openai.BareResponse(p.env, "queued", nil)
-	ctx, cancel := context.WithCancel(context.Background())
-	g.responses.start(&keptResponse{id: p.env.ID, owner: p.caller.ID(), object: queued, cancel: cancel, lost: openai.BareResponse(p.env, "failed", errLost)})
+	ctx, cut := context.WithCancelCause(context.Background())
+	cancel := func() { cut(nil) }
+	g.responses.start(&keptResponse{
+		id: p.env.ID, owner: p.caller.ID(), object: queued, cancel: cancel, cut: cut, lost: openai.BareResponse(p.env, "failed", errLost),
+	})
 	job := &responseJob{exchange: x.apart(), p: p, body: body, ctx: ctx, release: g.hold()}
 	x.operation, x.charge = usage.Other, charge{} // the job is what costs
-	go job.run(cancel)
+	g.responses.work.Go(func() { job.run(cancel) })
 	return openai.WriteResponse(x, queued, p.env, nil)
+}
+
+// Drain waits until all responses that are made in the background are made and accounted for, of this gateway and of those
+// before it, and says whether they were when the context ended.
+func (g *Gateway) Drain(ctx context.Context) bool {
+	done := make(chan struct{})
+	go func() { // ends with the last job, or with the process
+		defer close(done)
+		g.responses.work.Wait()
+	}()
+	select {
+	case <-done:
+		return true
+	case <-ctx.Done():
+		return false
+	}
+}
+
+// Cut ends them, with that error for whoever asks for them.
+func (g *Gateway) Cut(why *llm.Error) {
+	for _, cut := range g.responses.cuts() {
+		cut(why)
+	}
 }
 
 var errLost = &llm.Error{Kind: llm.KindUnavailable, Message: "The server that was making the response has ended before it was done: ask again."}
@@ -73,12 +100,15 @@ func (j *responseJob) run(cancel func()) {
 		j.p.call.tally = g.tally(j.exchange)
 	}
 	object, j.err = j.make()
+	if cut, ok := errors.AsType[*llm.Error](context.Cause(j.ctx)); ok && j.err != nil {
+		object, j.err = nil, cut
+	}
 	_ = j.guess(j.err, j.body)
 }
 
-// failed is the status of a job without a response.
+// failed is the status of a job without a response. One that its caller has ended is cancelled.
 func (j *responseJob) failed() string {
-	if j.ctx.Err() != nil {
+	if errors.Is(context.Cause(j.ctx), context.Canceled) {
 		return "cancelled"
 	}
 	return "failed"

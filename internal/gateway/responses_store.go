@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"container/list"
+	"context"
 	"crypto/aes"
 	"crypto/cipher"
 	"crypto/rand"
@@ -33,6 +34,8 @@ type responses struct {
 	order *list.List               // the oldest first
 	bytes int
 	jobs  map[string]int // that run, by caller
+
+	work sync.WaitGroup // their goroutines, until they are accounted for
 }
 
 type responseLimits struct {
@@ -54,8 +57,9 @@ type keptResponse struct {
 	// running says that it is being made: by this process if there is a cancel, which ends the job.
 	running bool
 	cancel  func()
-	ended   bool   // the job has, or is about to be told so
-	lost    []byte // the response if the job does not end, for other replicas
+	cut     context.CancelCauseFunc // ends it for a reason of the process's
+	ended   bool                    // the job has, or is about to be told so
+	lost    []byte                  // the response if the job does not end, for other replicas
 }
 
 // newResponses keeps nothing yet. The secret seals ids; nil is one that dies with the process.
@@ -219,6 +223,18 @@ func (s *responses) end(k keptResponse, object []byte) bool {
 	}
 	s.drop(k.id)
 	return won
+}
+
+// cuts end the jobs of this process, each with a reason.
+func (s *responses) cuts() (all []context.CancelCauseFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.kept {
+		if k := e.Value.(*keptResponse); k.running && k.cut != nil {
+			all = append(all, k.cut)
+		}
+	}
+	return all
 }
 
 // closed is a job of this process that ends now; nil when it has ended, or is none.

@@ -30,40 +30,66 @@ func withTimeouts(m llm.ChatModel, limits catalog.Timeouts) llm.ChatModel {
 // Chat implements llm.ChatModel.
 func (m timed) Chat(ctx context.Context, req *llm.ChatRequest) iter.Seq2[llm.Event, error] {
 	return func(yield func(llm.Event, error) bool) {
-		inner, cancel := context.WithCancelCause(ctx)
-		defer cancel(nil)
-		if d := m.limits.Total; d > 0 {
-			defer stopLater(d, cancel, "The answer took longer than %v, the deployment's total timeout.")()
+		t := &turn{outer: ctx, limits: m.limits, tally: m.tally, yield: yield}
+		t.inner, t.cancel = context.WithCancelCause(ctx)
+		defer t.end()
+		if t.limits.Total > 0 {
+			t.total = time.AfterFunc(t.limits.Total, t.tooLong)
 		}
-		limits := m.limits
 		if req.Whole {
 			// Nobody knows whether such an answer is on its way. One that comes in pieces all the same may not stop.
-			limits = catalog.Timeouts{FirstToken: limits.Whole, InterToken: limits.Whole}
+			t.limits.FirstToken, t.limits.InterToken = t.limits.Whole, t.limits.Whole
 		}
-		w := newSilence(limits.FirstToken, cancel, "The model said nothing for %v, the deployment's first-token timeout.")
-		defer func() { w.end() }()
-		w.begin()
-		spoken := false
+		t.silence = newSilence(t.limits.FirstToken, t.cancel, "The model said nothing for %v, the deployment's first-token timeout.")
+		t.silence.begin()
 		m.tally.ask()
-		for event, err := range m.model.Chat(inner, req) {
-			visible := isVisible(event)
-			w.pause(visible)
-			event = m.tally.see(event, visible, err)
-			if inner.Err() != nil && ctx.Err() == nil && !isFinish(event) {
-				yield(nil, context.Cause(inner))
-				return
-			}
-			if !yield(event, err) || err != nil {
-				return
-			}
-			if visible && !spoken {
-				spoken = true
-				w.end()
-				w = newSilence(limits.InterToken, cancel, "The model fell silent for %v, the deployment's inter-token timeout.")
-			}
-			w.begin()
-		}
+		m.model.Chat(t.inner, req)(t.take)
 	}
+}
+
+// turn is an answer that is bounded, as one value: a loop's own variables would each be allocated, for every answer.
+type turn struct {
+	outer, inner context.Context
+	cancel       context.CancelCauseFunc
+	limits       catalog.Timeouts
+	total        *time.Timer // nil without a bound
+	silence      *silence
+	spoken       bool
+	tally        *tally
+	yield        func(llm.Event, error) bool
+}
+
+// take is what the model yields to.
+func (t *turn) take(event llm.Event, err error) bool {
+	visible := isVisible(event)
+	t.silence.pause(visible)
+	event = t.tally.see(event, visible, err)
+	if t.inner.Err() != nil && t.outer.Err() == nil && !isFinish(event) {
+		t.yield(nil, context.Cause(t.inner))
+		return false
+	}
+	if !t.yield(event, err) || err != nil {
+		return false
+	}
+	if visible && !t.spoken {
+		t.spoken = true
+		t.silence.end()
+		t.silence = newSilence(t.limits.InterToken, t.cancel, "The model fell silent for %v, the deployment's inter-token timeout.")
+	}
+	t.silence.begin()
+	return true
+}
+
+func (t *turn) tooLong() {
+	t.cancel(tooLate("The answer took longer than %v, the deployment's total timeout.", t.limits.Total))
+}
+
+func (t *turn) end() {
+	t.silence.end()
+	if t.total != nil {
+		t.total.Stop()
+	}
+	t.cancel(nil)
 }
 
 // isVisible says whether an event is something that a client can see.
@@ -81,11 +107,6 @@ func isFinish(event llm.Event) bool {
 	return ok
 }
 
-// stopLater ends the context after a while, unless the returned function is called before.
-func stopLater(d time.Duration, cancel context.CancelCauseFunc, message string) (stop func() bool) {
-	return time.AfterFunc(d, func() { cancel(tooLate(message, d)) }).Stop
-}
-
 // tooLate is the error of a model that took longer than d.
 func tooLate(message string, d time.Duration) error {
 	return &llm.Error{Kind: llm.KindTimeout, Message: fmt.Sprintf(message, d)}
@@ -98,7 +119,7 @@ type silence struct {
 	limit  time.Duration
 	late   string // what is said then, with the limit
 	cancel context.CancelCauseFunc
-	timer  *time.Timer
+	timer  *time.Timer // made by the first begin
 
 	epoch time.Time     // what the times below count from
 	left  time.Duration // of the limit, while it is not the model's turn
@@ -118,8 +139,6 @@ func newSilence(limit time.Duration, cancel context.CancelCauseFunc, message str
 	}
 	s := &silence{limit: limit, late: message, left: limit, cancel: cancel, epoch: time.Now()}
 	s.until.Store(timerRests)
-	s.timer = time.AfterFunc(time.Hour, s.look)
-	s.timer.Stop() // until begin
 	return s
 }
 
@@ -129,7 +148,11 @@ func (s *silence) begin() {
 		return
 	}
 	until := int64(time.Since(s.epoch) + s.left)
-	if !s.until.CompareAndSwap(othersTurn, until) && s.until.CompareAndSwap(timerRests, until) {
+	switch {
+	case s.until.CompareAndSwap(othersTurn, until) || !s.until.CompareAndSwap(timerRests, until):
+	case s.timer == nil:
+		s.timer = time.AfterFunc(s.left, s.look)
+	default:
 		s.timer.Reset(s.left)
 	}
 }
@@ -176,6 +199,7 @@ func (s *silence) end() {
 	if s == nil {
 		return
 	}
-	s.until.Store(silenceOver)
-	s.timer.Stop()
+	if s.until.Store(silenceOver); s.timer != nil {
+		s.timer.Stop()
+	}
 }

@@ -13,7 +13,9 @@ func within[T any](ctx context.Context, total time.Duration, do func(ctx context
 	}
 	inner, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer stopLater(total, cancel, "The answer took longer than %v, the deployment's total timeout.")()
+	defer time.AfterFunc(total, func() {
+		cancel(tooLate("The answer took longer than %v, the deployment's total timeout.", total))
+	}).Stop()
 	if out, err = do(inner); err != nil && inner.Err() != nil && ctx.Err() == nil {
 		return out, context.Cause(inner)
 	}

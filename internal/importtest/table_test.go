@@ -33,6 +33,7 @@ func table() []row {
 		{floor: 1, pkg: "internal/models"},
 		{floor: 1, pkg: "internal/money"},
 		{floor: 1, pkg: "internal/secret"},
+		{floor: 1, pkg: "internal/h1"},
 		{floor: 1, pkg: "internal/sigv4", external: []string{awsSDK + "/aws"}},
 		{floor: 1, pkg: "internal/sse"},
 		{
@@ -48,7 +49,7 @@ func table() []row {
 		{floor: 2, pkg: "internal/auth", internal: []string{"kv", "secret"}, external: []string{"github.com/go-jose/go-jose/v4/..."}},
 		{
 			floor: 2, pkg: "internal/bedrock",
-			internal: []string{"jsonscan", "llm", "models", "secret", "sigv4", "sse"},
+			internal: []string{"h1", "jsonscan", "llm", "models", "secret", "sigv4", "sse"},
 			external: []string{
 				awsSDK + "/aws", awsSDK + "/config", awsSDK + "/credentials/...", awsSDK + "/service/sts/...",
 				"github.com/aws/smithy-go/logging", "golang.org/x/net/http/httpproxy",
@@ -73,7 +74,7 @@ func table() []row {
 		{floor: 1, pkg: "internal/redis/redistest", testOnly: true},
 		{floor: 4, pkg: "internal/catalog", internal: []string{"auth", "llm", "proxy", "usage"}},
 		{floor: 3, pkg: "internal/client", internal: []string{"llm", "openai", "sse", "usage"}},
-		{floor: 3, pkg: "internal/proxy", internal: []string{"balance", "jsonscan", "llm", "secret"}},
+		{floor: 3, pkg: "internal/proxy", internal: []string{"balance", "h1", "jsonscan", "llm", "secret"}},
 		{
 			floor: 3, pkg: "internal/onboard", internal: []string{"bedrock", "config", "iam", "models", "secret"},
 			external: []string{

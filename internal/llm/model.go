@@ -39,38 +39,62 @@ type Reply struct {
 // plain reply above an adapter, so that a plain reply cannot differ from a streamed one. Of several
 // choices the last one's Finish has the usage of all, whichever ended last.
 func Collect(seq iter.Seq2[Event, error]) ([]*Reply, error) {
-	var start Start
-	folds := []*fold{{}}
-	current := folds[0]
-	for event, err := range seq {
-		if err != nil {
-			return nil, err
-		}
-		switch e := event.(type) {
-		case Start:
-			start = e
-		case Choice:
-			for len(folds) <= e.Index {
-				folds = append(folds, &fold{})
-			}
-			current = folds[e.Index]
-		default:
-			current.add(event)
-		}
+	c := &collector{}
+	c.current = &c.first
+	seq(c.take)
+	if c.err != nil {
+		return nil, c.err
 	}
 	var usage Usage
-	replies := make([]*Reply, len(folds))
-	for i, f := range folds {
+	replies := make([]*Reply, 1+len(c.more))
+	for i := range replies {
+		f := c.at(i)
 		if !f.finished {
 			return nil, unfinished()
 		}
-		f.reply.Start = start
+		f.reply.Start = c.start
 		replies[i] = f.close()
 		usage = usage.Add(f.reply.Finish.Usage)
 		f.reply.Finish.Usage = Usage{}
 	}
 	replies[len(replies)-1].Finish.Usage = usage
 	return replies, nil
+}
+
+// collector is the loop of Collect as one value: a loop's own variables would each be allocated, for every answer.
+type collector struct {
+	start   Start
+	first   fold
+	more    []*fold // of the choices after the first
+	current *fold
+	err     error
+}
+
+func (c *collector) at(choice int) *fold {
+	if choice == 0 {
+		return &c.first
+	}
+	return c.more[choice-1]
+}
+
+// take is what the sequence yields to.
+func (c *collector) take(event Event, err error) bool {
+	if err != nil {
+		c.err = err
+		return false
+	}
+	switch e := event.(type) {
+	case Start:
+		c.start = e
+	case Choice:
+		for len(c.more) < e.Index {
+			c.more = append(c.more, &fold{})
+		}
+		c.current = c.at(e.Index)
+	default:
+		c.current.add(event)
+	}
+	return true
 }
 
 // unfinished is the error of a sequence that broke the contract.

@@ -65,15 +65,11 @@ func appendCompletionText(dst []byte, index int, text string) []byte {
 // WriteCompletionStream answers with a stream of text_completion pieces that ends with [DONE]. When it sends,
 // and what becomes of errors, is as WriteStream has it.
 func WriteCompletionStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
-	buf := getBuffer()
 	s := completionStream{w: w, env: &env, unfinished: max(1, env.Choices)}
-	s.out.Open(w, *buf)
+	s.out.Open(w)
 	s.out.Header = &s
 	s.head = appendCompletionHead(append(make([]byte, 0, 192), sse.Data...), &env)
-	defer func() {
-		*buf = s.out.Close()
-		putBuffer(buf)
-	}()
+	defer s.out.Close()
 	if env.Heartbeat > 0 {
 		s.out.Beat(env.Heartbeat, heartbeat, func() bool { return s.unfinished > 0 && s.started })
 	}

@@ -60,7 +60,7 @@ const (
 
 // PeekNeed is about what a body of any dialect needs. A body that is not what it should be needs what its bytes say.
 func PeekNeed(body []byte) Need {
-	n := Need{Prompt: promptTokens(body)}
+	n := Need{Prompt: PromptTokens(body)}
 	choices := int64(1)
 	s := jsonscan.New(body)
 	s.Object()
@@ -85,8 +85,11 @@ func PeekNeed(body []byte) Need {
 
 func tokensWithin(tokens int64) int { return int(min(max(tokens, 0), 1<<31)) }
 
-// promptTokens counts a body's bytes, but for the strings that are files.
-func promptTokens(body []byte) int {
+// PromptTokens is about what a body of any dialect has of tokens: it counts its bytes, but for the strings that are files.
+func PromptTokens(body []byte) int {
+	if !mayHoldFiles(body) {
+		return len(body) / bytesPerToken
+	}
 	text, files := len(body), 0
 	for rest := body; ; {
 		open := bytes.IndexByte(rest, '"')
@@ -112,4 +115,16 @@ func promptTokens(body []byte) int {
 		rest = rest[end+1:]
 	}
 	return text/bytesPerToken + files*fileTokens
+}
+
+// mayHoldFiles says whether there may be a string so long: it would fill one of the stretches, half as long as it, without a
+// quote.
+func mayHoldFiles(body []byte) bool {
+	const stretch = longestText / 2
+	for ; len(body) >= stretch; body = body[stretch:] {
+		if bytes.IndexByte(body[:stretch], '"') < 0 {
+			return true
+		}
+	}
+	return false
 }

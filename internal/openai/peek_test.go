@@ -45,3 +45,29 @@ func BenchmarkPeekResponses(b *testing.B) {
 		}
 	}
 }
+
+// TestPromptTokensOfFiles: a long string without a space counts as a file, wherever it stands, and nothing else does.
+func TestPromptTokensOfFiles(t *testing.T) {
+	for name, tt := range map[string]struct {
+		body string
+		want int
+	}{
+		"text":                         {`{"messages":[{"content":"` + strings.Repeat("word ", 3000) + `"}]}`, (25 + 15000 + 4) / bytesPerToken},
+		"a file":                       {`{"data":"` + strings.Repeat("QUJD", 3000) + `"}`, 11/bytesPerToken + fileTokens},
+		"a file after much text":       {`{"text":"` + strings.Repeat("word ", 3000) + `","data":"` + strings.Repeat("QUJD", 3000) + `"}`, (9+15000+10+2)/bytesPerToken + fileTokens},
+		"two":                          {`["` + strings.Repeat("QUJD", 3000) + `","` + strings.Repeat("QUJD", 3000) + `"]`, 7/bytesPerToken + 2*fileTokens},
+		"one that is just long enough": {`["` + strings.Repeat("x", longestText+1) + `"]`, 4/bytesPerToken + fileTokens},
+		"one that is not":              {`["` + strings.Repeat("x", longestText) + `"]`, (4 + longestText) / bytesPerToken},
+		"nothing":                      {"", 0},
+	} {
+		if got := PromptTokens([]byte(tt.body)); got != tt.want {
+			t.Errorf("%s: %d, want %d", name, got, tt.want)
+		}
+		for shift := range 64 { // wherever its stretches begin
+			body := strings.Repeat(" ", 67*shift) + tt.body
+			if got, most := PromptTokens([]byte(body)), tt.want+67*shift/bytesPerToken+1; got < tt.want || got > most {
+				t.Errorf("%s, %d bytes later: %d, want %d to %d", name, 67*shift, got, tt.want, most)
+			}
+		}
+	}
+}

@@ -18,7 +18,7 @@ func WriteNativeResponse(w http.ResponseWriter, seq iter.Seq2[llm.MessagesPiece,
 		return writeNativeObject(w, seq, env)
 	}
 	n := &nativeResponse{w: w, env: env}
-	n.out.Open(w, nil)
+	n.out.Open(w)
 	n.out.Header = n
 	defer n.out.Close()
 	n.out.Beat(env.Heartbeat, heartbeat, func() bool { return n.opened && !n.ended })

@@ -18,15 +18,11 @@ import (
 // response.failed, and the object has the status failed and what had been said. Paths of messages in
 // errors and reports are those of the request, as RenameResponses has them.
 func WriteResponsesStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env *ResponsesEnvelope) (final []byte, err error) {
-	buf := getBuffer()
 	s := &responsesStream{w: w, response: newResponse(env)}
-	s.out.Open(w, *buf)
+	s.out.Open(w)
 	s.out.Header = s
 	s.response.out = &s.out.Buf
-	defer func() {
-		*buf = s.out.Close()
-		putBuffer(buf)
-	}()
+	defer s.out.Close()
 	if env.Heartbeat > 0 {
 		s.out.Beat(env.Heartbeat, heartbeat, s.mayBeat)
 	}

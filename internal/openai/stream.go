@@ -27,12 +27,8 @@ import (
 // after [DONE]. When the client is gone it leaves the sequence, which releases the upstream, and
 // returns an error of KindCanceled.
 func WriteStream(w http.ResponseWriter, seq iter.Seq2[llm.Event, error], env Envelope) error {
-	buf := getBuffer()
-	s := newStream(w, &env, *buf)
-	defer func() {
-		*buf = s.out.Close()
-		putBuffer(buf)
-	}()
+	s := newStream(w, &env)
+	defer s.out.Close()
 	if env.Heartbeat > 0 {
 		s.out.Beat(env.Heartbeat, heartbeat, s.mayBeat)
 	}
@@ -66,9 +62,9 @@ type stream struct {
 	cost       string // decimal USD, or ""
 }
 
-func newStream(w http.ResponseWriter, env *Envelope, buf []byte) *stream {
+func newStream(w http.ResponseWriter, env *Envelope) *stream {
 	s := &stream{w: w, env: env}
-	s.out.Open(w, buf)
+	s.out.Open(w)
 	s.out.Header = s
 	s.head = appendHead(append(make([]byte, 0, 192), sse.Data...), "chat.completion.chunk", env)
 	s.tail = `},"finish_reason":null}]}` + sse.End

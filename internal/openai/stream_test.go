@@ -148,7 +148,11 @@ func TestAWriterThatCannotFlushStillWorks(t *testing.T) {
 func TestATextDeltaAllocatesNothing(t *testing.T) {
 	env := Envelope{ID: "1", Model: "demo", Created: time.Unix(1700000000, 0), IncludeUsage: true}
 	r := &recorder{header: http.Header{}, log: make([]string, 0, 1<<20)}
-	s := newStream(discard{r}, &env, make([]byte, 0, 4<<10))
+	s := newStream(discard{r}, &env)
+	if err := s.out.Take(); err != nil {
+		t.Fatal(err)
+	}
+	defer s.out.Give()
 	var delta, reasoning, pause llm.Event = &llm.TextDelta{Text: "some \"text\"\n"}, llm.ReasoningDelta{Text: "hm"}, llm.Pause{}
 	var args llm.Event = llm.ToolCallDelta{Args: `{"a":`}
 	if err := s.add(llm.ToolCallStart{ID: "a", Name: "f"}); err != nil {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"outcrop/internal/balance"
+	"outcrop/internal/h1"
 	"outcrop/internal/llm"
 	"outcrop/internal/secret"
 )
@@ -121,16 +122,16 @@ const connectTimeout = 10 * time.Second
 
 // NewTransport returns a transport for servers of the operator: as many idle connections as there may be
 // calls at once, and no compression, or a stream would come all at once.
-func NewTransport() *http.Transport { return NewTransportWithin(connectTimeout) }
+func NewTransport() *h1.Beside { return NewTransportWithin(connectTimeout) }
 
 // NewTransportWithin is NewTransport with that long for a connection; 0 is the usual.
-func NewTransportWithin(connect time.Duration) *http.Transport {
+func NewTransportWithin(connect time.Duration) *h1.Beside {
 	dialer := net.Dialer{Timeout: cmp.Or(connect, connectTimeout), KeepAlive: 30 * time.Second}
-	return &http.Transport{
+	return h1.NewBeside(&http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second,
 		MaxIdleConnsPerHost: 1024, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
 		MaxResponseHeaderBytes: maxHead,
-	}
+	})
 }
 
 // maxHead is how long the head of an answer may be, in bytes.

@@ -3,6 +3,7 @@ package sse
 import (
 	"errors"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -10,11 +11,19 @@ import (
 // FlushAt is how many bytes of frames a writer should hold back at most.
 const FlushAt = 32 << 10
 
+// buffers are those of streams that have nothing to say now, which most of ten thousand open ones have not: a stream
+// holds one only while it holds back frames.
+var buffers = sync.Pool{New: func() any { return new(make([]byte, 0, 4<<10)) }}
+
+// mostKept is how long a buffer may be that is kept for another stream, in bytes.
+const mostKept = 64 << 10
+
 // Out is a stream on its way to a client. Frames are appended to Buf and go out together with Flush. The
 // handler's goroutine does that between Take and Give; a heart, if there is one, writes a frame of its own
 // where there has long been none.
 type Out struct {
-	Buf  []byte
+	Buf  []byte // between Take and Give, and as long as frames are held back
+	lent *[]byte
 	Sent bool // something is written: the status is fixed
 	// Header is asked right before the first byte goes out; nil has nothing to say.
 	Header HeaderSetter
@@ -40,9 +49,29 @@ type heart struct {
 	closed bool
 }
 
-// Open makes o a stream that will be written to w, with buf for its frames.
-func (o *Out) Open(w http.ResponseWriter, buf []byte) {
-	o.Buf, o.w, o.flusher, o.turn.next = buf, w, http.NewResponseController(w), make(chan struct{}, 1)
+// Open makes o a stream that will be written to w.
+func (o *Out) Open(w http.ResponseWriter) {
+	o.w, o.flusher, o.turn.next = w, http.NewResponseController(w), make(chan struct{}, 1)
+}
+
+// begin has Buf ready for frames.
+func (o *Out) begin() {
+	if o.lent == nil {
+		o.lent = buffers.Get().(*[]byte)
+		o.Buf = *o.lent
+	}
+}
+
+// end leaves Buf to others if nothing is held back.
+func (o *Out) end() {
+	if len(o.Buf) > 0 || o.lent == nil {
+		return
+	}
+	if cap(o.Buf) <= mostKept {
+		*o.lent = o.Buf
+		buffers.Put(o.lent)
+	}
+	o.Buf, o.lent = nil, nil
 }
 
 // looks is how often the heart looks in the time that it waits for: to note the time of every write would
@@ -66,6 +95,8 @@ func (o *Out) Beat(every time.Duration, frame string, ready func() bool) {
 func (o *Out) beat() {
 	o.turn.take()
 	defer o.turn.give()
+	o.begin()
+	defer o.end()
 	h := &o.heart
 	if h.closed || h.gone != nil {
 		return
@@ -89,20 +120,25 @@ func (o *Out) beat() {
 // client is gone.
 func (o *Out) Take() error {
 	o.turn.take()
+	o.begin()
 	return o.heart.gone
 }
 
 // Give ends the handler's turn.
-func (o *Out) Give() { o.turn.give() }
+func (o *Out) Give() {
+	o.end()
+	o.turn.give()
+}
 
-// Close ends the heart and returns the buffer. The response is then no longer written to.
-func (o *Out) Close() []byte {
+// Close ends the heart. The response is then no longer written to.
+func (o *Out) Close() {
 	o.turn.take()
 	defer o.turn.give()
 	if o.heart.closed = true; o.heart.timer != nil {
 		o.heart.timer.Stop()
 	}
-	return o.Buf
+	o.Buf = o.Buf[:0]
+	o.end()
 }
 
 // Flush sends what is held; its error says that the client is gone.

@@ -15,7 +15,7 @@ func TestOut(t *testing.T) {
 	w := httptest.NewRecorder()
 	var o Out
 	asked := 0
-	o.Open(w, nil)
+	o.Open(w)
 	o.Header = setter(func(h http.Header) { asked++; h.Set("X-A", "b") })
 	if err := o.Flush(); err != nil || w.Flushed || o.Sent {
 		t.Errorf("nothing was sent: %v", err)
@@ -32,6 +32,47 @@ func TestOut(t *testing.T) {
 	}
 }
 
+// TestOutHoldsABufferOnlyWithFrames: a stream that waits has none, whoever has written last.
+func TestOutHoldsABufferOnlyWithFrames(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := httptest.NewRecorder()
+		var o Out
+		o.Open(w)
+		o.Beat(4*time.Second, ": beat\n\n", func() bool { return true })
+		for i, turn := range []struct {
+			frame string
+			flush bool
+			holds bool
+		}{{"", false, false}, {"data: a\n\n", false, true}, {"data: b\n\n", true, false}, {"", true, false}} {
+			if err := o.Take(); err != nil || cap(o.Buf) == 0 {
+				t.Fatalf("turn %d has no buffer: %v", i, err)
+			}
+			if o.Buf = append(o.Buf, turn.frame...); turn.flush {
+				_ = o.Flush()
+			}
+			o.Give()
+			if holds := holding(&o); holds != turn.holds {
+				t.Errorf("after turn %d: it holds a buffer: %t", i, holds)
+			}
+		}
+		<-time.After(time.Minute)
+		synctest.Wait()
+		if holding(&o) {
+			t.Error("the heart has left a buffer behind")
+		}
+		o.Close()
+		if got := w.Body.String(); !strings.HasPrefix(got, "data: a\n\ndata: b\n\n: beat\n\n") {
+			t.Errorf("got %q", got)
+		}
+	})
+}
+
+func holding(o *Out) bool {
+	o.turn.take()
+	defer o.turn.give()
+	return cap(o.Buf) > 0
+}
+
 type setter func(http.Header)
 
 func (s setter) SetHeader(h http.Header) { s(h) }
@@ -42,7 +83,7 @@ func TestOutBeats(t *testing.T) {
 		w := httptest.NewRecorder()
 		var o Out
 		ready := false
-		o.Open(w, nil)
+		o.Open(w)
 		o.Beat(4*time.Second, ": beat\n\n", func() bool { return ready })
 		<-time.After(10 * time.Second)
 		if err := o.Take(); err != nil || w.Body.Len() > 0 {
@@ -63,7 +104,7 @@ func TestOutBeats(t *testing.T) {
 func TestOutClientGone(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var o Out
-		o.Open(deaf{httptest.NewRecorder()}, nil)
+		o.Open(deaf{httptest.NewRecorder()})
 		o.Beat(4*time.Second, ": beat\n\n", func() bool { return true })
 		<-time.After(time.Minute)
 		if err := o.Take(); !errors.Is(err, http.ErrHandlerTimeout) {
