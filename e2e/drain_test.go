@@ -183,16 +183,18 @@ func TestASecondSignalEndsAtOnce(t *testing.T) {
 	if stdout.wait(t.Context(), serveReady, ended) == nil {
 		t.Fatalf("no address: %s", log)
 	}
-	for range 2 {
+	for n := range 2 {
 		if err := cmd.Process.Signal(syscall.SIGTERM); err != nil {
-			t.Fatal(err)
+			t.Fatalf("signal %d: %v; the log: %s", n+1, err, log)
 		}
-		log.wait(t.Context(), regexp.MustCompile("stopping"), ended)
+		if log.wait(t.Context(), regexp.MustCompile("stopping"), ended) == nil {
+			t.Fatalf("signal %d is not told of: %s", n+1, log)
+		}
 	}
 	select {
 	case <-ended:
 	case <-time.After(patience):
-		t.Fatal("it goes on after the second signal")
+		t.Fatalf("it goes on after the second signal; the log: %s", log)
 	}
 }
 

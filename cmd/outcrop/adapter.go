@@ -126,7 +126,7 @@ func serveAdapter(ctx context.Context, f adapterFlags, stdout, stderr io.Writer)
 	server := newServer(inFlight(metrics, handler), log)
 	server.IdleTimeout = cmp.Or(environment.KeepAlive, idleTimeout)
 	crowd.watch(server)
-	return service{server, listener, f.drain, ready, log}.run(ctx)
+	return service{server: server, listener: listener, drain: f.drain, ready: ready, log: log}.run(ctx)
 }
 
 // logEnvironment says at the start what of the environment is doubtful, or set in vain.

@@ -41,7 +41,7 @@ func newDraining(t *testing.T, d drain) *draining {
 	t.Cleanup(transport.CloseIdleConnections)
 	s := &draining{t, &http.Client{Transport: transport}, stop, make(chan error, 1), time.Now()}
 	go func() {
-		s.done <- service{newServer(handler, logger), listener, d, ready, logger}.run(ctx)
+		s.done <- service{newServer(handler, logger), listener, d, ready, logger, handler}.run(ctx)
 	}()
 	return s
 }
@@ -185,5 +185,25 @@ func TestDrainFlagsAreChecked(t *testing.T) {
 				t.Errorf("%s %s: exit status %d, %s", command, tt.flag, code, &stderr)
 			}
 		}
+	}
+}
+
+// TestWhatIsMadeInTheBackgroundIsWaitedFor as long as replies are, and then ends as they do.
+func TestWhatIsMadeInTheBackgroundIsWaitedFor(t *testing.T) {
+	for _, tt := range []struct{ timeout, ends time.Duration }{{time.Minute, 20 * time.Second}, {5 * time.Second, 5 * time.Second}} {
+		synctest.Test(t, func(t *testing.T) {
+			s := newDraining(t, drain{timeout: tt.timeout})
+			req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway/openai/v1/responses",
+				strings.NewReader(`{"model":"nova-lite","background":true,"input":"[[sandbox start=20s text=late]]"}`))
+			if err != nil {
+				t.Fatal(err)
+			}
+			if status, body, _, err := s.do(req); status != http.StatusOK || !strings.Contains(body, `"status":"queued"`) || err != nil {
+				t.Fatalf("%d %s %v", status, body, err)
+			}
+			s.stop()
+			s.began = time.Now()
+			s.ended(tt.ends)
+		})
 	}
 }

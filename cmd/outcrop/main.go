@@ -15,11 +15,24 @@ import (
 )
 
 func main() {
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	context.AfterFunc(ctx, stop) // a second signal ends the process at once
-	code := run(ctx, os.Args[1:], os.Stdin, os.Stdout, os.Stderr)
-	stop()
+	stderr := &lines{to: os.Stderr}
+	code := run(untilSignal(), os.Args[1:], os.Stdin, os.Stdout, stderr)
+	stderr.Flush()
 	os.Exit(code)
+}
+
+// untilSignal ends with the first signal. By then a second one ends the process at once, so that whoever is told of the first
+// can rely on it: with signal.NotifyContext that would come true some moments later.
+func untilSignal() context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
+	go func() {
+		<-signals
+		signal.Stop(signals)
+		cancel()
+	}()
+	return ctx
 }
 
 // run is the program without the process around it. The context ends with the first signal.

@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
 	"log/slog"
 	"slices"
 	"strings"
@@ -12,7 +13,15 @@ import (
 )
 
 // masked is a log without the ids of AWS accounts. Errors of AWS's SDK, roles and model ids have them in ARNs.
-type masked struct{ slog.Handler }
+type masked struct {
+	slog.Handler
+	to flusher // what warnings and errors are not left waiting in, or nil
+}
+
+func newMasked(h slog.Handler, to io.Writer) masked {
+	waiting, _ := to.(flusher)
+	return masked{h, waiting}
+}
 
 // Handle implements slog.Handler.
 func (m masked) Handle(ctx context.Context, r slog.Record) error {
@@ -29,7 +38,11 @@ func (m masked) Handle(ctx context.Context, r slog.Record) error {
 		})
 		r = clean
 	}
-	return m.Handler.Handle(ctx, r)
+	err := m.Handler.Handle(ctx, r)
+	if m.to != nil && r.Level >= slog.LevelWarn {
+		m.to.Flush()
+	}
+	return err
 }
 
 // WithAttrs implements slog.Handler.
@@ -38,11 +51,11 @@ func (m masked) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for i := range attrs {
 		attrs[i] = maskedAttr(attrs[i])
 	}
-	return masked{m.Handler.WithAttrs(attrs)}
+	return masked{m.Handler.WithAttrs(attrs), m.to}
 }
 
 // WithGroup implements slog.Handler.
-func (m masked) WithGroup(name string) slog.Handler { return masked{m.Handler.WithGroup(name)} }
+func (m masked) WithGroup(name string) slog.Handler { return masked{m.Handler.WithGroup(name), m.to} }
 
 // hasARN says whether a value's text may have an account's id. What is none of a text costs nothing.
 func hasARN(v slog.Value) bool {

@@ -101,6 +101,12 @@ func (l *live) count() {
 	l.metrics.Serve(all)
 }
 
+// Drain implements jobs: those of a configuration are those of all before it.
+func (l *live) Drain(ctx context.Context) bool { return l.current.Load().gateway.Drain(ctx) }
+
+// Cut implements jobs.
+func (l *live) Cut(why *llm.Error) { l.current.Load().gateway.Cut(why) }
+
 // ServeHTTP answers with the configuration of the moment.
 func (l *live) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g := l.current.Load()

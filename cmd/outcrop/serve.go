@@ -147,7 +147,7 @@ func serve(ctx context.Context, f serveFlags, stdout, stderr io.Writer) error {
 	server := newServer(l.handler(f), log)
 	server.IdleTimeout = f.idleTimeout()
 	l.crowd.watch(server)
-	return service{server, listener, f.drain, l.ready, log}.run(ctx)
+	return service{server, listener, f.drain, l.ready, log, l}.run(ctx)
 }
 
 func (f serveFlags) check() error {
@@ -171,9 +171,9 @@ func logTo(stderr io.Writer, f serveFlags, level slog.Level) (*slog.Logger, erro
 	options := &slog.HandlerOptions{Level: level}
 	switch {
 	case f.log == "json" || f.log == "" && !f.sandbox:
-		return slog.New(masked{slog.NewJSONHandler(stderr, options)}), nil
+		return slog.New(newMasked(slog.NewJSONHandler(stderr, options), stderr)), nil
 	case f.log == "text" || f.log == "":
-		return slog.New(masked{slog.NewTextHandler(stderr, options)}), nil
+		return slog.New(newMasked(slog.NewTextHandler(stderr, options), stderr)), nil
 	default:
 		return nil, fmt.Errorf("--log must be json or text, not %q", f.log)
 	}

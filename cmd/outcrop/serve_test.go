@@ -288,7 +288,7 @@ func TestStoppingTellsClientsThatTheirAnswerIsCut(t *testing.T) {
 		listener := memnet.Listen()
 		done := make(chan error, 1)
 		go func() {
-			done <- service{newServer(handler, logger), listener, drain{timeout: drainTimeout}, nil, logger}.run(ctx)
+			done <- service{newServer(handler, logger), listener, drain{timeout: drainTimeout}, nil, logger, nil}.run(ctx)
 		}()
 		client := &http.Client{Transport: &http.Transport{DialContext: listener.DialContext}}
 		req, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://gateway/openai/deployments/nova-lite/chat/completions",

@@ -25,7 +25,7 @@ func listen(ctx context.Context, address string) (net.Listener, error) {
 // newServer is a server of HTTP/1.1 that no client holds on to without a request.
 func newServer(handler http.Handler, log *slog.Logger) *http.Server {
 	return &http.Server{
-		Handler: framed(handler), ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
+		Handler: framed(corkedWriters(handler)), ConnContext: withCork, ReadHeaderTimeout: headerTimeout, IdleTimeout: idleTimeout, MaxHeaderBytes: maxHeader,
 		ErrorLog: slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}
 }
@@ -56,6 +56,15 @@ type service struct {
 	drain    drain
 	ready    *readiness // nil when nobody asks
 	log      *slog.Logger
+	jobs     jobs // nil when there are none
+}
+
+// jobs are what is made without a client who waits for it.
+type jobs interface {
+	// Drain waits until they have ended, and says whether they have when the context does.
+	Drain(ctx context.Context) bool
+	// Cut ends them.
+	Cut(why *llm.Error)
 }
 
 // run serves until the context ends, and then drains: requests that come within the delay are served as
@@ -66,7 +75,7 @@ func (s service) run(ctx context.Context) error {
 	s.server.BaseContext = func(net.Listener) context.Context { return requests }
 	s.server.Handler = s.ready.closing(s.server.Handler)
 	failed := make(chan error, 1)
-	go func() { failed <- s.server.Serve(s.listener) }()
+	go func() { failed <- s.server.Serve(corkListener{s.listener}) }()
 	select {
 	case err := <-failed:
 		return fmt.Errorf("the server stopped: %w", err)
@@ -80,27 +89,30 @@ func (s service) run(ctx context.Context) error {
 		return fmt.Errorf("the server stopped: %w", err)
 	case <-time.After(s.drain.delay):
 	}
-	if finished, err := shutdown(s.server, s.drain.timeout); finished || err != nil {
+	if finished, err := s.shutdown(s.drain.timeout); finished || err != nil {
 		return err
 	}
 	s.log.Warn("stopping: replies that still run are cut")
 	cut(errStopping)
-	if finished, err := shutdown(s.server, cutTimeout); finished || err != nil {
+	if s.jobs != nil {
+		s.jobs.Cut(errStopping)
+	}
+	if finished, err := s.shutdown(cutTimeout); finished || err != nil {
 		return err
 	}
 	return s.server.Close()
 }
 
-// shutdown waits for running requests and reports whether all have finished in time.
-func shutdown(server *http.Server, within time.Duration) (finished bool, err error) {
+// shutdown waits for running requests, and for what is made in the background, and reports whether all have finished in time.
+func (s service) shutdown(within time.Duration) (finished bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
-	err = server.Shutdown(ctx)
+	err = s.server.Shutdown(ctx)
 	if errors.Is(err, context.DeadlineExceeded) {
 		return false, nil
 	}
 	if err != nil {
 		return false, fmt.Errorf("stopping the server: %w", err)
 	}
-	return true, nil
+	return s.jobs == nil || s.jobs.Drain(ctx), nil
 }

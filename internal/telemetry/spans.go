@@ -37,9 +37,7 @@ type Spans struct {
 	options  SpansOptions
 	provider *sdk.TracerProvider
 	tracer   trace.Tracer
-	// deciding makes no spans: it has the environment's sampler.
-	deciding *sdk.TracerProvider
-	sampling trace.Tracer
+	sampler  sdk.Sampler // the environment's
 
 	sent, failed atomic.Uint64
 	mu           sync.Mutex // of complaints
@@ -66,8 +64,10 @@ func OpenSpans(ctx context.Context, o SpansOptions) (*Spans, error) {
 	s := &Spans{options: o}
 	s.provider = sdk.NewTracerProvider(sdk.WithBatcher(watchedExporter{exporter, s}), sdk.WithSampler(sdk.AlwaysSample()),
 		sdk.WithIDGenerator(givenIDs{}), sdk.WithResource(own))
-	s.deciding = sdk.NewTracerProvider(sdk.WithIDGenerator(givenIDs{}), sdk.WithResource(resource.Empty()))
-	s.tracer, s.sampling = s.provider.Tracer("outcrop"), s.deciding.Tracer("outcrop")
+	s.tracer = s.provider.Tracer("outcrop")
+	if s.sampler, err = samplerOf(os.Getenv); err != nil {
+		return nil, err
+	}
 	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { s.complain(0, err) }))
 	return s, nil
 }
@@ -78,8 +78,7 @@ func (s *Spans) Sample(id string) bool {
 	if err != nil {
 		return false
 	}
-	_, span := s.sampling.Start(context.WithValue(context.Background(), idsKey{}, ids{t, trace.SpanID{1}}), "")
-	return span.SpanContext().IsSampled()
+	return s.sampler.ShouldSample(sdk.SamplingParameters{ParentContext: context.Background(), TraceID: t}).Decision == sdk.RecordAndSample
 }
 
 // Close sends what waits, as long as the context lasts.
