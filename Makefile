@@ -2,6 +2,7 @@
 # make test    every test that needs nothing but Go
 # make check   test, and format, vet, lint, race, guards and a short fuzz of every target
 # make e2e     strangers' clients against the real binary (fetches their packages first)
+# make kills   two hundred kill -9 under load, and what the ledger has of it (make e2e does twenty)
 # make e2e-claude-code   the same with Claude Code, which is a download of its own (380 MB)
 # make e2e-aws  the real binary against AWS, with your account and a cap of 1 USD: docs/e2e-aws.md
 # make image   the container image for amd64 and arm64, with SBOMs, without Docker: bin/image
@@ -10,6 +11,7 @@
 # make e2e-k8s the chart on a real control plane with fake nodes, its pods in podman
 # make vuln    what Go's vulnerability database knows of the code that is called; loud where it cannot be asked
 # make faults  faults between the real binary and its upstreams, Redis, PostgreSQL and clients: the table of docs/reliability.md
+# make soak    mixed load for SOAK=10m (1h) while upstreams, credentials and configuration come and go: docs/reliability.md
 # make load    twice the capacity, a caller's flood, slow clients, large bodies: docs/reliability.md (OUTCROP_LOAD_TIME=20s)
 # make sbom    the binary's bill of materials, bin/outcrop.cdx.json (CycloneDX)
 # make licences   docs/licences.md, from the licences of all that is in the binary
@@ -21,6 +23,8 @@ SHELL       := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 
 GO       ?= go
+# The profile that releases are built with (docs/performance.md says what it brings); PGO=off builds in half the time.
+PGO      ?= $(CURDIR)/cmd/outcrop/release.pgo
 FUZZTIME ?= 4s
 # The two targets through which a stranger's whole request goes get longer.
 FUZZTIME_REQUEST ?= 30s
@@ -28,12 +32,12 @@ FUZZTIME_REQUEST ?= 30s
 # The lint's own dependencies stay out of the product's go.sum.
 LINT := $(GO) tool -modfile=tools/go.mod golangci-lint
 
-.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps e2e-claude-code e2e-aws bench load perf image image-check chart chart-check e2e-k8s vuln faults sbom licences benchmarks clean
+.PHONY: all build test check format vet lint race guards fuzz e2e e2e-deps kills soak e2e-claude-code e2e-aws bench load perf image image-check chart chart-check e2e-k8s vuln faults sbom licences benchmarks clean
 
 all: build
 
 build:
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags '-s -w' -o bin/outcrop ./cmd/outcrop
+	CGO_ENABLED=0 $(GO) build -trimpath -pgo=$(PGO) -ldflags '-s -w' -o bin/outcrop ./cmd/outcrop
 
 test:
 	$(GO) test ./...
@@ -92,6 +96,13 @@ e2e: build e2e-deps
 	OUTCROP_TEST_SERVERS=require $(GO) test -tags e2e -count=1 -v ./e2e/...
 	$(GO) test -tags e2e -count=1 -v -run '^TestLedgerOfAHundredThousand$$' ./cmd/outcrop
 
+soak: build
+	SOAK=$${SOAK:-10m} OUTCROP_TEST_SERVERS=require $(GO) test -tags faults -count=1 -v -timeout 2h -run '^TestSoak$$' ./e2e/faults
+
+# SEED=n repeats a run.
+kills: build
+	KILLS=$${KILLS:-200} $(GO) test -tags e2e -count=1 -v -timeout 15m -run '^TestKilledAgainAndAgain$$' ./e2e
+
 e2e-deps:
 	e2e/install
 
@@ -108,7 +119,7 @@ VERSION ?= 0.1.0
 
 # The image builder's dependencies stay out of the product's go.sum, too.
 image:
-	$(GO) run -C tools/image . -source "$(CURDIR)" -out "$(CURDIR)/bin/image" -version $(VERSION)
+	$(GO) run -C tools/image . -source "$(CURDIR)" -out "$(CURDIR)/bin/image" -version $(VERSION) -pgo "$(PGO)"
 
 # The builder's tests, and that the same sources give the same image.
 image-check:

@@ -10,16 +10,19 @@ import (
 const (
 	// heapRoom is how much may be allocated between two collections where little is in use: what lives of a gateway is
 	// small and does not change, and to look it through after each few hundred requests cost a fifth of their CPU
-	// (docs/performance.md). Where more is in use than that the heap may double, as ever.
+	// (docs/performance.md). Where more is in use than twice that, as of thousands of open streams, which say little and so leave
+	// little garbage, the heap may grow by half.
 	heapRoom = 64 << 20
-	// usualGCPercent is the runtime's own (https://go.dev/doc/gc-guide#GOGC), mostGCPercent where next to nothing is in use.
-	usualGCPercent, mostGCPercent = 100, 800
+	// usualGCPercent is the runtime's own (https://go.dev/doc/gc-guide#GOGC), mostGCPercent where next to nothing is in use,
+	// leastGCPercent where much is.
+	usualGCPercent, mostGCPercent, leastGCPercent = 100, 800, 50
 )
 
 // roomyHeap gives the heap room, until the context ends. GOGC goes first, and a limit of memory is kept all the same.
 // What starting up has left behind is given back to the system now.
 func roomyHeap(ctx context.Context) {
 	debug.FreeOSMemory()
+	unmapUnused()
 	if getenv("GOGC") == "" {
 		(&heapTuner{ctx: ctx, set: debug.SetGCPercent, percent: usualGCPercent}).watch()
 	}
@@ -66,5 +69,5 @@ func gcPercent(live uint64) int {
 	if live == 0 {
 		return mostGCPercent
 	}
-	return int(min(max(heapRoom*100/live, usualGCPercent), mostGCPercent))
+	return int(min(max(heapRoom*100/live, leastGCPercent), mostGCPercent))
 }

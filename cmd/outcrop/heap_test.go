@@ -9,7 +9,7 @@ import (
 )
 
 func TestGCPercent(t *testing.T) {
-	for live, want := range map[uint64]int{0: 800, 1 << 20: 800, 16 << 20: 400, 64 << 20: 100, 1 << 30: 100} {
+	for live, want := range map[uint64]int{0: 800, 1 << 20: 800, 16 << 20: 400, 64 << 20: 100, 128 << 20: 50, 1 << 30: 50} {
 		if got := gcPercent(live); got != want {
 			t.Errorf("%d bytes in use: %d %% instead of %d %%", live, got, want)
 		}
@@ -22,7 +22,7 @@ func TestHeapTunerLeavesSmallChangesAlone(t *testing.T) {
 	for _, live := range []uint64{16 << 20, 16<<20 + 1<<18, 15 << 20, 32 << 20, 1 << 30, 2 << 30} {
 		tuner.follow(live)
 	}
-	if want := []int{400, 200, 100}; !slices.Equal(set, want) {
+	if want := []int{400, 200, 50}; !slices.Equal(set, want) {
 		t.Errorf("set to %v instead of %v", set, want)
 	}
 }
@@ -45,7 +45,7 @@ func TestHeapTunerLooksAfterEachCollection(t *testing.T) {
 		t.Fatal("nobody looked")
 		return 0
 	}
-	if got := wait(); got < usualGCPercent {
+	if got := wait(); got < leastGCPercent {
 		t.Errorf("set to %d", got)
 	}
 	cancel()

@@ -28,6 +28,7 @@ import (
 // build is what the flags say.
 type build struct {
 	source, out, version, reference string
+	pgo                             string // a profile's file, or off
 	platforms                       []v1.Platform
 	created                         time.Time
 	revision                        string
@@ -38,6 +39,7 @@ func main() {
 	var platforms string
 	flag.StringVar(&b.source, "source", ".", "root of the module outcrop")
 	flag.StringVar(&b.out, "out", "bin/image", "folder for the layout, the archives and the SPDX documents; it is replaced")
+	flag.StringVar(&b.pgo, "pgo", "off", "profile for the compiler, or off")
 	flag.StringVar(&b.version, "version", "dev", "version of the image")
 	flag.StringVar(&b.reference, "reference", "localhost/outcrop", "repository that the archives name")
 	flag.StringVar(&platforms, "platforms", "linux/amd64,linux/arm64", "platforms, separated by commas")
@@ -138,7 +140,7 @@ func (b *build) compile(ctx context.Context, platform v1.Platform, out string) e
 	if err != nil {
 		return err
 	}
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs="+strconv.FormatBool(b.revision != ""), "-ldflags", "-s -w -buildid=", "-o", out, "./cmd/outcrop")
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-pgo="+b.pgo, "-buildvcs="+strconv.FormatBool(b.revision != ""), "-ldflags", "-s -w -buildid=", "-o", out, "./cmd/outcrop")
 	cmd.Dir = b.source
 	// What a machine or a shell prefers would give another image.
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0", "GOOS="+platform.OS, "GOARCH="+platform.Architecture, "GOFLAGS=", "GOEXPERIMENT=", "GOAMD64=v1", "GOARM64=v8.0", "GOFIPS140=off")
