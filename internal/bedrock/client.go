@@ -277,6 +277,11 @@ func (a *answer) readFrames(ctx context.Context, body io.Reader, read func(*answ
 	for {
 		fr, ok, err := frames.next()
 		if err == nil && !ok {
+			if ok, err = frames.more(); ok {
+				continue // what is there already goes on its way together
+			}
+		}
+		if err == nil && !ok {
 			if begun && !a.yield(llm.Pause{}, nil) {
 				return
 			}

@@ -57,6 +57,31 @@ type frameReader struct {
 	fast  bool // the last read was a long one, and filled the block to its end
 }
 
+// readNow reads what is at hand: 0 without an error says that a Read would wait, or may wait.
+func readNow(r io.Reader, p []byte) (int, error) {
+	now, ok := r.(interface{ ReadNow(p []byte) (int, error) }) // h1's
+	if !ok {
+		return 0, nil
+	}
+	return now.ReadNow(p)
+}
+
+// more reads what has come already, and says whether there was any.
+func (f *frameReader) more() (bool, error) {
+	if f.block == nil {
+		return false, nil
+	}
+	if err := f.makeRoom(); err != nil {
+		return false, err
+	}
+	n, err := readNow(f.r, f.block[f.end:])
+	f.read(n)
+	if n > 0 {
+		return true, nil
+	}
+	return false, f.ended(err)
+}
+
 // next returns the next frame that has arrived whole; ok is false when there is none at hand and
 // fill has to be called.
 func (f *frameReader) next() (fr frame, ok bool, err error) {
@@ -120,11 +145,21 @@ func (f *frameReader) fill() (err error) {
 	} else {
 		n, err = io.ReadAtLeast(f.r, f.block[f.end:], 1)
 	}
-	f.end += n
-	f.fast = f.end == len(f.block) && n >= blockLen/2 // what merely ends at the block's end is slow
+	f.read(n)
 	if n > 0 {
 		return nil
 	}
+	return f.ended(err)
+}
+
+// read takes note of so many bytes that were read into the block.
+func (f *frameReader) read(n int) {
+	f.end += n
+	f.fast = f.end == len(f.block) && n >= blockLen/2 // what merely ends at the block's end is slow
+}
+
+// ended is the error of a body that gives no more.
+func (f *frameReader) ended(err error) error {
 	if err == io.EOF && f.end > f.start { //nolint:errorlint // only a bare io.EOF is an end
 		return errCutInside
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"hash/crc32"
 	"io"
 	"os"
@@ -14,6 +15,9 @@ import (
 	"testing/iotest"
 
 	"github.com/aws/aws-sdk-go-v2/aws/protocol/eventstream"
+	"github.com/google/go-cmp/cmp"
+
+	"outcrop/internal/llm"
 )
 
 // encode writes frames with the SDK's encoder.
@@ -271,4 +275,61 @@ func withChecksums(stream []byte) []byte {
 	binary.BigEndian.PutUint32(b[8:], crc32.ChecksumIEEE(b[:8]))
 	binary.BigEndian.PutUint32(b[len(b)-4:], crc32.ChecksumIEEE(b[:len(b)-4]))
 	return b
+}
+
+// batches is a body of which so much comes at a time, in pieces: a Read gives one, and waits when the last of a batch was given.
+type batches struct {
+	come  [][][]byte
+	waits int
+}
+
+func (b *batches) ReadNow(p []byte) (int, error) {
+	if len(b.come[0]) == 0 {
+		if len(b.come) == 1 {
+			return 0, io.EOF // which comes along with the last
+		}
+		return 0, nil
+	}
+	piece := b.come[0][0]
+	n := copy(p, piece)
+	if b.come[0][0] = piece[n:]; n == len(piece) {
+		b.come[0] = b.come[0][1:]
+	}
+	return n, nil
+}
+
+func (b *batches) Read(p []byte) (int, error) {
+	if len(b.come[0]) == 0 && len(b.come) > 1 {
+		b.waits++
+		b.come = b.come[1:]
+	}
+	return b.ReadNow(p)
+}
+
+// TestWhatHasComeGoesOnTogether: a pause, for which a client is written to, comes only where the next frame has to be waited for.
+func TestWhatHasComeGoesOnTogether(t *testing.T) {
+	text := encode(t, eventMessage(eventDelta, `{"contentBlockIndex":0,"delta":{"text":"some words here"}}`))
+	last := encode(t, eventMessage(eventMessageStop, `{"stopReason":"end_turn"}`))
+	burst := bytes.Repeat(text, 50)
+	body := &batches{come: [][][]byte{
+		{encode(t, eventMessage(eventMessageStart, `{"role":"assistant"}`)), burst[:1000], burst[1000:1300], burst[1300:]},
+		{text[:20]}, // a frame that comes in two
+		{text[20:], text, last},
+	}}
+	var told []string
+	a := answer{req: &llm.ChatRequest{}, yield: func(event llm.Event, err error) bool {
+		kind := fmt.Sprintf("%T", event)
+		if err != nil {
+			kind = err.Error()
+		}
+		if len(told) == 0 || told[len(told)-1] != kind {
+			told = append(told, kind)
+		}
+		return true
+	}}
+	a.readFrames(t.Context(), body, (*answer).event)
+	want := []string{"llm.Start", "*llm.TextDelta", "llm.Pause", "*llm.TextDelta", "llm.Finish"}
+	if diff := cmp.Diff(want, told); diff != "" || body.waits != 2 {
+		t.Errorf("waited %d times: %s", body.waits, diff)
+	}
 }

@@ -47,6 +47,11 @@ func (r *nativeReader) frames(ctx context.Context, body io.Reader) {
 	for {
 		fr, ok, err := frames.next()
 		if err == nil && !ok {
+			if ok, err = frames.more(); ok {
+				continue // what is there already goes on its way together
+			}
+		}
+		if err == nil && !ok {
 			if r.begun && !r.yield(llm.MessagesPiece{}, nil) {
 				return
 			}

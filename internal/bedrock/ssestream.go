@@ -9,8 +9,7 @@ import (
 	"outcrop/internal/sse"
 )
 
-// pausing tells whoever reads events that nothing more is at hand, each time before it asks the
-// connection for more.
+// pausing tells whoever reads events that nothing more is at hand, each time before it waits for more.
 type pausing struct {
 	r     io.Reader
 	pause func() bool // false when the reader of the events has left
@@ -19,8 +18,13 @@ type pausing struct {
 var errLeft = errors.New("the reader of the events has left")
 
 func (p *pausing) Read(b []byte) (int, error) {
-	if p.pause != nil && !p.pause() {
-		return 0, errLeft
+	if p.pause != nil {
+		if n, err := readNow(p.r, b); n > 0 || err != nil {
+			return n, err
+		}
+		if !p.pause() {
+			return 0, errLeft
+		}
 	}
 	return p.r.Read(b)
 }

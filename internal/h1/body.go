@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// body is what follows a head. A Read returns what has come, and waits only when nothing has: an event is not kept back until
-// the next one has come as well. It may be closed while it is read.
+// body is what follows a head. A Read returns all that has come, as far as it has room, and waits only when nothing has: an
+// event is not kept back until the next one has come as well. It may be closed while it is read.
 type body struct {
 	ctx    context.Context
 	form   form
@@ -32,54 +32,64 @@ const (
 )
 
 // Read implements io.Reader.
-func (b *body) Read(p []byte) (int, error) {
+func (b *body) Read(p []byte) (int, error) { return b.read(p, true) }
+
+// ReadNow is a Read that never waits: 0 without an error says that nothing more is at hand. Of a connection without TLS it
+// knows only what came along with the head.
+func (b *body) ReadNow(p []byte) (int, error) { return b.read(p, false) }
+
+// read fills p with what is at hand, and waits for the first of it if it may.
+func (b *body) read(p []byte, wait bool) (n int, err error) {
 	b.mu.Lock()
 	c, ended := b.conn, b.ended
 	b.mu.Unlock()
-	if ended != nil || len(p) == 0 {
+	if ended != nil {
 		return 0, ended
 	}
-	for {
-		n, err := b.take(c, p)
-		if err != nil {
-			err = b.finish(err)
-		}
+	for n < len(p) {
+		content, raw, err := b.take(c, p[n:], wait && n == 0)
+		n += content
 		switch {
-		case n > 0:
-			return n, nil // and the error comes with the next
 		case err != nil:
-			return 0, err
+			if err = b.finish(err); n > 0 {
+				err = nil // it comes with the next
+			}
+			return n, err
+		case raw == 0 && (n > 0 || !wait):
+			return n, nil
 		}
 	}
+	return n, nil
 }
 
-// take reads once. io.EOF is the end of the body, whatever came before it.
-func (b *body) take(c *conn, p []byte) (int, error) {
+// take reads once, so many bytes with so many of content. io.EOF is the end of the body, whatever came before it.
+func (b *body) take(c *conn, p []byte, wait bool) (content, raw int, err error) {
 	if b.form == counted {
 		p = p[:min(int64(len(p)), b.left)]
 	}
-	n, err := c.some(p)
+	n, err := c.some(p, wait)
+	content = n
 	switch b.form {
 	case untilClosed:
-		return n, err
+		return n, n, err
 	case chunked:
 		var surplus bool
 		var refused error
-		if n, surplus, refused = b.chunks.decode(p[:n]); refused != nil {
+		if content, surplus, refused = b.chunks.decode(p[:n]); refused != nil {
 			if surplus {
 				b.unkeep()
 			}
-			return n, refused
+			return content, n, refused
 		}
 	default:
 		if b.left -= int64(n); b.left == 0 {
-			return n, io.EOF
+			return n, n, io.EOF
 		}
 	}
 	if errors.Is(err, io.EOF) {
 		err = io.ErrUnexpectedEOF
 	}
-	return n, err
+	return content, n, err
 }
 
 func (b *body) unkeep() {

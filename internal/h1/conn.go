@@ -15,6 +15,7 @@ import (
 type conn struct {
 	net.Conn           // TLS, or raw
 	raw       net.Conn // below it
+	ear       *ear     // between the two; nil without TLS
 	look      look
 	transport *Transport
 	to        place
@@ -152,14 +153,50 @@ func (c *conn) release() {
 	c.kept, c.start, c.end = nil, 0, 0
 }
 
-// some reads into p what has been read already, or else from the connection.
-func (c *conn) some(p []byte) (int, error) {
-	if c.kept == nil {
+// some reads into p what has been read already, or else from the connection; if it may not wait, what TLS has at hand.
+func (c *conn) some(p []byte, wait bool) (int, error) {
+	switch {
+	case c.kept != nil:
+		n := copy(p, (*c.kept)[c.start:c.end])
+		if c.start += n; c.start == c.end {
+			c.release()
+		}
+		return n, nil
+	case wait:
 		return c.Read(p)
+	case c.ear == nil:
+		return 0, nil
 	}
-	n := copy(p, (*c.kept)[c.start:c.end])
-	if c.start += n; c.start == c.end {
-		c.release()
+	c.ear.covered = true
+	n, err := c.Read(p)
+	c.ear.covered = false
+	if errors.Is(err, errCovered) {
+		err = nil
 	}
-	return n, nil
+	return n, err
 }
+
+// ear is what TLS reads from. While it is covered TLS gives only what it has read before: a server's records often come many
+// at once, and each Read gives one.
+type ear struct {
+	net.Conn
+	covered bool
+}
+
+// Read implements net.Conn.
+func (e *ear) Read(p []byte) (int, error) {
+	if e.covered {
+		return 0, errCovered
+	}
+	return e.Conn.Read(p)
+}
+
+// errCovered says that TLS would have to wait. crypto/tls goes on after an error that is temporary, in the midst of a record
+// too, as it does after a deadline.
+var errCovered error = coveredError{}
+
+type coveredError struct{}
+
+func (coveredError) Error() string   { return "h1: nothing more is at hand" }
+func (coveredError) Timeout() bool   { return true }
+func (coveredError) Temporary() bool { return true }

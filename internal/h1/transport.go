@@ -134,7 +134,8 @@ func (t *Transport) open(ctx context.Context, to place, within time.Duration) (*
 	if to.scheme != "https" {
 		return c, nil
 	}
-	if c.Conn, err = t.handshake(bounded, raw, to); err != nil {
+	c.ear = &ear{Conn: raw}
+	if c.Conn, err = t.handshake(bounded, c.ear, to); err != nil {
 		_ = raw.Close() // it was never used
 		return nil, ended(bounded, err)
 	}
