@@ -213,7 +213,7 @@ type waiting struct{}
 
 // Authenticate implements gateway.Authenticator.
 func (waiting) Authenticate(*http.Request) (auth.Caller, error) {
-	return auth.Caller{}, &llm.Error{Kind: llm.KindUnavailable, Message: "The server has no configuration yet. Try again later."}
+	return auth.Caller{}, &llm.Error{Kind: llm.KindServerUnavailable, Message: "The server has no configuration yet. Try again later."}
 }
 
 // serve puts a good configuration in the place of the one before.

@@ -311,7 +311,7 @@ func TestStoppingTellsClientsThatTheirAnswerIsCut(t *testing.T) {
 		if err := <-done; err != nil {
 			t.Error(err)
 		}
-		if !strings.Contains(log.String(), "kind=unavailable") || !strings.Contains(log.String(), "a second signal ends at once") {
+		if !strings.Contains(log.String(), "kind=server_unavailable") || !strings.Contains(log.String(), "a second signal ends at once") {
 			t.Errorf("the log reads %s", &log)
 		}
 	})

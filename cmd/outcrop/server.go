@@ -47,7 +47,7 @@ func framed(next http.Handler) http.Handler {
 const cutTimeout = 2 * time.Second
 
 // errStopping is what a client reads whose reply is cut because the server stops.
-var errStopping = &llm.Error{Kind: llm.KindUnavailable, Message: "The server is stopping and cut the answer short. Try again.", Err: errors.New("stopping")}
+var errStopping = &llm.Error{Kind: llm.KindServerUnavailable, Message: "The server is stopping and cut the answer short. Try again.", Err: errors.New("stopping")}
 
 // service is a server on its listener.
 type service struct {

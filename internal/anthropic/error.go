@@ -48,6 +48,8 @@ func classify(k llm.Kind) class {
 		llm.KindEndOfLife:   {http.StatusNotFound, "not_found_error"},
 		llm.KindNoMethod:    {http.StatusMethodNotAllowed, "invalid_request_error"},
 		llm.KindNotServed:   {http.StatusNotImplemented, "api_error"},
+		// The status is 503 for the same reason as above.
+		llm.KindServerUnavailable: {http.StatusServiceUnavailable, "overloaded_error"},
 	}
 	if int(k) < len(classes) {
 		return classes[k]

@@ -75,7 +75,7 @@ func statusOf(k llm.Kind) int {
 		return http.StatusTooManyRequests
 	case llm.KindUpstream:
 		return http.StatusBadGateway
-	case llm.KindUnavailable:
+	case llm.KindUnavailable, llm.KindServerUnavailable:
 		return http.StatusServiceUnavailable
 	case llm.KindTimeout:
 		return http.StatusGatewayTimeout

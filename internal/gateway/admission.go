@@ -134,7 +134,7 @@ func refusedByLimit(err error) error {
 		return e
 	}
 	return &llm.Error{
-		Kind: llm.KindUnavailable, Message: "The store of limits cannot be asked. Try again later.", RetryAfter: storeRetry, Err: err,
+		Kind: llm.KindServerUnavailable, Message: "The store of limits cannot be asked. Try again later.", RetryAfter: storeRetry, Err: err,
 	}
 }
 

@@ -278,7 +278,7 @@ func (p *place) giveUp() {
 
 // refusedByLoad is the error of a request for which there is no room.
 func refusedByLoad(c cause, after time.Duration) *llm.Error {
-	e := &llm.Error{Kind: llm.KindUnavailable, RetryAfter: min(max(after, time.Second), longestRetry), Err: errFull}
+	e := &llm.Error{Kind: llm.KindServerUnavailable, RetryAfter: min(max(after, time.Second), longestRetry), Err: errFull}
 	switch c {
 	case causeCaller:
 		e.Kind = llm.KindRateLimited

@@ -130,14 +130,14 @@ func TestAFullQueueTurnsAwayWhoHasMostInIt(t *testing.T) {
 		l := NewLoad(LoadOptions{Places: 1, Queue: 3, Wait: 2 * time.Second})
 		running := enterLater(t.Context(), &l.first, "flood", 0)
 		waiting := []*entering{enterLater(t.Context(), &l.first, "flood", 0), enterLater(t.Context(), &l.first, "flood", 0), enterLater(t.Context(), &l.first, "flood", 0)}
-		if e := enterLater(t.Context(), &l.first, "flood", 0).refused(t); e.Kind != llm.KindUnavailable || e.RetryAfter < time.Second {
+		if e := enterLater(t.Context(), &l.first, "flood", 0).refused(t); e.Kind != llm.KindServerUnavailable || e.RetryAfter < time.Second {
 			t.Errorf("the one too many: %v, after %v", e, e.RetryAfter)
 		}
 		other := enterLater(t.Context(), &l.first, "other", 0)
 		if waiting[2].waits() || !waiting[1].waits() || !other.waits() {
 			t.Fatal("the caller with most requests in the queue did not give way to one with none")
 		}
-		if e := waiting[2].refused(t); e.Kind != llm.KindUnavailable {
+		if e := waiting[2].refused(t); e.Kind != llm.KindServerUnavailable {
 			t.Errorf("the one that gave way: %v", e)
 		}
 		running.leave(t)

@@ -46,7 +46,7 @@ func (g *Gateway) handleUsage(x *exchange, r *http.Request) error {
 	report, err := g.ledger.Usage(r.Context(), q)
 	if err != nil {
 		return x.refuse(&llm.Error{
-			Kind: llm.KindUnavailable, Message: "The usage ledger cannot be read now: what is used is kept until it can be counted. The log says why.", Err: err,
+			Kind: llm.KindServerUnavailable, Message: "The usage ledger cannot be read now: what is used is kept until it can be counted. The log says why.", Err: err,
 		})
 	}
 	if params.Get("format") != "csv" {

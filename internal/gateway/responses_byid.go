@@ -72,7 +72,7 @@ type responseCall struct {
 func (g *Gateway) atOtherServer(x *exchange, r *http.Request, c responseCall) error {
 	kept, err := g.responses.openID(c.caller, c.id)
 	if err != nil {
-		if errors.Is(c.unless, errNotOwner) || llm.AsError(c.unless).Kind == llm.KindUnavailable {
+		if errors.Is(c.unless, errNotOwner) || llm.AsError(c.unless).Kind == llm.KindServerUnavailable {
 			err = c.unless
 		}
 		return x.refuse(err)

@@ -60,7 +60,7 @@ func (g *Gateway) Cut(why *llm.Error) {
 	}
 }
 
-var errLost = &llm.Error{Kind: llm.KindUnavailable, Message: "The server that was making the response has ended before it was done: ask again."}
+var errLost = &llm.Error{Kind: llm.KindServerUnavailable, Message: "The server that was making the response has ended before it was done: ask again."}
 
 // responseJob is a response that is made while nobody waits.
 type responseJob struct {

@@ -102,7 +102,7 @@ func (f *farResponses) get(ctx context.Context, id string) (*keptResponse, error
 
 // errSharedAway is what a client is told of a response that nobody can tell anything of now.
 var errSharedAway = &llm.Error{
-	Kind: llm.KindUnavailable, Param: "response_id", Message: "Nobody can tell now whether there is such a response, because what this server shares with others does not answer: try again later.",
+	Kind: llm.KindServerUnavailable, Param: "response_id", Message: "Nobody can tell now whether there is such a response, because what this server shares with others does not answer: try again later.",
 }
 
 // find is a response of any replica. That of a job whose replica has gone is lost.

@@ -181,7 +181,7 @@ func refusal(err error) *llm.Error {
 		case auth.Address:
 			kind = llm.KindForbidden
 		case auth.Unreachable:
-			kind = llm.KindUnavailable
+			kind = llm.KindServerUnavailable
 		default: // DIAL's 401
 		}
 	}

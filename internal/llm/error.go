@@ -10,32 +10,33 @@ type Kind uint8
 
 // The kinds. KindInternal, the zero value, is a fault of our own.
 const (
-	KindInternal        Kind = iota
-	KindInvalid              // the request is wrong; Param says where
-	KindContextLength        // the prompt is longer than the model takes
-	KindContentFilter        // the request was refused for its content
-	KindUnauthenticated      // no or an unknown credential
-	KindForbidden            // the caller may not do this
-	KindNotFound             // no such deployment
-	KindNoRoute              // no such route
-	KindTooLarge             // the body is larger than allowed
-	KindUnsupportedType      // the body is not JSON
-	KindRateLimited          // too much; RetryAfter says when
-	KindUpstream             // the upstream failed or broke off, or refuses our own credentials
-	KindUnavailable          // the upstream has no capacity now
-	KindTimeout              // the upstream took too long
-	KindCanceled             // the client went away
-	KindTruncation           // what may not be left out is longer than max_prompt_tokens
-	KindEndOfLife            // the upstream has ended the model
-	KindNoMethod             // the route is there for other methods only
-	KindNotServed            // a route of DIAL's that this server does not serve
+	KindInternal          Kind = iota
+	KindInvalid                // the request is wrong; Param says where
+	KindContextLength          // the prompt is longer than the model takes
+	KindContentFilter          // the request was refused for its content
+	KindUnauthenticated        // no or an unknown credential
+	KindForbidden              // the caller may not do this
+	KindNotFound               // no such deployment
+	KindNoRoute                // no such route
+	KindTooLarge               // the body is larger than allowed
+	KindUnsupportedType        // the body is not JSON
+	KindRateLimited            // too much; RetryAfter says when
+	KindUpstream               // the upstream failed or broke off, or refuses our own credentials
+	KindUnavailable            // the upstream has no capacity now
+	KindTimeout                // the upstream took too long
+	KindCanceled               // the client went away
+	KindTruncation             // what may not be left out is longer than max_prompt_tokens
+	KindEndOfLife              // the upstream has ended the model
+	KindNoMethod               // the route is there for other methods only
+	KindNotServed              // a route of DIAL's that this server does not serve
+	KindServerUnavailable      // this server cannot take it now: it is full or stopping, or what it counts or knows with does not answer
 )
 
 // String names the kind for logs.
 func (k Kind) String() string {
 	names := [...]string{
 		"internal", "invalid", "context_length", "content_filter", "unauthenticated", "forbidden", "not_found", "no_route",
-		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled", "truncation", "end_of_life", "no_method", "not_served",
+		"too_large", "unsupported_type", "rate_limited", "upstream", "unavailable", "timeout", "canceled", "truncation", "end_of_life", "no_method", "not_served", "server_unavailable",
 	}
 	if int(k) < len(names) {
 		return names[k]

@@ -25,25 +25,26 @@ type class struct {
 // classify is the one place that knows how failures look from outside.
 func classify(k llm.Kind) class {
 	classes := [...]class{
-		llm.KindInternal:        {http.StatusInternalServerError, "server_error", ""},
-		llm.KindInvalid:         {http.StatusBadRequest, "invalid_request_error", ""},
-		llm.KindContextLength:   {http.StatusBadRequest, "invalid_request_error", "context_length_exceeded"},
-		llm.KindContentFilter:   {http.StatusBadRequest, "invalid_request_error", "content_filter"},
-		llm.KindUnauthenticated: {http.StatusUnauthorized, "authentication_error", "invalid_api_key"},
-		llm.KindForbidden:       {http.StatusForbidden, "permission_error", ""},
-		llm.KindNotFound:        {http.StatusNotFound, "invalid_request_error", "model_not_found"},
-		llm.KindNoRoute:         {http.StatusNotFound, "invalid_request_error", "unknown_url"},
-		llm.KindTooLarge:        {http.StatusRequestEntityTooLarge, "invalid_request_error", "request_too_large"},
-		llm.KindUnsupportedType: {http.StatusUnsupportedMediaType, "invalid_request_error", "unsupported_media_type"},
-		llm.KindRateLimited:     {http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded"},
-		llm.KindUpstream:        {http.StatusBadGateway, "api_error", "upstream_error"},
-		llm.KindUnavailable:     {http.StatusServiceUnavailable, "api_error", "upstream_unavailable"},
-		llm.KindTimeout:         {http.StatusGatewayTimeout, "api_error", "upstream_timeout"},
-		llm.KindCanceled:        {StatusClientClosed, "api_error", "client_closed_request"},
-		llm.KindTruncation:      {http.StatusBadRequest, "invalid_request_error", "truncate_prompt_error"}, // DIAL's word
-		llm.KindEndOfLife:       {http.StatusNotFound, "invalid_request_error", "model_not_found"},
-		llm.KindNoMethod:        {http.StatusMethodNotAllowed, "invalid_request_error", "method_not_allowed"},
-		llm.KindNotServed:       {http.StatusNotImplemented, "invalid_request_error", "not_implemented"},
+		llm.KindInternal:          {http.StatusInternalServerError, "server_error", ""},
+		llm.KindInvalid:           {http.StatusBadRequest, "invalid_request_error", ""},
+		llm.KindContextLength:     {http.StatusBadRequest, "invalid_request_error", "context_length_exceeded"},
+		llm.KindContentFilter:     {http.StatusBadRequest, "invalid_request_error", "content_filter"},
+		llm.KindUnauthenticated:   {http.StatusUnauthorized, "authentication_error", "invalid_api_key"},
+		llm.KindForbidden:         {http.StatusForbidden, "permission_error", ""},
+		llm.KindNotFound:          {http.StatusNotFound, "invalid_request_error", "model_not_found"},
+		llm.KindNoRoute:           {http.StatusNotFound, "invalid_request_error", "unknown_url"},
+		llm.KindTooLarge:          {http.StatusRequestEntityTooLarge, "invalid_request_error", "request_too_large"},
+		llm.KindUnsupportedType:   {http.StatusUnsupportedMediaType, "invalid_request_error", "unsupported_media_type"},
+		llm.KindRateLimited:       {http.StatusTooManyRequests, "rate_limit_error", "rate_limit_exceeded"},
+		llm.KindUpstream:          {http.StatusBadGateway, "api_error", "upstream_error"},
+		llm.KindUnavailable:       {http.StatusServiceUnavailable, "api_error", "upstream_unavailable"},
+		llm.KindTimeout:           {http.StatusGatewayTimeout, "api_error", "upstream_timeout"},
+		llm.KindCanceled:          {StatusClientClosed, "api_error", "client_closed_request"},
+		llm.KindTruncation:        {http.StatusBadRequest, "invalid_request_error", "truncate_prompt_error"}, // DIAL's word
+		llm.KindEndOfLife:         {http.StatusNotFound, "invalid_request_error", "model_not_found"},
+		llm.KindNoMethod:          {http.StatusMethodNotAllowed, "invalid_request_error", "method_not_allowed"},
+		llm.KindNotServed:         {http.StatusNotImplemented, "invalid_request_error", "not_implemented"},
+		llm.KindServerUnavailable: {http.StatusServiceUnavailable, "server_error", "server_unavailable"},
 	}
 	if int(k) < len(classes) {
 		return classes[k]

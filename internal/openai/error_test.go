@@ -36,6 +36,7 @@ func TestEveryKindHasAStatus(t *testing.T) {
 		{404, "invalid_request_error", "model_not_found"},
 		{405, "invalid_request_error", "method_not_allowed"},
 		{501, "invalid_request_error", "not_implemented"},
+		{503, "server_error", "server_unavailable"},
 	}
 	kind := llm.Kind(0)
 	for ; kind.String() != "unknown"; kind++ {
