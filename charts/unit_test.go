@@ -91,6 +91,19 @@ func TestSelectors(t *testing.T) {
 	})
 }
 
+// TestLoad: what a pod may have in work is its memory's affair unless the values say it.
+func TestLoad(t *testing.T) {
+	for values, want := range map[string]string{
+		"{mode: adapter}": "",
+		"{mode: adapter, load: {maxRequests: 2000, bodyMemory: 268435456}}": "--max-requests=2000 --body-memory=268435456",
+	} {
+		args := fmt.Sprint(container(t, render(t, values))["args"])
+		if !strings.Contains(args, want) || want == "" && (strings.Contains(args, "--max-requests") || strings.Contains(args, "--body-memory")) {
+			t.Errorf("%s: arguments %s", values, args)
+		}
+	}
+}
+
 func TestDrain(t *testing.T) {
 	list := render(t, "{mode: adapter, drain: {delaySeconds: 7, timeoutSeconds: 600}, terminationGracePeriodSeconds: 700}")
 	deployment, c := one(list, "Deployment", "dial-outcrop"), container(t, list)

@@ -36,6 +36,8 @@
 {{- $args = concat $args (list (printf "--drain-delay=%ds" (int .Values.drain.delaySeconds)) (printf "--drain-timeout=%ds" (int .Values.drain.timeoutSeconds))) -}}
 {{- /* A pod whose configuration is bad lives, is not ready, and tells Prometheus; it serves once the configuration is good. */ -}}
 {{- with include "outcrop.configArgs" . | fromJsonArray -}}{{- $args = concat $args . (list "--wait-for-config") -}}{{- end -}}
+{{- with int64 .Values.load.maxRequests -}}{{- $args = append $args (printf "--max-requests=%d" .) -}}{{- end -}}
+{{- with int64 .Values.load.bodyMemory -}}{{- $args = append $args (printf "--body-memory=%d" .) -}}{{- end -}}
 {{- if .Values.data.enabled -}}{{- $args = append $args (printf "--data-dir=%s" .Values.data.mountPath) -}}{{- end -}}
 {{- with .Values.promptLog.path -}}{{- $args = append $args (printf "--prompt-log=%s" .) -}}{{- end -}}
 {{- toYaml $args -}}

@@ -25,6 +25,7 @@
 - containerSecurityContext.capabilities
 - containerSecurityContext.seccompProfile
 - livenessProbe
+- load
 - readinessProbe
 - startupProbe
 - drain
