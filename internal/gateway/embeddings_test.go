@@ -375,9 +375,9 @@ func TestEmbeddingsOfAnotherServer(t *testing.T) {
 	for path, body := range map[string]string{
 		"/openai/deployments/m/embeddings": `not even {"model":"JSON"}`, embedRoute: `{"input":7,"model":"m"}`,
 	} {
-		there := newThere(t, "whole", false)
+		there := newThere(t, `{"whole":1}`, false)
 		w := post(t.Context(), t, gatewayOf(t, &catalog.Deployment{Name: "m", Remotes: [catalog.Interfaces]*proxy.Remote{catalog.Embeddings: there.Remote}}, nil), path, body)
-		if w.Code != http.StatusOK || w.Body.String() != "whole" || there.got != body {
+		if w.Code != http.StatusOK || w.Body.String() != `{"whole":1}` || there.got != body {
 			t.Errorf("%s: %d %s, it got %q", path, w.Code, w.Body, there.got)
 		}
 	}

@@ -175,7 +175,10 @@ func (f *forwarding) refused(g *Gateway, a asked, answer *proxy.Answer, body []b
 	}
 	why, rest, err := refusalOf(answer)
 	if err != nil {
-		return true, f.breakOff(err, false)
+		if err = f.breakOff(err, false); f.left == nil {
+			err = f.unanswered(g, a, err, body)
+		}
+		return true, err
 	}
 	if next := g.instead(f.exchange, a, f.to.served, f.to.api, why); next != nil {
 		return true, g.again(f.exchange, a, next, body)

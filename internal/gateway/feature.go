@@ -82,7 +82,11 @@ func (g *Gateway) feature(x *exchange, r *http.Request, f feature) error {
 		return x.refuse(featureError(err))
 	}
 	to := &forwarding{exchange: x, to: &step{served: f.served, beside: true}, client: r.Context(), bill: &bill{}}
-	return to.relay(answer)
+	begun, err := to.relay(answer)
+	if err == nil || begun || to.left != nil {
+		return err
+	}
+	return x.refuse(err)
 }
 
 // readFeature is the body of such a request, which is the other server's to check. A GET has none.

@@ -64,7 +64,11 @@ func (g *Gateway) forwardAs(x *exchange, r *http.Request, to *step, body []byte,
 	if done, err := f.refused(g, a, answer, body); done {
 		return err
 	}
-	return f.relay(answer)
+	begun, err := f.relay(answer)
+	if err == nil || begun || f.left != nil {
+		return err
+	}
+	return f.unanswered(g, a, err, body)
 }
 
 // forwarding is an exchange in which another server answers.
@@ -116,14 +120,13 @@ func (f *forwarding) lifetime() (ctx context.Context, release func()) {
 	}
 }
 
-// relay writes an answer as it comes: each piece is flushed at once.
-func (f *forwarding) relay(a *proxy.Answer) error {
+// relay writes an answer as it comes: each piece is flushed at once. It says whether the client has got any of it.
+func (f *forwarding) relay(a *proxy.Answer) (begun bool, err error) {
 	f.stream = f.stream || a.Stream
-	begun := false
 	for piece, err := range a.Pieces() {
 		if err != nil {
 			f.settle(&piece)
-			return f.breakOff(err, begun)
+			return begun, f.breakOff(err, begun)
 		}
 		data := piece.Bytes
 		if piece.Last {
@@ -132,7 +135,7 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 			data = piece.With(f.bill.statistics(piece.Told, a.Stream))
 		}
 		if data, err = f.names.rename(data, a, piece.Last); err != nil {
-			return f.breakOff(err, begun)
+			return begun, f.breakOff(err, begun)
 		}
 		if !begun {
 			f.head(a, len(data), piece.Last)
@@ -142,11 +145,11 @@ func (f *forwarding) relay(a *proxy.Answer) error {
 			break
 		}
 		if piece.Failed && f.left == nil {
-			return errAnswered
+			return begun, errAnswered
 		}
 	}
 	f.broken = f.left != nil && f.client.Err() == nil // it is there, and reads no more
-	return f.left
+	return begun, f.left
 }
 
 // errAnswered is for the books: the client has read the error itself.
@@ -172,18 +175,25 @@ func isOurs(name string) bool {
 	return name == headerUpstreamID || name == headerUpstreamAttempts || name == headerCost || name == headerFallback
 }
 
-// breakOff ends an answer that did. Of one that has not begun the client is told.
+// breakOff ends an answer that did. Of one that has not begun the client can still be told.
 func (f *forwarding) breakOff(err error, begun bool) error {
 	switch {
 	case f.client.Err() != nil:
-		return gone(f.client)
+		f.left = gone(f.client)
+		return f.left
 	case f.left != nil:
 		err = f.left
 	case !begun:
-		return f.refuse(err)
+		return err
 	}
 	f.broken = true
 	return err
+}
+
+// unanswered ends a request whose answer broke off, or is none, before the client has got any of it.
+func (f *forwarding) unanswered(g *Gateway, a asked, err error, body []byte) error {
+	f.tally.fail(err)
+	return f.failed(g, a, err, body)
 }
 
 // write passes data on, unless the client has left.

@@ -56,10 +56,12 @@ func TestRequestsForOtherServers(t *testing.T) {
 		cut                    bool
 		want                   string
 	}{
-		{"the path names it", "/openai/deployments/there/chat/completions", `not even {"model":"JSON"}`, "whole", false, "200 whole"},
-		{"the body names it", "/openai/v1/chat/completions", `{"messages":7,"model":"there","x":1}`, "whole", false, "200 whole"},
+		{"the path names it", "/openai/deployments/there/chat/completions", `not even {"model":"JSON"}`, `{"whole":1}`, false, "200 whole"},
+		{"the body names it", "/openai/v1/chat/completions", `{"messages":7,"model":"there","x":1}`, `{"whole":1}`, false, "200 whole"},
 		{"nothing came", "/openai/v1/chat/completions", `{"model":"there"}`, "", true, "502 Failed to connect"},
-		{"it broke off", "/openai/v1/chat/completions", `{"model":"there"}`, "half", true, "cut"},
+		{"it broke off", "/openai/v1/chat/completions", `{"model":"there"}`, "data: half\n\n", true, "cut"},
+		{"half a document came", "/openai/v1/chat/completions", `{"model":"there"}`, `{"choices":[`, true, "502 broke off"},
+		{"a page came", "/openai/v1/chat/completions", `{"model":"there"}`, "<!doctype html><p>Sign in", false, "502 no JSON"},
 		{"an unknown name", "/openai/v1/chat/completions", `{"model":"nowhere"}`, "", false, "404 no deployment"},
 		{"a body that names none", "/openai/v1/chat/completions", `{"messages":[{"role":"user","content":"x"}]}`, "", false, "400 model must name"},
 		{"a role that may not", "/openai/deployments/closed/chat/completions", `{}`, "", false, "403 Forbidden"},

@@ -1,6 +1,7 @@
 package proxy_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -38,13 +39,14 @@ func TestAStreamThatEndsWithAnError(t *testing.T) {
 func TestAKeptConnectionThatIsClosed(t *testing.T) {
 	for _, twice := range []bool{true, false} {
 		var calls atomic.Int32
-		server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			if r.Header["Idempotency-Key"] != nil {
 				t.Error("a key is sent")
 			}
 			if calls.Add(1) == 2 {
 				panic(http.ErrAbortHandler) // closes the connection without an answer
 			}
+			_, _ = io.WriteString(w, "{}")
 		}))
 		remote, err := proxy.New(proxy.Options{URL: server.URL, Transport: proxy.NewTransport()})
 		if err != nil {

@@ -1,6 +1,10 @@
 package proxy
 
 import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"mime"
@@ -36,6 +40,7 @@ type Answer struct {
 	Via llm.Via
 
 	document bool // it is one JSON document, of which something is to be read
+	strange  bool // it should be one or a stream, and does not say that it is
 	wire     Wire
 	id       string    // of the request
 	body     io.Reader // as it is without an encoding
@@ -92,6 +97,7 @@ func newAnswer(resp *http.Response, wire Wire) *Answer {
 	}
 	if media := mediaType(resp.Header.Get("Content-Type")); readable && resp.StatusCode == http.StatusOK && wire != Opaque {
 		a.Stream, a.document = media == "text/event-stream", media == "application/json"
+		a.strange = !a.Stream && !a.document
 	}
 	return a
 }
@@ -131,7 +137,9 @@ func (a *Answer) Pieces() iter.Seq2[Piece, error] {
 		case a.Stream:
 			a.events(*buffer, yield)
 		case a.document:
-			a.whole(*buffer, yield)
+			a.whole(*buffer, 0, yield)
+		case a.strange:
+			a.sniff(*buffer, yield)
 		default:
 			a.pipe(*buffer, yield)
 		}
@@ -168,9 +176,55 @@ func (a *Answer) pipe(buffer []byte, yield func(Piece, error) bool) {
 // maxDocument is the longest document that is read whole, in bytes. A longer one passes as it comes.
 const maxDocument = 64 << 20
 
-// whole reads a document to its end, and passes it on then.
-func (a *Answer) whole(buffer []byte, yield func(Piece, error) bool) {
-	doc := buffer[:0]
+// errNoAnswer is for the log.
+var errNoAnswer = errors.New("a status of 200, and neither JSON nor a stream of events")
+
+// noAnswer is the error of what cannot be an answer, such as a page of HTML: it would count as a success.
+func (a *Answer) noAnswer(yield func(Piece, error) bool) {
+	yield(Piece{}, &llm.Error{
+		Kind: llm.KindUpstream, Message: "The deployment's server answered with something that is no JSON.",
+		Err: fmt.Errorf("%w (Content-Type %.60q)", errNoAnswer, a.Header.Get("Content-Type")),
+	})
+}
+
+// sniff passes on an answer that is what it does not say: servers forget a Content-Type.
+func (a *Answer) sniff(buffer []byte, yield func(Piece, error) bool) {
+	for n := 0; ; {
+		read, err := a.clock.read(a.body, buffer[n:])
+		n += read
+		text := bytes.TrimLeft(buffer[:n], " \t\r\n")
+		switch {
+		case len(text) > 0 && (text[0] == '{' || text[0] == '['):
+			a.whole(buffer, n, yield)
+			return
+		case len(text) >= len("data:") && isEvent(text):
+			if yield(Piece{Bytes: buffer[:n]}, nil) {
+				a.pipe(buffer, yield)
+			}
+			return
+		case err == io.EOF || err == nil && (len(text) >= len("data:") || n == len(buffer)): //nolint:errorlint // as above
+			a.noAnswer(yield)
+			return
+		case err != nil:
+			yield(Piece{}, a.broken(err))
+			return
+		}
+	}
+}
+
+// isEvent says whether a text begins as a stream of events does.
+func isEvent(text []byte) bool {
+	for _, field := range []string{":", "data", "event", "id:", "retry"} {
+		if bytes.HasPrefix(text, []byte(field)) {
+			return true
+		}
+	}
+	return false
+}
+
+// whole reads a document to its end, and passes it on then; so many bytes of it are in the buffer.
+func (a *Answer) whole(buffer []byte, n int, yield func(Piece, error) bool) {
+	doc := buffer[:n]
 	for {
 		n, err := a.clock.read(a.body, doc[len(doc):cap(doc)])
 		doc = doc[:len(doc)+n]
@@ -178,6 +232,10 @@ func (a *Answer) whole(buffer []byte, yield func(Piece, error) bool) {
 		case err == io.EOF: //nolint:errorlint // as above
 			var f facts
 			object := f.read(doc, a.wire)
+			if !object && !json.Valid(doc) {
+				a.noAnswer(yield)
+				return
+			}
 			last := f.last(doc)
 			if object && (a.wire == Chats || a.wire == Messages) {
 				last.form = document

@@ -84,7 +84,6 @@ func TestUsageOfEveryDialect(t *testing.T) {
 		{"no usage", proxy.Chats, false, `{"usage":null,"model":7}`, nil, ""},
 		{"a usage within the text", proxy.Chats, false, `{"choices":[{"usage":{"prompt_tokens":7}}]}`, nil, ""},
 		{"no object", proxy.Chats, false, `[{"usage":{"prompt_tokens":7}}]`, nil, ""},
-		{"no JSON", proxy.Chats, false, `{"usage":{"prompt_tokens":7}`, nil, ""},
 		{"vectors", proxy.Embeddings, false, `{"usage":{"prompt_tokens":7,"total_tokens":7}}`, &llm.Usage{Input: 7}, ""},
 		{"a message", proxy.Messages, false, `{"model":"c","usage":{"input_tokens":10,"output_tokens":8,"cache_read_input_tokens":2,"cache_creation_input_tokens":3,"cache_creation":{"ephemeral_1h_input_tokens":1}}}`, &llm.Usage{Input: 10, Output: 8, CacheRead: 2, CacheWrite: 3, CacheWrite1h: 1}, "c"},
 		{"a response", proxy.Responses, false, `{"model":"g","usage":{"input_tokens":10,"output_tokens":8,"input_tokens_details":{"cached_tokens":4},"output_tokens_details":{"reasoning_tokens":2}}}`, &llm.Usage{Input: 6, Output: 8, CacheRead: 4, Reasoning: 2}, "g"},
@@ -352,4 +351,46 @@ func FuzzScan(f *testing.F) {
 			t.Fatalf("%v: %q became %q", o.err, body, o.text())
 		}
 	})
+}
+
+// TestWhatIsNoAnswer: a status of 200 makes no success of a page of HTML, of nothing, or of half a document; a Content-Type that
+// was forgotten makes no failure of an answer.
+func TestWhatIsNoAnswer(t *testing.T) {
+	chat, events := `{"choices":[]}`, "data: {}\n\ndata: [DONE]\n\n"
+	for _, tt := range []struct {
+		name, media, body string
+		wire              proxy.Wire
+		refused           bool
+	}{
+		{"half a document", "application/json", `{"usage":{"prompt_tokens":7}`, proxy.Chats, true},
+		{"text that says it is JSON", "application/json", "upstream connect error", proxy.Embeddings, true},
+		{"an empty document", "application/json", "", proxy.Messages, true},
+		{"a page", "text/html; charset=utf-8", "<!doctype html><title>Sign in</title>", proxy.Chats, true},
+		{"nothing", "", "", proxy.Responses, true},
+		{"spaces", "text/plain", strings.Repeat(" \n", 40<<10), proxy.Chats, true},
+		{"a word", "text/plain", "ok", proxy.Chats, true},
+		{"a document of no type", "", "\n " + chat, proxy.Chats, false},
+		{"a long document of another type", "text/plain", `{"choices":["` + strings.Repeat("a", 100<<10) + `"]}`, proxy.Chats, false},
+		{"events of another type", "text/plain", events, proxy.Chats, false},
+		{"events that begin with a comment", "application/octet-stream", ": hello\n\n" + events, proxy.Messages, false},
+		{"a page that nobody reads", "text/html", "<p>", proxy.Opaque, false},
+	} {
+		for _, body := range []io.Reader{strings.NewReader(tt.body), iotest.OneByteReader(strings.NewReader(tt.body))} {
+			header := http.Header{}
+			if tt.media != "" {
+				header.Set("Content-Type", tt.media)
+			}
+			o := read(t, says(header, body), tt.wire, "")
+			if !tt.refused {
+				if o.err != nil || o.text() != tt.body {
+					t.Errorf("%s: %v: %.80s", tt.name, o.err, o.text())
+				}
+				continue
+			}
+			e := llm.AsError(o.err)
+			if o.err == nil || e.Kind != llm.KindUpstream || o.text() != "" || len(tt.body) > 1 && strings.Contains(o.err.Error(), tt.body) {
+				t.Errorf("%s: %v, %q", tt.name, o.err, o.text())
+			}
+		}
+	}
 }

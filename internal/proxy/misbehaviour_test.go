@@ -84,7 +84,10 @@ func TestHintsBeforeAnAnswer(t *testing.T) {
 // TestDefaultHeadersStandBehindAll: the client's go before them, and the gateway's cannot be among them.
 func TestDefaultHeadersStandBehindAll(t *testing.T) {
 	var got http.Header
-	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.Header }))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		got = r.Header
+		_, _ = io.WriteString(w, "{}")
+	}))
 	defer server.Close()
 	o := proxy.Options{URL: server.URL, DefaultHeaders: http.Header{"X-A": {"default"}, "X-B": {"default"}, "Authorization": {"Basic of-the-operator"}}}
 	for _, forward := range []bool{false, true} {

@@ -36,9 +36,10 @@ func TestOnlyDIALsEditsChangeABody(t *testing.T) {
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var got string
-			server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				body, _ := io.ReadAll(r.Body)
 				got = string(body)
+				_, _ = io.WriteString(w, "{}")
 			}))
 			defer server.Close()
 			if err := forward(t, proxy.Options{URL: server.URL, Defaults: []byte(tt.defaults), OverrideName: tt.override}, httptest.NewRecorder(), tt.body); err != nil {
@@ -147,14 +148,14 @@ func TestAStreamIsNotHeldBack(t *testing.T) {
 
 func TestWhatGoesWrong(t *testing.T) {
 	cut := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		_, _ = io.WriteString(w, "half")
+		_, _ = io.WriteString(w, "data: half\n\n")
 		_ = http.NewResponseController(w).Flush()
 		panic(http.ErrAbortHandler)
 	}))
 	defer cut.Close()
 	w := httptest.NewRecorder()
 	err := forward(t, proxy.Options{URL: cut.URL}, w, "{}")
-	if e := llm.AsError(err); e.Kind != llm.KindUpstream || w.Body.String() != "half" {
+	if e := llm.AsError(err); e.Kind != llm.KindUpstream || w.Body.String() != "data: half\n\n" {
 		t.Errorf("cut: %v, %s", err, w.Body)
 	}
 	err = forward(t, proxy.Options{URL: "http://127.0.0.1:1"}, httptest.NewRecorder(), "{}")
