@@ -29,7 +29,7 @@ func (k kind) streams() bool {
 // forwarded says whether another server answers.
 func (k kind) forwarded() bool { return k == remote || k == remoteStream }
 
-// passed is what a client sees of an answer that is none, where another server's go through as they are.
+// passed is what a client sees of an answer that is none and is passed on all the same. No row of the table has it.
 const passed = "200 and what the server said"
 
 // outcome is what comes of a fault, in words of which there are few.
