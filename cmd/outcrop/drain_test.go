@@ -1,11 +1,14 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"io"
 	"log/slog"
 	"net/http"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -204,6 +207,67 @@ func TestWhatIsMadeInTheBackgroundIsWaitedFor(t *testing.T) {
 			s.stop()
 			s.began = time.Now()
 			s.ended(tt.ends)
+		})
+	}
+}
+
+// TestWebSocketsAreWaitedFor, and cut when their time is over, as a stream is.
+func TestWebSocketsAreWaitedFor(t *testing.T) {
+	for _, tt := range []struct {
+		name         string
+		leaves, ends time.Duration // after the signal
+	}{
+		{"it ends by itself", 10 * time.Second, 10 * time.Second},
+		{"it does not", time.Hour, time.Minute},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				echo := memnet.Serve(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+					conn, buffered, err := http.NewResponseController(w).Hijack()
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					defer conn.Close()
+					_, _ = io.WriteString(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+					_, _ = io.Copy(conn, buffered)
+				}))
+				front := &httputil.ReverseProxy{Transport: echo, Rewrite: func(p *httputil.ProxyRequest) {
+					p.Out.URL = &url.URL{Scheme: "http", Host: "echo"}
+					p.Out.Header["Connection"], p.Out.Header["Upgrade"] = []string{"Upgrade"}, []string{"websocket"}
+				}}
+				ctx, stop := context.WithCancel(t.Context())
+				listener, log, done := memnet.Listen(), slog.New(slog.DiscardHandler), make(chan error, 1)
+				go func() {
+					done <- service{server: newServer(front, log), listener: listener, drain: drain{timeout: time.Minute}, log: log}.run(ctx)
+				}()
+				conn, err := listener.DialContext(t.Context(), "tcp", "gateway:80")
+				if err != nil {
+					t.Fatal(err)
+				}
+				_, _ = io.WriteString(conn, "GET / HTTP/1.1\r\nHost: gateway\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+				lines := bufio.NewReader(conn)
+				for line := ""; line != "\r\n"; {
+					if line, err = lines.ReadString('\n'); err != nil {
+						t.Fatal(err)
+					}
+				}
+				stop()
+				began := time.Now()
+				time.AfterFunc(tt.leaves, func() { _ = conn.Close() })
+				time.Sleep(5 * time.Second)
+				_, _ = io.WriteString(conn, "still there?\n")
+				if said, err := lines.ReadString('\n'); said != "still there?\n" {
+					t.Errorf("%q, %v while the server drains", said, err)
+				}
+				if err := <-done; err != nil {
+					t.Error(err)
+				}
+				if took := time.Since(began); took < tt.ends || took > tt.ends+3*time.Second {
+					t.Errorf("it ended after %v, not %v", took, tt.ends)
+				}
+				_ = conn.Close()
+			})
 		})
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync"
 	"time"
 
 	"outcrop/internal/llm"
@@ -70,10 +71,11 @@ type jobs interface {
 // run serves until the context ends, and then drains: requests that come within the delay are served as
 // ever, those that are under way then may finish within the timeout, and what still runs is cut, with an error.
 func (s service) run(ctx context.Context) error {
-	requests, cut := context.WithCancelCause(context.WithoutCancel(ctx))
+	base, cut := context.WithCancelCause(context.WithoutCancel(ctx))
 	defer cut(nil)
-	s.server.BaseContext = func(net.Listener) context.Context { return requests }
-	s.server.Handler = s.ready.closing(s.server.Handler)
+	s.server.BaseContext = func(net.Listener) context.Context { return base }
+	var running requests
+	s.server.Handler = running.counted(s.ready.closing(s.server.Handler))
 	failed := make(chan error, 1)
 	go func() { failed <- s.server.Serve(corkListener{s.listener}) }()
 	select {
@@ -89,7 +91,7 @@ func (s service) run(ctx context.Context) error {
 		return fmt.Errorf("the server stopped: %w", err)
 	case <-time.After(s.drain.delay):
 	}
-	if finished, err := s.shutdown(s.drain.timeout); finished || err != nil {
+	if finished, err := s.shutdown(s.drain.timeout, &running); finished || err != nil {
 		return err
 	}
 	s.log.Warn("stopping: replies that still run are cut")
@@ -97,14 +99,14 @@ func (s service) run(ctx context.Context) error {
 	if s.jobs != nil {
 		s.jobs.Cut(errStopping)
 	}
-	if finished, err := s.shutdown(cutTimeout); finished || err != nil {
+	if finished, err := s.shutdown(cutTimeout, &running); finished || err != nil {
 		return err
 	}
 	return s.server.Close()
 }
 
 // shutdown waits for running requests, and for what is made in the background, and reports whether all have finished in time.
-func (s service) shutdown(within time.Duration) (finished bool, err error) {
+func (s service) shutdown(within time.Duration, running *requests) (finished bool, err error) {
 	ctx, cancel := context.WithTimeout(context.Background(), within)
 	defer cancel()
 	err = s.server.Shutdown(ctx)
@@ -114,5 +116,32 @@ func (s service) shutdown(within time.Duration) (finished bool, err error) {
 	if err != nil {
 		return false, fmt.Errorf("stopping the server: %w", err)
 	}
-	return s.jobs == nil || s.jobs.Drain(ctx), nil
+	return running.wait(ctx) && (s.jobs == nil || s.jobs.Drain(ctx)), nil
+}
+
+// requests are those whose handlers run: http.Server.Shutdown does not wait for a WebSocket's, whose connection is not its own
+// any more.
+type requests struct{ sync.WaitGroup }
+
+func (r *requests) counted(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
+		r.Add(1)
+		defer r.Done()
+		next.ServeHTTP(w, request)
+	})
+}
+
+// wait waits until none runs, and says whether that was before the context ended. No new one may come.
+func (r *requests) wait(ctx context.Context) bool {
+	none := make(chan struct{})
+	go func() { // ends with the last of them, or with the process
+		r.Wait()
+		close(none)
+	}()
+	select {
+	case <-none:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
