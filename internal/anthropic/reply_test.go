@@ -178,7 +178,7 @@ func TestStatus(t *testing.T) {
 		llm.KindTimeout: "504 timeout_error", llm.KindCanceled: "499 api_error", llm.KindTruncation: "400 invalid_request_error",
 		llm.KindEndOfLife: "404 not_found_error", llm.KindNoMethod: "405 invalid_request_error", llm.KindNotServed: "501 api_error",
 		llm.KindServerUnavailable: "503 overloaded_error",
-		99: "500 api_error",
+		99:                        "500 api_error",
 	}
 	for kind, text := range want {
 		w := httptest.NewRecorder()
