@@ -123,7 +123,7 @@ const oidcConfig = `{
 }`
 
 // serveTokens starts outcrop with the provider's JWTs for two clients, and its opaque tokens.
-func serveTokens(t *testing.T, issuer string) *server {
+func serveTokens(t *testing.T, issuer string, env ...string) *server {
 	t.Helper()
 	dir := t.TempDir()
 	settings := fmt.Sprintf(`{
@@ -143,7 +143,7 @@ func serveTokens(t *testing.T, issuer string) *server {
 			t.Fatal(err)
 		}
 	}
-	return start(t, configReady, nil, "serve", "--sandbox", "--settings", filepath.Join(dir, "aidial.settings.json"), "--listen", "127.0.0.1:0")
+	return start(t, configReady, env, "serve", "--sandbox", "--settings", filepath.Join(dir, "aidial.settings.json"), "--listen", "127.0.0.1:0")
 }
 
 // asked is the status and the body of a GET with a token.

@@ -327,7 +327,7 @@ func newClients(ctx context.Context, inSandbox bool, catalogue *models.Catalogue
 		return func(bedrock.Settings) (*bedrock.Client, error) {
 			return bedrock.New(bedrock.Options{
 				Region: "us-east-1", Endpoint: url, Transport: transport, Catalogue: catalogue,
-				Credentials: credentials.NewStaticCredentialsProvider("sandbox", "sandbox", ""),
+				Credentials: credentials.NewStaticCredentialsProvider("sandbox", sandboxSecret, ""),
 			})
 		}, stop, nil
 	}
@@ -344,9 +344,12 @@ func newClients(ctx context.Context, inSandbox bool, catalogue *models.Catalogue
 // sandboxPace is the time between two tokens of the built-in sandbox: fast for a model, and still seen to stream.
 const sandboxPace = 5 * time.Millisecond
 
+// sandboxSecret is the built-in sandbox's and its only client's, no secret to anybody, but long enough for an HMAC in FIPS mode.
+const sandboxSecret = "sandbox-in-this-process"
+
 // startSandbox serves a sandbox on a port of the loopback that nobody else knows.
 func startSandbox(ctx context.Context, log *slog.Logger) (url string, stop func(), err error) {
-	handler, err := sandbox.New(sandbox.Options{Pace: sandboxPace})
+	handler, err := sandbox.New(sandbox.Options{Pace: sandboxPace, Credentials: []sandbox.Credential{{AccessKeyID: "sandbox", SecretAccessKey: sandboxSecret}}})
 	if err != nil {
 		return "", nil, err
 	}

@@ -3,6 +3,7 @@ package gateway
 import (
 	"crypto/aes"
 	"crypto/cipher"
+	"crypto/fips140"
 	"crypto/pbkdf2"
 	"crypto/sha256"
 	"encoding/hex"
@@ -16,6 +17,7 @@ const (
 	bucketIV         = "19f3e789d6758a809b1499afd0e9ca8f"
 	bucketIterations = 3000
 	bucketKeyLength  = 32
+	bucketSalt       = 16 // bytes that FIPS 140-3 wants at least (SP 800-132)
 	// base58 is Bitcoin's alphabet.
 	base58 = "123456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 )
@@ -28,6 +30,9 @@ type Buckets struct {
 
 // NewBuckets takes DIAL's encryption.secret and encryption.key.
 func NewBuckets(secret, key string) (*Buckets, error) {
+	if fips140.Enforced() && len(key) < bucketSalt {
+		return nil, fmt.Errorf("encryption.key: it has %d bytes, and GODEBUG=fips140=only wants at least %d: another key gives every bucket another name", len(key), bucketSalt)
+	}
 	derived, err := pbkdf2.Key(sha256.New, secret, []byte(key), bucketIterations, bucketKeyLength)
 	if err != nil {
 		return nil, fmt.Errorf("the key of buckets: %w", err)
@@ -42,7 +47,11 @@ func NewBuckets(secret, key string) (*Buckets, error) {
 
 // usualBuckets are those of a server that is told no secret: names that last, and that whoever has this program
 // can read. They hide nothing, and open nothing either: who may see what does not depend on them.
-func usualBuckets() (*Buckets, error) { return NewBuckets("outcrop", "outcrop") }
+func usualBuckets() (b *Buckets, err error) {
+	// Nothing is kept secret with them, so FIPS mode need not mind how short the salt is.
+	fips140.WithoutEnforcement(func() { b, err = NewBuckets("outcrop", "outcrop") })
+	return b, err
+}
 
 // Name is that of a place, "Users/<user>/" or "Keys/<project>/".
 func (b *Buckets) Name(place string) string {

@@ -2,6 +2,7 @@ package redis
 
 import (
 	"context"
+	"crypto/fips140"
 	"crypto/sha1" // Redis names scripts so
 	"encoding/hex"
 
@@ -12,8 +13,12 @@ import (
 type script struct{ text, hash string }
 
 func newScript(text string) script {
-	sum := sha1.Sum([]byte(text))
-	return script{text, hex.EncodeToString(sum[:])}
+	s := script{text: text}
+	fips140.WithoutEnforcement(func() { // it is a name, and protects nothing
+		sum := sha1.Sum([]byte(text))
+		s.hash = hex.EncodeToString(sum[:])
+	})
+	return s
 }
 
 // script runs a script: by its hash, and by its text where the server does not know it yet.
