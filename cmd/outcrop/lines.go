@@ -7,7 +7,8 @@ import (
 )
 
 // lines writes what it is given some moments later, many lines at once: under load a write for each line of the log costs as
-// much as signing a request. What must not be lost is followed by Flush. Errors of the writer are kept for the next Write.
+// much as signing a request. What must not be lost is followed by Flush. An error of the writer comes with
+// the next Write.
 type lines struct {
 	to io.Writer
 
@@ -26,10 +27,6 @@ const (
 func (l *lines) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.err; err != nil {
-		l.err = nil
-		return 0, err
-	}
 	l.waiting = append(l.waiting, p...)
 	switch {
 	case len(l.waiting) >= linesRoom:
@@ -38,7 +35,9 @@ func (l *lines) Write(p []byte) (int, error) {
 		l.armed = true
 		time.AfterFunc(linesWait, l.late)
 	}
-	return len(p), nil
+	err := l.err
+	l.err = nil
+	return len(p), err // of an earlier line: this one waits
 }
 
 func (l *lines) late() {

@@ -79,7 +79,7 @@ func TestLinesAreWrittenTogether(t *testing.T) {
 	})
 }
 
-// TestLinesTellOfErrors: what could not be written is an error of the next write.
+// TestLinesTellOfErrors: what could not be written is an error of the next write, whose line is not lost with it.
 func TestLinesTellOfErrors(t *testing.T) {
 	full := errors.New("no space left on device")
 	to := &tally{err: full}
@@ -97,7 +97,7 @@ func TestLinesTellOfErrors(t *testing.T) {
 	if _, err := l.Write([]byte("three\n")); err != nil {
 		t.Errorf("%v", err)
 	}
-	if l.Flush(); to.String() != "three\n" {
+	if l.Flush(); to.String() != "two\nthree\n" {
 		t.Errorf("%q", to)
 	}
 }
