@@ -109,10 +109,15 @@ func descriptors() int {
 	return int(min(limit.Max, 1<<20))
 }
 
-// scale is the fourth table: the same events per second on few and on many streams, with a large configuration.
+// scale is the fourth table: the same events per second on few and on many streams, with a large configuration; and what that
+// costs who only passes bytes on.
 func scale(r *rig, report *report, o options) error {
 	const events, perSecond = 20, 3000
 	serve, err := r.serve("outcrop serve, large", way{large: true})
+	if err != nil {
+		return err
+	}
+	proxy, err := r.proxy(false)
 	if err != nil {
 		return err
 	}
@@ -124,14 +129,16 @@ func scale(r *rig, report *report, o options) error {
 		}
 		w := *works()[2]
 		w.conns, w.words, w.least = streams, events, o.least
-		if _, err := closedLoop(serve, &w, 0); err != nil { // connections exist, pools are filled
-			return err
+		var took [2]measured
+		for i, c := range []*candidate{serve, proxy} {
+			if _, err := closedLoop(c, &w, 0); err != nil { // connections exist, pools are filled
+				return err
+			}
+			if took[i], err = once(c, &w); err != nil {
+				return err
+			}
 		}
-		m, err := once(serve, &w)
-		if err != nil {
-			return err
-		}
-		report.scale(streams, m)
+		report.scale(streams, took)
 	}
 	_, err = r.ask(r.mock1, http.MethodPut, "/pace/"+modelPaced, encoded(pace{deltas, 10 * time.Millisecond}))
 	return err

@@ -12,7 +12,7 @@ import (
 // report is the tables, as Markdown.
 type report struct {
 	costs, details, latencies, memories, scales, rest strings.Builder
-	firstScale                                        time.Duration
+	firstScale                                        [2]measured
 }
 
 // micros is a time in microseconds.
@@ -87,12 +87,17 @@ func (r *report) memory(c *candidate, idle, live int64, streams, must, reach int
 		met(each, float64(must), float64(reach)), goal(must), goal(reach))
 }
 
-func (r *report) scale(streams int, m measured) {
+// scale has what outcrop and the proxy took.
+func (r *report) scale(streams int, took [2]measured) {
 	if r.scales.Len() == 0 {
-		r.scales.WriteString("| streams at once | CPU per stream of 20 deltas, µs | / that of 10 |\n|--:|--:|--:|\n")
-		r.firstScale = m.cpu
+		r.scales.WriteString("| streams at once | outcrop serve: CPU per stream of 20 deltas, µs | / that of 10 | ReverseProxy, µs | / that of 10 | outcrop / ReverseProxy |\n|--:|--:|--:|--:|--:|--:|\n")
+		r.firstScale = took
 	}
-	fmt.Fprintf(&r.scales, "| %d | %s | %.2f |\n", streams, micros(float64(m.cpu)), float64(m.cpu)/float64(r.firstScale))
+	fmt.Fprintf(&r.scales, "| %d |", streams)
+	for i, m := range took {
+		fmt.Fprintf(&r.scales, " %s | %.2f |", micros(float64(m.cpu)), float64(m.cpu)/float64(r.firstScale[i].cpu))
+	}
+	fmt.Fprintf(&r.scales, " %.2f |\n", float64(took[0].cpu)/float64(took[1].cpu))
 }
 
 func (r *report) redis(local, shared []measured) {
