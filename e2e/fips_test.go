@@ -71,4 +71,21 @@ func TestFIPS(t *testing.T) {
 			t.Errorf("%d %s", r.code, r.stderr)
 		}
 	})
+	t.Run("a secret of AWS that is too short", func(t *testing.T) {
+		short := append([]string{}, env...)
+		for i, variable := range short {
+			if strings.HasPrefix(variable, "AWS_SECRET_ACCESS_KEY=") {
+				short[i] = "AWS_SECRET_ACCESS_KEY=short"
+			}
+		}
+		s := start(t, configReady, short, "serve", "--config", config, "--listen", "127.0.0.1:0")
+		r := send(t, http.MethodPost, s.url+chats, strings.NewReader(hello), "Api-Key", "a-key-of-tests")
+		if r.status != http.StatusBadGateway || !strings.Contains(r.body, "no AWS credentials") {
+			t.Errorf("%d %s", r.status, r.body)
+		}
+		s.stop(t)
+		if log := s.log.String(); !strings.Contains(log, "the secret access key has 5 bytes") {
+			t.Errorf("the log: %s", log)
+		}
+	})
 }

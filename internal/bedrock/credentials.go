@@ -2,7 +2,9 @@ package bedrock
 
 import (
 	"context"
+	"crypto/fips140"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"net"
 	"sync/atomic"
@@ -156,11 +158,18 @@ func (w *wallet) retrieve(ctx context.Context) (*held, error) {
 		w.failed()
 		return nil, &credentialError{err: errors.New("the source gave none"), client: textNoCredentials}
 	}
+	if fips140.Enforced() && len(c.SecretAccessKey) < fipsSecret {
+		w.failed()
+		return nil, &credentialError{err: fmt.Errorf("the secret access key has %d bytes, and GODEBUG=fips140=only wants at least %d to sign with", len(c.SecretAccessKey), fipsSecret), client: textNoCredentials}
+	}
 	h := hold(c)
 	w.current.Store(h)
 	w.failing.Store(false)
 	return h, nil
 }
+
+// fipsSecret is how long a secret must be there, in bytes: crypto/hmac panics at keys under 112 bits, of which "AWS4" is a part.
+const fipsSecret = 10
 
 // credentialError is a failure to get credentials. Its text is for the log.
 type credentialError struct {
