@@ -272,6 +272,7 @@ func TestStatusesOfKinds(t *testing.T) {
 		llm.KindRateLimited: http.StatusTooManyRequests, llm.KindUpstream: http.StatusBadGateway, llm.KindInvalid: http.StatusBadRequest,
 		llm.KindContextLength: http.StatusBadRequest, llm.KindTimeout: http.StatusGatewayTimeout, llm.KindUnavailable: http.StatusServiceUnavailable,
 		llm.KindInternal: http.StatusInternalServerError, llm.KindEndOfLife: http.StatusNotFound, llm.KindForbidden: http.StatusForbidden,
+		llm.KindServerUnavailable: http.StatusServiceUnavailable,
 	} {
 		if f := FailureOf(&llm.Error{Kind: kind}); f.Status != want {
 			t.Errorf("%v: %d", kind, f.Status)

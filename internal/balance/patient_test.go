@@ -55,7 +55,7 @@ func TestAnUpstreamIsBlamedForTime(t *testing.T) {
 	}{
 		{"time is up", &llm.Error{Kind: llm.KindTimeout, Message: "Too late."}, 1},
 		{"the client left", context.Canceled, 0},
-		{"the server stops", &llm.Error{Kind: llm.KindUnavailable, Message: "Stopping."}, 0},
+		{"the server stops", &llm.Error{Kind: llm.KindServerUnavailable, Message: "Stopping."}, 0},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {

@@ -36,6 +36,8 @@ func why(err error) (reason string, fallback func(catalog.Fallback) string) {
 			return "", nil
 		}
 	case llm.KindUpstream, llm.KindUnavailable, llm.KindTimeout, llm.KindEndOfLife:
+	case llm.KindServerUnavailable: // another deployment of this server would meet it too
+		return "", nil
 	default:
 		return "", nil
 	}

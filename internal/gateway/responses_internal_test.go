@@ -123,7 +123,7 @@ func TestAResponseThatNobodyWants(t *testing.T) {
 
 // TestDrainWaitsForTheBackground: what is made there is made, or cut with a reason that its caller can read, and accounted for.
 func TestDrainWaitsForTheBackground(t *testing.T) {
-	stopping := &llm.Error{Kind: llm.KindUnavailable, Message: "The server is stopping."}
+	stopping := &llm.Error{Kind: llm.KindServerUnavailable, Message: "The server is stopping."}
 	for _, tt := range []struct {
 		within time.Duration
 		cut    bool

@@ -197,12 +197,12 @@ func (a *Answer) sniff(buffer []byte, yield func(Piece, error) bool) {
 		case len(text) > 0 && (text[0] == '{' || text[0] == '['):
 			a.whole(buffer, n, yield)
 			return
-		case len(text) >= len("data:") && isEvent(text):
+		case isEvent(text):
 			if yield(Piece{Bytes: buffer[:n]}, nil) {
 				a.pipe(buffer, yield)
 			}
 			return
-		case err == io.EOF || err == nil && (len(text) >= len("data:") || n == len(buffer)): //nolint:errorlint // as above
+		case err == io.EOF || err == nil && (len(text) >= longestField || n == len(buffer)): //nolint:errorlint // as above
 			a.noAnswer(yield)
 			return
 		case err != nil:
@@ -212,9 +212,12 @@ func (a *Answer) sniff(buffer []byte, yield func(Piece, error) bool) {
 	}
 }
 
-// isEvent says whether a text begins as a stream of events does.
+// longestField is how much of a text tells whether it begins as a stream of events does.
+const longestField = len("event:")
+
+// isEvent says that it does.
 func isEvent(text []byte) bool {
-	for _, field := range []string{":", "data", "event", "id:", "retry"} {
+	for _, field := range [...]string{":", "data:", "event:", "id:", "retry:"} {
 		if bytes.HasPrefix(text, []byte(field)) {
 			return true
 		}

@@ -369,6 +369,7 @@ func TestWhatIsNoAnswer(t *testing.T) {
 		{"nothing", "", "", proxy.Responses, true},
 		{"spaces", "text/plain", strings.Repeat(" \n", 40<<10), proxy.Chats, true},
 		{"a word", "text/plain", "ok", proxy.Chats, true},
+		{"a text that begins nearly as events do", "text/plain", "database error", proxy.Chats, true},
 		{"a document of no type", "", "\n " + chat, proxy.Chats, false},
 		{"a long document of another type", "text/plain", `{"choices":["` + strings.Repeat("a", 100<<10) + `"]}`, proxy.Chats, false},
 		{"events of another type", "text/plain", events, proxy.Chats, false},
