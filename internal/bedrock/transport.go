@@ -5,6 +5,7 @@ import (
 	"crypto/tls"
 	"crypto/x509"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -15,8 +16,9 @@ import (
 )
 
 // NewTransport returns an HTTP transport to AWS whose proxies come from the environment (HTTPS_PROXY,
-// NO_PROXY). It speaks HTTP/1.1, which costs less processor time per call than HTTP/2, and keeps as
-// many idle connections as there may be calls at once: a small pool costs a TLS handshake per call.
+// NO_PROXY). It speaks HTTP/1.1, which costs less processor time per call than HTTP/2, and keeps every
+// connection until it was idle for long: a pool that is smaller than a wave of calls costs each beyond it a TLS
+// handshake, as much as all the rest of a stream, and more never become idle than there were calls at once.
 //
 // How long a model may think is not for the connection to say: there is no limit on the time to the
 // first byte. A reply is never compressed, or a stream would come all at once.
@@ -27,7 +29,7 @@ func NewTransport() *http.Transport {
 		DialContext:            newDialer().DialContext,
 		TLSClientConfig:        &tls.Config{MinVersion: tls.VersionTLS12, ClientSessionCache: tls.NewLRUClientSessionCache(0)},
 		TLSHandshakeTimeout:    10 * time.Second,
-		MaxIdleConnsPerHost:    1024,
+		MaxIdleConnsPerHost:    math.MaxInt,
 		IdleConnTimeout:        90 * time.Second,
 		ExpectContinueTimeout:  time.Second,
 		DisableCompression:     true,

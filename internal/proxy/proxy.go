@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"net"
 	"net/http"
 	"net/url"
@@ -120,8 +121,8 @@ func setAll(h http.Header, values map[string]string) error {
 // connectTimeout is how long a connection may take: DIAL Core's client.connectTimeout.
 const connectTimeout = 10 * time.Second
 
-// NewTransport returns a transport for servers of the operator: as many idle connections as there may be
-// calls at once, and no compression, or a stream would come all at once.
+// NewTransport returns a transport for servers of the operator: it keeps as many idle connections as there were
+// calls at once, and asks for no compression, or a stream would come all at once.
 func NewTransport() *h1.Beside { return NewTransportWithin(connectTimeout) }
 
 // NewTransportWithin is NewTransport with that long for a connection; 0 is the usual.
@@ -129,7 +130,7 @@ func NewTransportWithin(connect time.Duration) *h1.Beside {
 	dialer := net.Dialer{Timeout: cmp.Or(connect, connectTimeout), KeepAlive: 30 * time.Second}
 	return h1.NewBeside(&http.Transport{
 		Proxy: http.ProxyFromEnvironment, DialContext: dialer.DialContext, TLSHandshakeTimeout: 10 * time.Second,
-		MaxIdleConnsPerHost: 1024, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
+		MaxIdleConnsPerHost: math.MaxInt, IdleConnTimeout: 60 * time.Second, DisableCompression: true,
 		MaxResponseHeaderBytes: maxHead,
 	})
 }
