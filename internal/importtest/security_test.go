@@ -62,7 +62,7 @@ func doors() [][2]string {
 		{"requests of OpenAI's embeddings, images (multipart too), responses, completions", "openai.FuzzDecodeEmbeddings openai.FuzzImageForm gateway.FuzzImages openai.FuzzDecodeResponses gateway.FuzzOtherDoors"},
 		{"requests of Anthropic's Messages, of reranking, of DIAL's own operations", "anthropic.FuzzDecode bedrock.FuzzNativeBody cohere.FuzzDecode gateway.FuzzOtherDoors"},
 		{"methods, paths, headers, queries", "gateway.FuzzFrontDoor usage.FuzzQuery gateway.FuzzOpenURI adapter.FuzzSessionTags config.FuzzExtraData"},
-		{"JSON, wherever it is", "jsonscan.FuzzAgainstEncodingJSON jsonscan.FuzzAppendString"},
+		{"JSON, wherever it is", "jsonscan.FuzzAgainstEncodingJSON jsonscan.FuzzAppendString jsonscan.FuzzPass"},
 		{"tokens, key sets, per-request keys of a store", "auth.FuzzToken auth.FuzzKeySet auth.FuzzOpenPass"},
 		{"URLs, what they resolve to, redirects; files' bytes", "fetch.FuzzURLs bedrock.FuzzSniff"},
 		{"ids of models, ARNs, places in a request", "models.FuzzBase bedrock.FuzzEscapeLabel bedrock.FuzzLocate"},

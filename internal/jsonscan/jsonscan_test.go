@@ -198,6 +198,27 @@ func FuzzAppendString(f *testing.F) {
 	})
 }
 
+// BenchmarkSkipSchema skips a tool's schema as models are sent them, 2.6 KB.
+func BenchmarkSkipSchema(b *testing.B) {
+	doc := []byte(`{"type":"object","properties":{` + strings.Repeat(`"origin_city":{"type":"string","description":"Where the journey begins, as the name of a city."},"stops":{"type":"array","maxItems":4,"items":{"type":["string","null"],"enum":["DUB","LHR","CDG",null]}},`, 12) + `"last":{"type":"number","minimum":-1.5e3}},"required":["origin_city"],"additionalProperties":false}`)
+	b.Run("Outcrop", func(b *testing.B) {
+		b.SetBytes(int64(len(doc)))
+		for b.Loop() {
+			if err := check(doc); err != nil {
+				b.Fatal(err)
+			}
+		}
+	})
+	b.Run("encoding-json", func(b *testing.B) {
+		b.SetBytes(int64(len(doc)))
+		for b.Loop() {
+			if !json.Valid(doc) {
+				b.Fatal("not valid")
+			}
+		}
+	})
+}
+
 func BenchmarkSkip1MBString(b *testing.B) {
 	doc := []byte(`"` + strings.Repeat("QUJDREVGR0g", 1<<20/11) + `"`)
 	b.SetBytes(int64(len(doc)))

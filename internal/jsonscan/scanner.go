@@ -240,16 +240,27 @@ func (s *Scanner) Raw() []byte {
 
 // Skip checks the next value and moves past it.
 func (s *Scanner) Skip() {
+	if s.err == nil {
+		if end := pass(s.data, s.pos, MaxDepth-s.depth); end >= 0 {
+			s.pos = end
+			return
+		}
+	}
+	s.find()
+}
+
+// find is Skip by the scanner's own steps, which say what is wrong and where.
+func (s *Scanner) find() {
 	switch s.Kind() {
 	case '{':
-		for s.Object(); ; s.Skip() {
+		for s.Object(); ; s.find() {
 			if _, ok := s.Member(); !ok {
 				return
 			}
 		}
 	case '[':
 		for s.Array(); s.Element(); {
-			s.Skip()
+			s.find()
 		}
 	case '"':
 		s.skipString()
@@ -402,6 +413,15 @@ func (s *Scanner) str() string {
 // skipString checks the string at pos and moves past it. It returns the offset of the closing quote
 // and whether there are escapes.
 func (s *Scanner) skipString() (end int, escaped bool) {
+	if end, escaped = passString(s.data, s.pos+1); end >= 0 {
+		s.pos = end
+		return end - 1, escaped
+	}
+	return s.findString()
+}
+
+// findString is skipString by steps that say what is wrong and where.
+func (s *Scanner) findString() (end int, escaped bool) {
 	d, i, wide := s.data, s.pos+1, false
 	start := i
 	for {
