@@ -85,46 +85,53 @@ func PeekNeed(body []byte) Need {
 
 func tokensWithin(tokens int64) int { return int(min(max(tokens, 0), 1<<31)) }
 
-// PromptTokens is about what a body of any dialect has of tokens: it counts its bytes, but for the strings that are files.
+// PromptTokens is about what a body of any dialect has of tokens: it counts its bytes, but for the strings that are files. Few
+// stretches have no quote: only what is around those is looked at.
 func PromptTokens(body []byte) int {
-	if !mayHoldFiles(body) {
-		return len(body) / bytesPerToken
-	}
+	const stretch = longestText / 2 // one lies within any string that is long enough
 	text, files := len(body), 0
-	for rest := body; ; {
-		open := bytes.IndexByte(rest, '"')
-		if open < 0 {
-			break
+	for at := 0; at+stretch <= len(body); {
+		if bytes.IndexByte(body[at:at+stretch], '"') >= 0 {
+			at += stretch
+			continue
 		}
-		rest = rest[open+1:]
-		end := bytes.IndexByte(rest, '"')
-		for end > 0 && rest[end-1] == '\\' { // or so: an escaped backslash before the end only makes the string longer
-			next := bytes.IndexByte(rest[end+1:], '"')
-			if next < 0 {
-				end = -1
-				break
-			}
-			end += next + 1
-		}
+		from := bytes.LastIndexByte(body[:at], '"') + 1
+		end := quoteAfter(body, at+stretch)
 		if end < 0 {
 			break
 		}
-		if end > longestText && bytes.IndexByte(rest[:longestText], ' ') < 0 && bytes.IndexByte(rest[:longestText], '\\') < 0 {
-			text, files = text-end, files+1
+		if isFile(body, from, end) {
+			text, files = text-(end-from), files+1
 		}
-		rest = rest[end+1:]
+		at = end + 1
 	}
 	return text/bytesPerToken + files*fileTokens
 }
 
-// mayHoldFiles says whether there may be a string so long: it would fill one of the stretches, half as long as it, without a
-// quote.
-func mayHoldFiles(body []byte) bool {
-	const stretch = longestText / 2
-	for ; len(body) >= stretch; body = body[stretch:] {
-		if bytes.IndexByte(body[:stretch], '"') < 0 {
-			return true
+// quoteAfter is where the next quote is that no backslash precedes, or -1. An escaped backslash before the end of a string only makes it
+// longer.
+func quoteAfter(body []byte, at int) int {
+	for {
+		next := bytes.IndexByte(body[at:], '"')
+		if next < 0 {
+			return -1
 		}
+		if at += next; body[at-1] != '\\' {
+			return at
+		}
+		at++
 	}
-	return false
+}
+
+// isFile says whether what stands between two quotes is a string, whole, that no text is: long, and at its beginning without spaces
+// and escapes.
+func isFile(body []byte, from, end int) bool {
+	if end-from <= longestText || from < 1 || from > 1 && body[from-2] == '\\' {
+		return false
+	}
+	head := body[from : from+longestText]
+	if between := bytes.TrimLeft(head, " \t\r\n"); len(between) == 0 || bytes.IndexByte([]byte(":,]}"), between[0]) >= 0 {
+		return false // numbers, say
+	}
+	return bytes.IndexByte(head, ' ') < 0 && bytes.IndexByte(head, '\\') < 0
 }

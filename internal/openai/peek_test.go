@@ -58,6 +58,11 @@ func TestPromptTokensOfFiles(t *testing.T) {
 		"two":                          {`["` + strings.Repeat("QUJD", 3000) + `","` + strings.Repeat("QUJD", 3000) + `"]`, 7/bytesPerToken + 2*fileTokens},
 		"one that is just long enough": {`["` + strings.Repeat("x", longestText+1) + `"]`, 4/bytesPerToken + fileTokens},
 		"one that is not":              {`["` + strings.Repeat("x", longestText) + `"]`, (4 + longestText) / bytesPerToken},
+		"numbers":                      {`{"input":[` + strings.Repeat("17,", 3000) + `17],"model":"m"}`, (10 + 9000 + 16) / bytesPerToken},
+		"blanks":                       {`{"a":1,` + strings.Repeat("\n", 9000) + `"b":"c"}`, (7 + 9000 + 8) / bytesPerToken},
+		"a file in a string of JSON":   {`{"arguments":"{\"data\":\"` + strings.Repeat("QUJD", 3000) + `\"}"}`, (25 + 12000 + 5) / bytesPerToken},
+		"a file with a late escape":    {`{"data":"` + strings.Repeat("QUJD", 3000) + `\"QUJD","a":"b"}`, 19/bytesPerToken + fileTokens},
+		"one that is not closed":       {`{"data":"` + strings.Repeat("QUJD", 3000), (9 + 12000) / bytesPerToken},
 		"nothing":                      {"", 0},
 	} {
 		if got := PromptTokens([]byte(tt.body)); got != tt.want {
