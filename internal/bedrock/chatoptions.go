@@ -51,7 +51,7 @@ func (w *chatWriter) tool(t *llm.Tool) error {
 		w.body = append(w.body, `,"description":`...)
 		w.body = jsonscan.AppendString(w.body, t.Description)
 	}
-	schema, ok := argumentsSchema(t.Schema)
+	schema, ok := argumentsSchema(t.Schema, first(t.Schema, "type"))
 	if !ok {
 		return llm.Invalid(toolHome(t)+".function.parameters", notArguments)
 	}

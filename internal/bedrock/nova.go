@@ -28,9 +28,8 @@ const (
 
 // novaSchema writes a tool's schema with what Nova takes at its top level: type, properties and
 // required. References to definitions of the top level are put in their place. lost is true when a
-// keyword that bounds the arguments is left out.
-func novaSchema(schema []byte) (out []byte, lost bool) {
-	top := members(schema)
+// keyword that bounds the arguments is left out. The members are those of its top, of which the type alone may be missing.
+func novaSchema(schema []byte, top []member) (out []byte, lost bool) {
 	var in inliner
 	plain := true // there is nothing to rewrite
 	var properties, required []byte
@@ -47,8 +46,8 @@ func novaSchema(schema []byte) (out []byte, lost bool) {
 			plain, lost = false, true
 		}
 	}
-	refers := bytes.Contains(properties, []byte(`"$ref"`))
-	if plain && !refers && properties != nil && find(top, "type") != nil {
+	refers := bytes.Contains(properties, []byte("$ref")) // whose first byte is rare, and a quote is not
+	if plain && !refers && properties != nil {
 		return schema, false
 	}
 	if properties == nil {

@@ -69,14 +69,12 @@ const notArguments = "The arguments of a tool are an object: the schema's type m
 
 // argumentsSchema is a tool's schema with the type that Converse demands of it: "The value at
 // toolConfig.tools.0.toolSpec.inputSchema.json.type must be one of the following: object." OpenAI's APIs
-// demand it too. ok is false for a schema of something else.
-func argumentsSchema(schema []byte) (out []byte, ok bool) {
+// demand it too. kind is what its type is now, nil for none; ok is false for a schema of something else.
+func argumentsSchema(schema, kind []byte) (out []byte, ok bool) {
 	const typed = `{"type":"object"`
-	if len(schema) == 0 {
-		return []byte(emptySchema), true
-	}
-	kind := first(schema, "type")
 	switch {
+	case len(schema) == 0:
+		return []byte(emptySchema), true
 	case string(kind) == `"object"`:
 		return schema, true
 	case kind != nil && (kind[0] != '[' || !bytes.Contains(kind, []byte(`"object"`))):

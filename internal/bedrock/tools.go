@@ -273,7 +273,16 @@ func (c *converse) toolSpec(t *llm.Tool, i int, strict *int) error {
 // toolSchema is a tool's schema as the model takes it; held says that the model is held to it.
 func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held bool, err error) {
 	at := func(member string) string { return c.offer.path(i) + "." + member }
-	schema, ok := argumentsSchema(t.Schema)
+	var top []member // which Nova's needs anyhow
+	var kind []byte
+	nova := c.traits.family.Vendor == vendorNova && len(t.Schema) > 0
+	if nova {
+		top = members(t.Schema)
+		kind = find(top, "type")
+	} else {
+		kind = first(t.Schema, "type")
+	}
+	schema, ok := argumentsSchema(t.Schema, kind)
 	if !ok {
 		return nil, false, llm.Invalid(at("parameters"), notArguments)
 	}
@@ -289,8 +298,8 @@ func (c *converse) toolSchema(t *llm.Tool, i, strict int) (schema []byte, held b
 			return grammar, true, nil
 		}
 	}
-	if c.traits.family.Vendor == vendorNova && len(t.Schema) > 0 {
-		flat, lost := novaSchema(schema)
+	if nova {
+		flat, lost := novaSchema(schema, top)
 		if lost && c.format != formatTool { // what is lost of a format's schema is checked afterwards
 			c.change(at("parameters"), "Nova takes type, properties and required at the top of a schema")
 		}

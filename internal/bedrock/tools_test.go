@@ -109,7 +109,7 @@ func TestSchemasThatMultiplyAreBounded(t *testing.T) {
 	if out, ok := grammarSchema(schema); !ok || len(out) > 2*len(schema) {
 		t.Errorf("%v, %d bytes", ok, len(out))
 	}
-	if out, lost := novaSchema(schema); !lost || len(out) > 2*maxInlineBytes {
+	if out, lost := novaSchema(schema, members(schema)); !lost || len(out) > 2*maxInlineBytes {
 		t.Errorf("%v, %d bytes", lost, len(out))
 	}
 }
