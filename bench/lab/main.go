@@ -82,7 +82,7 @@ func runLab(flags *flag.FlagSet, args []string) error {
 	flags.StringVar(&o.only, "only", "", "only works whose name contains this")
 	flags.StringVar(&o.parts, "parts", "cost,latency,memory,scale,redis", "what is measured")
 	flags.IntVar(&o.rounds, "rounds", 7, "how often the candidates take turns")
-	flags.DurationVar(&o.least, "round", time.Second, "how long a turn takes at least")
+	flags.DurationVar(&o.least, "round", time.Second, "how long a round is for each of them at least: it is cut into turns")
 	flags.IntVar(&o.streams, "streams", 9900, "how many streams are held open at once; fewer where descriptors do not suffice")
 	if err := flags.Parse(args); err != nil {
 		return err

@@ -31,7 +31,7 @@ func met(value, must, reach float64) string {
 	return ""
 }
 
-func (r *report) cost(w *work, all []*candidate, results map[string][]measured) {
+func (r *report) cost(w *work, all []*candidate, results map[string]*taken) {
 	if r.costs.Len() == 0 {
 		r.costs.WriteString("| work | CPU / ReverseProxy | must | reach | CPU / AWS SDK client | must | adapter / ReverseProxy |\n|---|--:|--:|--:|--:|--:|--:|\n")
 		r.details.WriteString("| work | candidate | CPU, µs (user, system) | allocations | answers per second and core |\n|---|---|--:|--:|--:|\n")
@@ -41,12 +41,10 @@ func (r *report) cost(w *work, all []*candidate, results map[string][]measured) 
 	fmt.Fprintf(&r.costs, "| %s | %.2f%s | %.2f | %.2f | %.3f%s | %.2f | %.2f |\n", w.name,
 		toProxy, met(toProxy, w.must, w.reach), w.must, w.reach, toSDK, met(toSDK, w.sdk, 0), w.sdk, ratio(adapter, proxy))
 	for _, c := range all {
-		m := results[c.name]
-		of := func(f func(measured) float64) float64 { return median(len(m), func(i int) float64 { return f(m[i]) }) }
-		cpu := of(func(m measured) float64 { return float64(m.cpu) })
+		t := results[c.name]
+		cpu := t.each(func(m measured) time.Duration { return m.cpu })
 		fmt.Fprintf(&r.details, "| %s | %s | %s (%s, %s) | %.0f | %.0f |\n", w.name, c.name, micros(cpu),
-			micros(of(func(m measured) float64 { return float64(m.user) })), micros(of(func(m measured) float64 { return float64(m.system) })),
-			of(func(m measured) float64 { return m.mallocs }), 1e9/cpu)
+			micros(t.each(func(m measured) time.Duration { return m.user })), micros(t.each(func(m measured) time.Duration { return m.system })), t.mallocs, 1e9/cpu)
 	}
 }
 
@@ -100,9 +98,9 @@ func (r *report) scale(streams int, took [2]measured) {
 	fmt.Fprintf(&r.scales, " %.2f |\n", float64(took[0].cpu)/float64(took[1].cpu))
 }
 
-func (r *report) redis(local, shared []measured) {
-	cpu := func(m []measured) float64 { return median(len(m), func(i int) float64 { return float64(m[i].cpu) }) }
-	extra := median(len(local), func(i int) float64 { return float64(shared[i].cpu - local[i].cpu) })
+func (r *report) redis(local, shared *taken) {
+	cpu := func(t *taken) float64 { return t.each(func(m measured) time.Duration { return m.cpu }) }
+	extra := median(len(local.turns), func(i int) float64 { return float64(shared.turns[i].cpu - local.turns[i].cpu) })
 	fmt.Fprintf(&r.rest, "Counting in Redis: a plain chat costs %s µs of our CPU instead of %s, %s µs more for the two round trips (admit and settle; must: ≤ 60 µs each).\n\n",
 		micros(cpu(shared)), micros(cpu(local)), micros(extra))
 }

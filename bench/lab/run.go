@@ -13,30 +13,64 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// measured is what one candidate did in one round of a work, for each request.
+// measured is what one candidate did in one turn of a work, for each request.
 type measured struct {
 	cpu, user, system time.Duration
-	mallocs           float64
 	answered          int
 }
 
-// rounds lets the candidates take turns at a work, and returns for each what it did in each round.
-func rounds(all []*candidate, w *work, n int) (map[string][]measured, error) {
-	results := map[string][]measured{}
+// taken is what one candidate did in all of its turns.
+type taken struct {
+	turns   []measured
+	mallocs float64 // for each request
+}
+
+// each is the mean of a value of the turns, for each request.
+func (t *taken) each(f func(measured) time.Duration) float64 {
+	sum, answered := 0.0, 0
+	for _, m := range t.turns {
+		sum += float64(f(m)) * float64(m.answered)
+		answered += m.answered
+	}
+	return sum / float64(answered)
+}
+
+// rounds has the candidates take turns, w.turns in each of n rounds: what shares the machine comes and goes within seconds, and the
+// shorter the turns, the more of it do all of them have alike.
+func rounds(all []*candidate, w *work, n int) (map[string]*taken, error) {
+	results := map[string]*taken{}
 	for _, c := range all {
 		if _, err := closedLoop(c, w, w.least/4); err != nil { // warm
 			return nil, fmt.Errorf("%s, %s: %w", w.name, c.name, err)
 		}
+		mallocs, err := c.process.mallocs()
+		if err != nil {
+			return nil, err
+		}
+		results[c.name] = &taken{mallocs: -mallocs}
 	}
-	for round := range n {
-		for i := range all {
-			c := all[(i+round)%len(all)]
-			m, err := once(c, w)
+	turn := *w
+	turn.least = w.least / time.Duration(w.turns)
+	for i := range n * w.turns {
+		for j := range all {
+			c := all[(i+j)%len(all)]
+			m, err := once(c, &turn)
 			if err != nil {
 				return nil, fmt.Errorf("%s, %s: %w", w.name, c.name, err)
 			}
-			results[c.name] = append(results[c.name], m)
+			results[c.name].turns = append(results[c.name].turns, m)
 		}
+	}
+	for _, c := range all {
+		mallocs, err := c.process.mallocs()
+		if err != nil {
+			return nil, err
+		}
+		t, answered := results[c.name], 0
+		for _, m := range t.turns {
+			answered += m.answered
+		}
+		t.mallocs = (t.mallocs + mallocs) / float64(answered)
 	}
 	return results, nil
 }
@@ -52,10 +86,7 @@ func once(c *candidate, w *work) (m measured, err error) {
 	}
 	after, err := c.process.spent()
 	each := time.Duration(answered)
-	return measured{
-		(after.cpu - before.cpu) / each, (after.user - before.user) / each, (after.system - before.system) / each,
-		(after.mallocs - before.mallocs) / float64(answered), answered,
-	}, err
+	return measured{(after.cpu - before.cpu) / each, (after.user - before.user) / each, (after.system - before.system) / each, answered}, err
 }
 
 // median of the values that f takes of a and b of the same round.
@@ -72,8 +103,8 @@ func median(n int, f func(i int) float64) float64 {
 }
 
 // ratio is the median of the ratios of a's CPU to b's.
-func ratio(a, b []measured) float64 {
-	return median(len(a), func(i int) float64 { return float64(a[i].cpu) / float64(b[i].cpu) })
+func ratio(a, b *taken) float64 {
+	return median(len(a.turns), func(i int) float64 { return float64(a.turns[i].cpu) / float64(b.turns[i].cpu) })
 }
 
 // honest compares what a candidate sends to Bedrock with what the work says in Converse's words, and fails when it is another thing.
