@@ -83,7 +83,11 @@ func (d *decoder) event(eventType string, payload []byte) (llm.Event, error) {
 	}
 	switch eventType {
 	case eventDelta:
-		event, err = d.delta(&s)
+		if block, text, ok := usualDelta(payload); ok {
+			event, err = d.place(block, &piece{kind: "text", text: text})
+		} else {
+			event, err = d.delta(&s)
+		}
 	case eventBlockStart:
 		event, err = d.blockStart(&s)
 	case eventBlockStop:
@@ -126,6 +130,33 @@ type piece struct {
 	event    llm.Event
 	citation *llm.Citation
 	rest     *jsonscan.Scanner // at the content of a toolResult
+}
+
+// usualDelta reads the payload of nearly all events as AWS writes it, at a third of the cost; ok is false for any other:
+//
+//	{"contentBlockIndex":0,"delta":{"text":"some text"},"p":"padding"}
+func usualDelta(payload []byte) (block int, text string, ok bool) {
+	const index, delta, padding = `{"contentBlockIndex":`, `,"delta":{"text":"`, `},"p":"`
+	at := len(index)
+	if len(payload) < at+2 || string(payload[:at]) != index {
+		return 0, "", false
+	}
+	if block = int(payload[at]) - '0'; block < 0 || block > 9 {
+		return 0, "", false
+	}
+	rest, found := bytes.CutPrefix(payload[at+1:], []byte(delta))
+	if !found {
+		return 0, "", false
+	}
+	text, at = jsonscan.Plain(rest, 0)
+	if at == 0 {
+		return 0, "", false
+	}
+	if rest, found = bytes.CutPrefix(rest[at:], []byte(padding)); !found {
+		return block, text, string(rest) == "}}"
+	}
+	_, at = jsonscan.Plain(rest, 0)
+	return block, text, at != 0 && string(rest[at:]) == "}"
 }
 
 func (d *decoder) delta(s *jsonscan.Scanner) (llm.Event, error) {

@@ -55,6 +55,10 @@ type frameReader struct {
 	end   int
 	reuse bool // nothing aliases the block: it is written to again
 	fast  bool // the last read was a long one, and filled the block to its end
+
+	headers [96]byte // of a frame before, if they fit, as those of AWS do
+	known   int      // how many they are
+	last    frame    // what they say
 }
 
 // readNow reads what is at hand: 0 without an error says that a Read would wait, or may wait.
@@ -95,11 +99,25 @@ func (f *frameReader) next() (fr frame, ok bool, err error) {
 		return frame{}, false, errChecksum
 	}
 	headersEnd := preludeLen + int(binary.BigEndian.Uint32(b[4:]))
-	if err := fr.readHeaders(b[preludeLen:headersEnd]); err != nil {
+	if fr, err = f.headersOf(b[preludeLen:headersEnd]); err != nil {
 		return frame{}, false, err
 	}
 	fr.payload = b[headersEnd : total-4 : total-4]
 	return fr, true, nil
+}
+
+// headersOf is a frame without its payload. The frames of a stream have the same headers nearly all.
+func (f *frameReader) headersOf(b []byte) (fr frame, err error) {
+	if f.known > 0 && string(b) == string(f.headers[:f.known]) {
+		return f.last, nil
+	}
+	if err := fr.readHeaders(b); err != nil {
+		return frame{}, err
+	}
+	if len(b) <= len(f.headers) {
+		f.known, f.last = copy(f.headers[:], b), fr
+	}
+	return fr, nil
 }
 
 // total is the length of the frame at start, or 0 when its prelude has not arrived.

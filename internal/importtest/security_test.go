@@ -69,7 +69,7 @@ func doors() [][2]string {
 		{"what is signed, against AWS's own signer", "sigv4.FuzzSignIsTheSDKs sandbox.FuzzSignatures"},
 		{"frames of Bedrock's streams, against AWS's own decoder", "bedrock.FuzzFramesAgainstSDK bedrock.FuzzNativePiece"},
 		{"answers over HTTP/1.1, against net/http's own reader", "h1.FuzzAnswer"},
-		{"answers of models, whole and as events", "bedrock.FuzzReplies bedrock.FuzzEmbeddings bedrock.FuzzOpenAIFrames bedrock.FuzzMessages"},
+		{"answers of models, whole and as events", "bedrock.FuzzReplies bedrock.FuzzEmbeddings bedrock.FuzzOpenAIFrames bedrock.FuzzMessages bedrock.FuzzUsualDelta"},
 		{"answers of other servers, and events of streams", "proxy.FuzzScan openai.FuzzReadStream sse.FuzzReader sse.FuzzRoundTrip telemetry.FuzzAssemble balance.FuzzBodyPrompt"},
 		{"configuration, settings, catalogue, prices", "config.FuzzLoad config.FuzzLoadSettings config.FuzzJSON models.FuzzCatalogue usage.FuzzRate money.FuzzParse importer.FuzzImport helm.FuzzLint"},
 		{"policies of IAM", "iam.FuzzParse iam.FuzzEvaluate"},

@@ -141,6 +141,16 @@ func passString(d []byte, i int) (end int, escaped bool) {
 	}
 }
 
+// Plain reads the string whose opening quote is before i, and returns the offset after its closing one; 0 when it has escapes or is
+// none. It is for a reader that knows what it will find, and has another way when it does not.
+func Plain(d []byte, i int) (text string, next int) {
+	end, escaped := passString(d, i)
+	if end < 0 || escaped {
+		return "", 0
+	}
+	return alias(d[i : end-1]), end
+}
+
 func passWord(d []byte, i int, word string) int {
 	if len(d)-i < len(word) || string(d[i:i+len(word)]) != word {
 		return -1

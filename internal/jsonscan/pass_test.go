@@ -26,3 +26,17 @@ func FuzzPass(f *testing.F) {
 		}
 	})
 }
+
+func TestPlain(t *testing.T) {
+	for doc, want := range map[string]string{`"text", and more`: "text", `"日本"`: "日本", `""`: "", `"a\n"`: "-", `"open`: "-", "\"\xff\"": "-", "\"\n\"": "-", `"`: "-"} {
+		text, next := Plain([]byte(doc), 1)
+		if next == 0 {
+			text = "-"
+		} else if next != len(text)+2 {
+			t.Errorf("%s: what comes next is at %d", doc, next)
+		}
+		if text != want {
+			t.Errorf("%s: %q, want %q", doc, text, want)
+		}
+	}
+}
