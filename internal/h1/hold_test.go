@@ -7,9 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"os"
 	"runtime"
 	"strings"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -240,6 +242,62 @@ func TestIdleConnectionsEnd(t *testing.T) {
 		if open.Load() != 0 {
 			t.Error("a connection that was in use when all were closed is kept")
 		}
+	})
+}
+
+// TestACallGoesBeforeWhatIsIdle: where the process has no descriptor left, connections that wait for a call to their server are closed
+// for one to another.
+func TestACallGoesBeforeWhatIsIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var open, refused atomic.Int32
+		transport := piped(bounds{}, func(c net.Conn) {
+			answering(small)(c)
+			open.Add(-1)
+		})
+		dial := transport.Dial
+		transport.Dial = func(ctx context.Context, network, address string) (net.Conn, error) {
+			synctest.Wait() // for those that are being closed
+			if open.Load() == 2 {
+				refused.Add(1)
+				return nil, &net.OpError{Op: "dial", Err: os.NewSyscallError("socket", syscall.EMFILE)}
+			}
+			open.Add(1)
+			return dial(ctx, network, address)
+		}
+		ask := func(host string) (*http.Response, error) {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+host+"/", nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return transport.RoundTrip(r)
+		}
+		both := func(host string) (bodies [2]io.ReadCloser) {
+			for i := range bodies {
+				response, err := ask(host)
+				if err != nil {
+					t.Fatalf("%s, call %d: %v", host, i, err)
+				}
+				bodies[i] = response.Body
+			}
+			return bodies
+		}
+		for _, body := range both("one") {
+			if _, err := io.Copy(io.Discard, body); err != nil {
+				t.Error(err)
+			}
+			_ = body.Close()
+		}
+		inUse := both("other")
+		if open.Load() != 2 || refused.Load() != 1 {
+			t.Errorf("%d connections, %d refused", open.Load(), refused.Load())
+		}
+		if _, err := ask("other"); !errors.Is(err, syscall.EMFILE) {
+			t.Errorf("with all in use: %v", err)
+		}
+		for _, body := range inUse {
+			_ = body.Close()
+		}
+		transport.CloseIdleConnections()
 	})
 }
 

@@ -93,17 +93,27 @@ func (t *Transport) sweep() {
 // made meanwhile.
 func (t *Transport) CloseIdleConnections() {
 	t.mu.Lock()
+	t.closing = true
+	t.mu.Unlock()
+	t.dropIdle()
+}
+
+// dropIdle closes those that no call uses, and says whether there were any.
+func (t *Transport) dropIdle() (some bool) {
+	t.mu.Lock()
 	defer t.mu.Unlock()
 	for _, all := range t.idle {
 		for _, c := range all {
 			c.drop()
+			some = true
 		}
 	}
-	t.idle, t.closing = nil, true
+	t.idle = nil
 	if t.sweeper != nil {
 		t.sweeper.Stop()
 		t.sweeper = nil
 	}
+	return some
 }
 
 // alive says whether the server has left an idle connection as it was: what it has sent meanwhile is its end.

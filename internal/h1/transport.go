@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/http"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -142,7 +143,17 @@ func (t *Transport) open(ctx context.Context, to place, within time.Duration) (*
 	return c, nil
 }
 
+// dial closes what is idle where the system has no descriptor left for a call: as many may have become idle at one server as are
+// wanted at the next now.
 func (t *Transport) dial(ctx context.Context, address string) (net.Conn, error) {
+	c, err := t.dialOnce(ctx, address)
+	if (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && t.dropIdle() {
+		return t.dialOnce(ctx, address)
+	}
+	return c, err
+}
+
+func (t *Transport) dialOnce(ctx context.Context, address string) (net.Conn, error) {
 	if t.Dial != nil {
 		return t.Dial(ctx, "tcp", address)
 	}

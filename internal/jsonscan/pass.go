@@ -7,7 +7,7 @@ import (
 )
 
 // pass checks the value that is next at i, of which containers may be nested so deeply, and returns the offset after it; -1 says
-// that something is not as it should be, and not what. It keeps all of its state in registers: schemas and the arguments of tools are
+// that something is not as it should be, and not what. It is one loop without calls back: schemas and the arguments of tools are
 // mostly short strings, and are most of what a request with tools is made of.
 func pass(d []byte, i, depth int) int {
 	var objects [MaxDepth/64 + 1]uint64 // a bit for each container that is open: whether it is an object
