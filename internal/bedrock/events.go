@@ -132,7 +132,7 @@ type piece struct {
 	rest     *jsonscan.Scanner // at the content of a toolResult
 }
 
-// usualDelta reads the payload of nearly all events as AWS writes it, at a third of the cost; ok is false for any other:
+// usualDelta reads the payload of nearly all events as AWS writes it, at about half the cost; ok is false for any other:
 //
 //	{"contentBlockIndex":0,"delta":{"text":"some text"},"p":"padding"}
 func usualDelta(payload []byte) (block int, text string, ok bool) {
